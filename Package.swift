@@ -1,0 +1,83 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// A plugin that ships with the host: the three targets and the product are made from this table.
+/// To add one, add its name here and the folder `Plugins/NAME` with `Sources`, `Entry` and `Tests`.
+let plugins = ["RoundRobin", "Headers", "Respond"]
+
+let strict: [SwiftSetting] = [
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+/// Modules that may not touch raw memory at all. The others are the fences that
+/// docs/decisions/0002-unsafe-fences.md names.
+let safe: [SwiftSetting] = strict + [.strictMemorySafety()]
+
+/// Shipped files carry their own Swift runtime; debug and test builds share the toolchain's.
+let exportsMap = Context.packageDirectory + "/Plugins/exports.map"
+let pluginLinking: [LinkerSetting] = [
+    .unsafeFlags(["-static-stdlib"], .when(configuration: .release)),
+    .unsafeFlags([
+        "-Xlinker", "--version-script=" + exportsMap, "-Xlinker", "-z", "-Xlinker", "nodelete",
+    ]),
+]
+
+let sdk: [Target.Dependency] = [
+    .product(name: "SluiceSDK", package: "SDK"), .product(name: "CSluice", package: "SDK"),
+]
+
+let package = Package(
+    name: "sluice",
+    products: [.executable(name: "sluice", targets: ["sluice"])]
+        + plugins.map { .library(name: $0, type: .dynamic, targets: [$0 + "Entry"]) },
+    dependencies: [.package(path: "SDK")],
+    targets: [
+        .target(name: "CLinux"),
+        .target(name: "Sys", dependencies: ["CLinux"], swiftSettings: strict),
+        .target(name: "Reactor", dependencies: ["Sys"], swiftSettings: strict),
+        .target(name: "HTTP", swiftSettings: strict),
+        .target(
+            name: "PluginHost",
+            dependencies: ["HTTP", "Sys", .product(name: "CSluice", package: "SDK")],
+            swiftSettings: strict),
+        .target(
+            name: "Proxy", dependencies: ["HTTP", "Reactor", "PluginHost", "Sys"],
+            swiftSettings: strict),
+        .target(name: "Server", dependencies: ["Proxy", "Reactor", "PluginHost", "Sys"],
+            swiftSettings: safe),
+        .executableTarget(name: "sluice", dependencies: ["Server"], swiftSettings: safe),
+
+        .testTarget(name: "HTTPTests", dependencies: ["HTTP"], swiftSettings: strict),
+        .testTarget(name: "SysTests", dependencies: ["Sys"], swiftSettings: strict),
+        .testTarget(name: "ReactorTests", dependencies: ["Reactor", "Sys"], swiftSettings: strict),
+        .testTarget(
+            name: "PluginHostTests",
+            dependencies: ["PluginHost", "HTTP", "Sys", .product(name: "CSluice", package: "SDK")],
+            swiftSettings: strict),
+        .testTarget(
+            name: "ProxyTests", dependencies: ["Proxy", "HTTP", "Reactor", "Sys"],
+            swiftSettings: strict),
+        .testTarget(name: "ServerTests", dependencies: ["Server", "Proxy"], swiftSettings: strict),
+        .testTarget(name: "TidyTests", swiftSettings: strict),
+    ]
+        + plugins.flatMap { name -> [Target] in
+            [
+                .target(
+                    name: name, dependencies: sdk, path: "Plugins/\(name)/Sources",
+                    swiftSettings: strict),
+                .target(
+                    name: name + "Entry", dependencies: [.target(name: name)] + sdk,
+                    path: "Plugins/\(name)/Entry", swiftSettings: strict,
+                    linkerSettings: pluginLinking),
+                .testTarget(
+                    name: name + "Tests",
+                    dependencies: [
+                        .target(name: name), .product(name: "SluiceSDK", package: "SDK"),
+                    ],
+                    path: "Plugins/\(name)/Tests", swiftSettings: strict),
+            ]
+        }
+)

@@ -1,0 +1,21 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let package = Package(
+    name: "SDK",
+    products: [
+        .library(name: "CSluice", targets: ["CSluice"]),
+        .library(name: "SluiceSDK", targets: ["SluiceSDK"]),
+    ],
+    targets: [
+        .target(name: "CSluice"),
+        .target(name: "SluiceSDK", dependencies: ["CSluice"], swiftSettings: strict),
+        .testTarget(name: "CSluiceTests", dependencies: ["CSluice"], swiftSettings: strict),
+        .testTarget(name: "SluiceSDKTests", dependencies: ["SluiceSDK"], swiftSettings: strict),
+    ]
+)

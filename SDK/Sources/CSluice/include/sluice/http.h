@@ -1,0 +1,165 @@
+/*
+ * The life of a request: phases, what a hook gets, and what it answers.
+ *
+ *   request_headers -> cache_lookup -> request_body -> upstream_select -> upstream_request
+ *     -> upstream_result -> upstream_response -> upstream_body
+ *     -> response_headers -> response_body -> request_end
+ *
+ * Request phases run in the order of the manifest, response phases in reverse. A request keeps the
+ * chain that it began with. A plugin that was entered on the way in is left on the way out: its
+ * response hooks run, then `request_end`, exactly once, also after RESPOND. After RESET, or when
+ * the plugin itself failed, only `request_end` runs.
+ */
+#ifndef SLUICE_HTTP_H
+#define SLUICE_HTTP_H
+
+#include "headers.h"
+#include "types.h"
+
+/* Phases, in call order. The bit of a phase in a mask is 1 << phase. */
+enum {
+    SLUICE_PHASE_REQUEST_HEADERS = 0,   /* the head is parsed and checked */
+    SLUICE_PHASE_CACHE_LOOKUP = 1,      /* reserved: the cache role */
+    SLUICE_PHASE_REQUEST_BODY = 2,      /* not called by ABI minor 1 */
+    SLUICE_PHASE_UPSTREAM_SELECT = 3,   /* reserved: the balancer role */
+    SLUICE_PHASE_UPSTREAM_REQUEST = 4,  /* per attempt, before the head is written */
+    SLUICE_PHASE_UPSTREAM_RESULT = 5,   /* not called by ABI minor 1 */
+    SLUICE_PHASE_UPSTREAM_RESPONSE = 6, /* not called by ABI minor 1 */
+    SLUICE_PHASE_UPSTREAM_BODY = 7,     /* not called by ABI minor 1 */
+    SLUICE_PHASE_RESPONSE_HEADERS = 8,  /* before the head goes to the client */
+    SLUICE_PHASE_RESPONSE_BODY = 9,     /* not called by ABI minor 1 */
+    SLUICE_PHASE_LOCAL_REPLY = 10,      /* an error made by the host or a plugin is about to be sent */
+    SLUICE_PHASE_REQUEST_END = 11,      /* exactly once, whatever the outcome */
+    SLUICE_PHASE_COUNT = 12,
+};
+
+/* Verdicts of a hook. */
+enum {
+    SLUICE_CONTINUE = 0,
+    SLUICE_RESPOND = 1, /* answer from `args->reply`; not after the response head was sent */
+    SLUICE_SUSPEND = 2, /* not taken by ABI minor 1: counts as ERROR */
+    SLUICE_HOLD = 3,    /* not taken by ABI minor 1: counts as ERROR */
+    SLUICE_DETACH = 4,  /* CONTINUE, and no further hook of this plugin but `request_end` */
+    SLUICE_RESET = 5,   /* cut the connection without an answer */
+    SLUICE_MORE = 6,    /* body hooks only */
+    SLUICE_ERROR = 7,   /* failed; `args->error_code` may say why; the manifest's `on_error` decides */
+};
+
+/* Flags in `sluice_args.flags`. */
+enum {
+    SLUICE_ARGS_EOS = 1u << 0,      /* no body follows this head */
+    SLUICE_ARGS_INTERNAL = 1u << 1, /* a request that the host made itself */
+    SLUICE_ARGS_LOCAL = 1u << 2,    /* the response was made by the host or a plugin */
+};
+
+/* HTTP versions in `sluice_facts.http_version`. */
+enum {
+    SLUICE_HTTP_1_0 = 10,
+    SLUICE_HTTP_1_1 = 11,
+    SLUICE_HTTP_2 = 20,
+};
+
+/* How a request ended: `sluice_facts.outcome`, set in `request_end`. */
+enum {
+    SLUICE_OUTCOME_COMPLETE = 0,      /* the whole response was written */
+    SLUICE_OUTCOME_CLIENT_GONE = 1,   /* the client closed or timed out */
+    SLUICE_OUTCOME_UPSTREAM_CUT = 2,  /* the origin failed after the response had begun */
+    SLUICE_OUTCOME_RESET = 3,         /* a plugin's verdict */
+    SLUICE_OUTCOME_MALFORMED = 4,     /* the request was refused by the parser */
+};
+
+typedef struct sluice_req sluice_req; /* opaque: one request, owned by a worker */
+
+/*
+ * What is known of a request besides its fields. Lifetime: hook. Text is ASCII.
+ * Times are nanoseconds of CLOCK_MONOTONIC, 0 where the event has not happened.
+ */
+typedef struct sluice_facts {
+    uint32_t size;
+    uint32_t http_version; /* of the downstream request */
+    uint64_t request_number; /* unique in this process */
+    sluice_slice client_address; /* "192.0.2.1", "2001:db8::1", or "unix:" */
+    sluice_slice local_address;  /* of the listener, as in the manifest */
+    sluice_slice route;          /* name of the route; empty before routing */
+    sluice_slice upstream;       /* name of the upstream; empty before it is chosen */
+    sluice_slice peer;           /* address of the peer of this attempt; empty before it is chosen */
+    uint8_t client_ip[16];       /* IPv6, or IPv4 in the first four bytes */
+    uint32_t client_family;      /* 4, 6, or 0 for a Unix socket */
+    uint32_t client_port;
+    uint32_t attempt;            /* 0 before the first, then 1, 2, ... */
+    uint32_t secure;             /* 1 when the client's connection is TLS */
+    uint32_t status;             /* of the response; 0 before there is one */
+    uint32_t outcome;            /* in request_end */
+    uint64_t time_start;
+    uint64_t time_now;
+    uint64_t bytes_in;  /* request body bytes read so far */
+    uint64_t bytes_out; /* response body bytes written so far */
+    uint64_t reserved[12];
+} sluice_facts;
+
+/*
+ * A response made by a plugin. The hook sets `status` (200 to 599) and may set `body` and add edits
+ * of fields; the host adds Content-Length and Date. `body` must stay valid for the instance, or be
+ * memory of `request_alloc`.
+ */
+typedef struct sluice_reply {
+    uint32_t size;
+    uint32_t status;
+    sluice_slice body;
+    sluice_edits *edits; /* fields of the reply */
+    uint64_t reserved[4];
+} sluice_reply;
+
+/* Body chunks; laid out now, used by body phases. */
+struct sluice_body_in;
+struct sluice_body_out;
+
+/*
+ * What a hook gets. Lifetime of everything in it: hook, unless said otherwise.
+ * In `local_reply` the view is the reply's and `edits` apply to it; in `request_end` there are no
+ * edits (NULL).
+ */
+typedef struct sluice_args {
+    uint32_t size;
+    uint32_t phase;
+    uint32_t flags;
+    uint32_t error_code; /* out: with SLUICE_ERROR, a number of the plugin's for the log */
+    const sluice_headers *headers;         /* of this phase's message */
+    const sluice_headers *request_headers; /* the request's, in every phase */
+    const sluice_facts *facts;
+    sluice_edits *edits;
+    sluice_reply *reply;
+    struct sluice_body_in *body_in;   /* NULL outside body phases */
+    struct sluice_body_out *body_out; /* NULL outside body phases */
+    uint64_t interest;                /* reserved */
+    uint64_t reserved[6];
+} sluice_args;
+
+/*
+ * A hook. `instance` and `slot` are what `create` and `worker_start` gave; `context` is
+ * `context_size` bytes of the plugin's own for this request, zeroed at its start.
+ * Returns a verdict. Must not block. [worker]
+ */
+typedef uint32_t (*sluice_hook)(
+    void *instance, void *slot, sluice_req *request, void *context, sluice_args *args);
+
+/* The hooks of an instance; NULL = not interested, and costs nothing. Lifetime: instance. */
+typedef struct sluice_http_hooks {
+    uint32_t size;
+    uint32_t flags; /* 0 */
+    sluice_hook request_headers;
+    sluice_hook cache_lookup;
+    sluice_hook request_body;
+    sluice_hook upstream_select;
+    sluice_hook upstream_request;
+    sluice_hook upstream_result;
+    sluice_hook upstream_response;
+    sluice_hook upstream_body;
+    sluice_hook response_headers;
+    sluice_hook response_body;
+    sluice_hook local_reply;
+    sluice_hook request_end;
+    sluice_hook reserved[8];
+} sluice_http_hooks;
+
+#endif

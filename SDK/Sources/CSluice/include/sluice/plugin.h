@@ -1,0 +1,68 @@
+/*
+ * What a plugin offers.
+ *
+ * Life of an instance:  create -> worker_start (once a worker) -> hooks ... -> worker_stop -> destroy
+ * The library itself is never unloaded.
+ */
+#ifndef SLUICE_PLUGIN_H
+#define SLUICE_PLUGIN_H
+
+#include "host.h"
+#include "http.h"
+#include "types.h"
+
+/*
+ * An instance: one entry of the manifest's `plugins`. Filled by the plugin, read by the host.
+ */
+typedef struct sluice_instance {
+    uint32_t size;
+    uint32_t context_size; /* bytes of request context, up to 4096, 16-byte aligned */
+    void *state;           /* passed to every function as `instance` */
+
+    /* Hooks, or NULL for an instance that only has a role. */
+    const sluice_http_hooks *hooks;
+
+    /* A role's table by id ("sluice.lb/1"), or NULL. Pure. `id`: NUL-terminated. [any] */
+    const void *(*get_extension)(void *instance, const char *id);
+
+    /* Called on each worker before its first request; what it returns is that worker's slot and
+     * may be NULL. NULL function: the slot is NULL. [worker] */
+    void *(*worker_start)(void *instance, uint32_t worker_index);
+
+    /* After the last hook of this worker. [worker] */
+    void (*worker_stop)(void *instance, void *slot);
+
+    /* After the last worker stopped. Frees all that `create` made. [control] */
+    void (*destroy)(void *instance);
+
+    void *reserved[12];
+} sluice_instance;
+
+/* What `create` is given. `name` and `config`: instance. */
+typedef struct sluice_create_args {
+    uint32_t size;
+    uint32_t worker_count;
+    const sluice_host *host;
+    sluice_slice name; /* of the instance in the manifest */
+    const sluice_value *config; /* an object; empty when the manifest has none */
+    uint64_t reserved[4];
+} sluice_create_args;
+
+/* The factory. Lifetime: process. */
+typedef struct sluice_factory {
+    uint32_t size;
+    uint32_t reserved0;
+
+    /* Checks a configuration without side effects. SLUICE_OK, or SLUICE_ECONFIG with one line in
+     * `error` that begins with the path of the key ("set[2].name: ..."). NULL: not checked before
+     * `create`. [control] */
+    int32_t (*check_config)(const sluice_value *config, sluice_errbuf *error);
+
+    /* Makes an instance. `out` is zeroed, with `size` set. On failure nothing is kept. [control] */
+    int32_t (*create)(
+        const sluice_create_args *args, sluice_instance *out, sluice_errbuf *error);
+
+    void *reserved[6];
+} sluice_factory;
+
+#endif

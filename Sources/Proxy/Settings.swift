@@ -1,0 +1,252 @@
+/// Everything that a running proxy is told: the manifest after parsing, with defaults filled in.
+///
+/// Plain values without behaviour. `Server` makes them from the manifest, `Proxy` compiles them
+/// into the tables that workers read.
+package struct ProxySettings: Sendable, Equatable {
+    /// Number of worker threads, 1 to 256; nil is "auto": the cores in the affinity mask, bounded by
+    /// the cgroup's quota.
+    package var workers: Int?
+    package var logLevel = LogLevel.info
+    package var listeners: [ListenerSettings] = []
+    package var plugins: [PluginSettings] = []
+    package var upstreams: [UpstreamSettings] = []
+    /// Instances that every request goes through, before its route's own.
+    package var chain: [String] = []
+    package var routes: [RouteSettings] = []
+
+    package init() {}
+}
+
+/// Levels of the error log, most important first.
+package enum LogLevel: UInt32, Sendable, Equatable, CaseIterable {
+    case error = 1
+    case warn, info, debug
+}
+
+/// One address to listen on, with the bounds of its clients.
+package struct ListenerSettings: Sendable, Equatable {
+    /// "0.0.0.0:8080", "[::]:8080" or "unix:/path"; port 0 takes a free one.
+    package var address: String
+    package var backlog = 4_096
+    /// Mode of a Unix socket's file.
+    package var unixMode: UInt32 = 0o660
+    /// TCP keep-alive probes after this many seconds of silence; 0 is off.
+    package var tcpKeepaliveSeconds = 60
+    package var limits = DownstreamLimits()
+    package var timeouts = DownstreamTimeouts()
+    /// Whether a client that closed its sending side after a whole request still gets its answer.
+    package var halfClose = HalfClose.serve
+
+    package init(address: String) { self.address = address }
+}
+
+/// What a client's FIN behind a whole request means.
+package enum HalfClose: String, Sendable, Equatable, CaseIterable {
+    case serve
+    case abort
+}
+
+/// Bounds of one listener's clients. Counts and bytes.
+package struct DownstreamLimits: Sendable, Equatable {
+    /// Bytes of a request head: 256 to 65,535. Over it: 431.
+    package var headBytes = 32_768
+    /// Fields of a request head: 1 to 1,024. Over it: 431.
+    package var fields = 100
+    /// Bytes of a request target. Over it: 414.
+    package var targetBytes = 8_192
+    /// Bytes of a request body; nil is no bound. Over it: 413.
+    package var bodyBytes: Int64? = 1_073_741_824
+    /// Least bytes per second of a request body, averaged over ten seconds; 0 is off. Under it: 408.
+    package var bodyRate = 500
+    /// Requests on one connection; the last answer says close.
+    package var requests = 1_000
+    /// Connections of this listener over all workers; nil is three quarters of the process's
+    /// descriptors. Over it: 503 and close.
+    package var connections: Int?
+    /// Connections of one client address over all workers; 0 is no bound. Over it: 503 and close.
+    package var connectionsPerAddress = 0
+    /// Bytes that are read ahead of a receiver that does not keep up, per direction of an exchange:
+    /// 4,096 to 262,144.
+    package var bufferBytes = 262_144
+    /// Bytes of an unread request body that are read and thrown away to keep a connection whose
+    /// answer came early.
+    package var drainBytes = 65_536
+
+    package init() {}
+}
+
+/// Times of one listener's clients, in milliseconds, 1 to 86,400,000.
+package struct DownstreamTimeouts: Sendable, Equatable {
+    /// The whole request head, from its first byte (or the connection's begin) to its last. 408.
+    package var head = 10_000
+    /// Between two reads of a request body. 408.
+    package var body = 30_000
+    /// An idle connection between two requests. Closed without an answer.
+    package var idle = 60_000
+    /// Between two writes that the client took bytes of. The connection is cut.
+    package var write = 30_000
+    /// A tunnel (after 101) without a byte in either direction.
+    package var tunnel = 3_600_000
+
+    package init() {}
+}
+
+/// One entry of the manifest's `plugins`.
+package struct PluginSettings: Sendable, Equatable {
+    package var name: String
+    /// Path of the library's file, resolved.
+    package var libraryPath: String
+    /// Expected SHA-256 of the file in lower-case hex; nil is not checked.
+    package var sha256: String?
+    package var onError = OnError.closed(500)
+    package var configuration = ConfigurationValue.object([])
+
+    package init(name: String, libraryPath: String) {
+        self.name = name
+        self.libraryPath = libraryPath
+    }
+}
+
+/// What a failing hook means for its request.
+package enum OnError: Sendable, Equatable {
+    /// Go on as if the hook were not there.
+    case open
+    /// Answer with this status, 400 to 599.
+    case closed(UInt16)
+}
+
+/// A JSON value, objects in the order of their keys' bytes.
+package indirect enum ConfigurationValue: Sendable, Equatable {
+    case null
+    case bool(Bool)
+    case integer(Int64)
+    case number(Double)
+    case string(String)
+    case array([ConfigurationValue])
+    case object([Member])
+
+    package struct Member: Sendable, Equatable {
+        package var key: String
+        package var value: ConfigurationValue
+
+        package init(key: String, value: ConfigurationValue) {
+            self.key = key
+            self.value = value
+        }
+    }
+}
+
+/// A named set of peers and how to talk to them.
+package struct UpstreamSettings: Sendable, Equatable {
+    package var name: String
+    /// Instance of a plugin with the balancer role; may be nil with one peer.
+    package var balancer: String?
+    package var peers: [PeerSettings] = []
+    package var timeouts = UpstreamTimeouts()
+    package var retries = RetrySettings()
+    package var pool = PoolSettings()
+    /// Value of Host that the peers see; nil keeps the client's.
+    package var hostOverride: String?
+
+    package init(name: String) { self.name = name }
+}
+
+/// One peer of an upstream.
+package struct PeerSettings: Sendable, Equatable {
+    /// "192.0.2.1:80", "[2001:db8::1]:80", "unix:/path" or "name:80", resolved once at start.
+    package var address: String
+    /// 1 to 65,535.
+    package var weight = 1
+    /// 0 first.
+    package var priority = 0
+
+    package init(address: String) { self.address = address }
+}
+
+/// Times towards the peers of an upstream, in milliseconds.
+package struct UpstreamTimeouts: Sendable, Equatable {
+    /// Until a connection stands. The next candidate, or 504.
+    package var connect = 2_000
+    /// From the end of the request to the response's first byte. 504.
+    package var firstByte = 60_000
+    /// Between two reads of a response. 504 before the head is whole, else the client is cut.
+    package var read = 60_000
+    /// Between two writes that the peer took bytes of. 504.
+    package var write = 60_000
+    /// An idle connection in the pool.
+    package var idle = 60_000
+
+    package init() {}
+}
+
+/// When a request is tried again.
+package struct RetrySettings: Sendable, Equatable {
+    /// Attempts in all, the first one included: 1 to 16.
+    package var attempts = 3
+    /// Bytes of a request body kept to send them again: 0 to 1,048,576.
+    package var replayBytes = 65_536
+
+    package init() {}
+}
+
+/// Idle connections to the peers of an upstream.
+package struct PoolSettings: Sendable, Equatable {
+    /// Idle connections per peer and worker: 0 to 65,535; 0 is no reuse.
+    package var idlePerPeer = 256
+    /// Requests on one connection to a peer; 0 is no bound.
+    package var requests = 0
+
+    package init() {}
+}
+
+/// One route: where a request goes when it matches.
+package struct RouteSettings: Sendable, Equatable {
+    /// For logs and plugins; "routes[2]" when the manifest gives none.
+    package var name: String
+    package var match = RouteMatch()
+    package var chain: [String] = []
+    /// Name of an upstream; nil for a route whose chain answers by itself.
+    package var upstream: String?
+
+    package init(name: String) { self.name = name }
+}
+
+/// What a route asks of a request. Routes are tried in the manifest's order; the first match wins.
+package struct RouteMatch: Sendable, Equatable {
+    /// Host names in lower case without port; empty is any.
+    package var hosts: [HostPattern] = []
+    package var path = PathPattern.any
+    /// Methods as sent, upper case; empty is any.
+    package var methods: [String] = []
+    package var headers: [HeaderPattern] = []
+
+    package init() {}
+}
+
+/// A host to match, without regard to case or port.
+package enum HostPattern: Sendable, Equatable {
+    case exact(String)
+    /// ".example.com" of "*.example.com": any name that ends so and is longer.
+    case suffix(String)
+}
+
+/// A path to match, byte for byte, before any decoding; the query is not part of it.
+package enum PathPattern: Sendable, Equatable {
+    case any
+    case exact(String)
+    /// "/api/" of "/api/*": the path begins so, or is the same without the last slash.
+    case prefix(String)
+}
+
+/// A field to match.
+package struct HeaderPattern: Sendable, Equatable {
+    /// Lower case.
+    package var name: String
+    /// Bytes of the value; nil matches any value, an absent field never.
+    package var value: String?
+
+    package init(name: String, value: String?) {
+        self.name = name
+        self.value = value
+    }
+}
