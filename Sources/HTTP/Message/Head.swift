@@ -2,7 +2,7 @@
 ///
 /// A field's line ends where the next one's name begins (folding is refused, so lines are
 /// contiguous), or at `fieldsEnd` of the head.
-package struct FieldSpan {
+package struct FieldSpan: BitwiseCopyable {
     package var nameStart: UInt16
     package var nameLength: UInt16
     /// Value without the white space around it (RFC 9110 §5.5).
