@@ -15,7 +15,12 @@ let package = Package(
     targets: [
         .target(name: "CSluice"),
         .target(name: "SluiceSDK", dependencies: ["CSluice"], swiftSettings: strict),
-        .testTarget(name: "CSluiceTests", dependencies: ["CSluice"], swiftSettings: strict),
+        .testTarget(
+            name: "CSluiceTests",
+            dependencies: ["CSluice"],
+            exclude: ["Layout.txt"],
+            swiftSettings: strict
+        ),
         .testTarget(name: "SluiceSDKTests", dependencies: ["SluiceSDK"], swiftSettings: strict),
     ]
 )
