@@ -18,7 +18,7 @@ package struct RoundRobinBalancer: Balancer {
     }
 
     /// Takes the next peer of the order that may be used.
-    package func pick(from table: borrowing RoundRobinTable, _ pick: borrowing Pick) {
+    package func pick(from table: RoundRobinTable, _ pick: borrowing Pick) {
         guard let index = table.next(pick) else { return }
         pick.choose(index)
     }

@@ -8,22 +8,44 @@ import SluiceSDK
 ///
 /// A peer that may not be used is passed over, and its turn goes to the next one of the order; as the
 /// cursor moves on behind that one, the rest keep their shares.
-package struct RoundRobinTable {
-    private let storage: Storage
-    // What a pick reads, without touching the reference count of `storage`.
-    private let groups: UnsafePointer<Group>
-    private let groupCount: Int
-    private let cursors: UnsafeMutableRawPointer
-    private let workerCount: Int
-    private let workerStride: Int
+package final class RoundRobinTable {
+    let groups: UnsafeMutablePointer<Group>
+    let groupCount: Int
+    let cursors: UnsafeMutableRawPointer
+    let workerCount: Int
+    /// Bytes from one worker's cursors to the next one's.
+    let workerStride: Int
 
     init(_ peers: PeerSet) {
-        storage = Storage(peers)
-        groups = UnsafePointer(storage.groups)
-        groupCount = storage.groupCount
-        cursors = storage.cursors
-        workerCount = storage.workerCount
-        workerStride = storage.workerStride
+        workerCount = max(peers.workerCount, 1)
+        let ranks = RoundRobinTable.ranks(of: peers)
+        groupCount = ranks.count
+        groups = .allocate(capacity: groupCount)
+        // Pairs of lines, as the prefetcher fetches them.
+        workerStride = (groupCount * 8 + 127) & ~127
+        cursors = .allocate(byteCount: workerCount * workerStride, alignment: 128)
+        cursors.initializeMemory(as: UInt8.self, repeating: 0, count: workerCount * workerStride)
+        for (rank, indices) in ranks.enumerated() {
+            let group = RoundRobinTable.makeGroup(peers, indices, workerCount)
+            (groups + rank).initialize(to: group)
+            for worker in 0..<workerCount {
+                (cursors + worker * workerStride).storeBytes(
+                    of: RoundRobinTable.start(group, worker, workerCount, peers.version),
+                    toByteOffset: rank * 8,
+                    as: UInt64.self
+                )
+            }
+        }
+    }
+
+    deinit {
+        for rank in 0..<groupCount {
+            groups[rank].members.deallocate()
+            groups[rank].turns?.deallocate()
+            groups[rank].credits?.deallocate()
+        }
+        groups.deallocate()
+        cursors.deallocate()
     }
 
     /// The peer whose turn it is: one that was not tried and is healthy, of the first priority that
@@ -83,8 +105,13 @@ struct Group {
     /// One cycle of turns, as indices of `members`; nil when it would be too long.
     let turns: UnsafeMutablePointer<UInt32>?
     let turnCount: Int
-    /// Without a cycle: `memberCount` credits a worker.
+    /// Without a cycle: `creditStride` credits a worker, those of its members first.
     let credits: UnsafeMutablePointer<Int>?
+
+    /// A worker's credits share no cache line with another's.
+    var creditStride: Int { Group.creditStride(memberCount) }
+
+    static func creditStride(_ memberCount: Int) -> Int { (memberCount + 15) & ~15 }
 
     /// The peer of the next usable turn; nil when the group has no usable peer.
     @inline(__always)
@@ -140,8 +167,8 @@ struct Group {
     @inline(never)
     private func smooth(_ worker: Int, _ pick: borrowing Pick, healthy: Bool) -> Int? {
         guard let credits else { return nil }
-        // Safe: there are `memberCount` credits for each worker, and this one is alone with its own.
-        let own = credits + worker * memberCount
+        // Safe: there are `creditStride` credits for each worker, and this one alone uses its own.
+        let own = credits + worker * creditStride
         var best: Int?
         var sum = 0
         for index in 0..<memberCount where members[index].isUsable(pick, healthy: healthy) {
@@ -159,47 +186,7 @@ struct Group {
 /// 2^64 divided by the golden ratio: multiples of it, modulo 2^64, are spread evenly.
 let goldenRatio: UInt64 = 0x9E37_79B9_7F4A_7C15
 
-/// The memory of a table, freed with it.
-final class Storage {
-    let groups: UnsafeMutablePointer<Group>
-    let groupCount: Int
-    let cursors: UnsafeMutableRawPointer
-    let workerCount: Int
-    /// Bytes from one worker's cursors to the next one's.
-    let workerStride: Int
-
-    init(_ peers: PeerSet) {
-        workerCount = max(peers.workerCount, 1)
-        let ranks = Storage.ranks(of: peers)
-        groupCount = ranks.count
-        groups = .allocate(capacity: groupCount)
-        // Pairs of lines, as the prefetcher fetches them.
-        workerStride = (groupCount * 8 + 127) & ~127
-        cursors = .allocate(byteCount: workerCount * workerStride, alignment: 128)
-        cursors.initializeMemory(as: UInt8.self, repeating: 0, count: workerCount * workerStride)
-        for (rank, indices) in ranks.enumerated() {
-            let group = Storage.makeGroup(peers, indices, workerCount)
-            (groups + rank).initialize(to: group)
-            for worker in 0..<workerCount {
-                (cursors + worker * workerStride).storeBytes(
-                    of: Storage.start(group, worker, workerCount, peers.version),
-                    toByteOffset: rank * 8,
-                    as: UInt64.self
-                )
-            }
-        }
-    }
-
-    deinit {
-        for rank in 0..<groupCount {
-            groups[rank].members.deallocate()
-            groups[rank].turns?.deallocate()
-            groups[rank].credits?.deallocate()
-        }
-        groups.deallocate()
-        cursors.deallocate()
-    }
-
+extension RoundRobinTable {
     /// Indices of the peers of each priority, the first priority first.
     private static func ranks(of peers: PeerSet) -> [[Int]] {
         let order = (0..<peers.count).sorted { left, right in
@@ -224,8 +211,9 @@ final class Storage {
             )
         }
         guard let cycle = SmoothSequence.cycle(weights) else {
-            let credits = UnsafeMutablePointer<Int>.allocate(capacity: indices.count * workers)
-            credits.initialize(repeating: 0, count: indices.count * workers)
+            let count = Group.creditStride(indices.count) * workers
+            let credits = UnsafeMutablePointer<Int>.allocate(capacity: count)
+            credits.initialize(repeating: 0, count: count)
             seed(credits, weights, workers)
             return Group(
                 members: members,
@@ -268,6 +256,7 @@ final class Storage {
         _ workers: Int
     ) {
         let sum = weights.reduce(0, +)
+        let stride = Group.creditStride(weights.count)
         for worker in 0..<workers {
             let fraction = UInt64(worker) &* goldenRatio
             for (index, weight) in weights.enumerated() {
@@ -275,7 +264,7 @@ final class Storage {
                 // whole part does not matter.
                 let passed = fraction &* UInt64(weight)
                 let credit = Int(passed.multipliedFullWidth(by: UInt64(sum)).high)
-                credits[worker * weights.count + index] = credit > sum / 2 ? credit - sum : credit
+                credits[worker * stride + index] = credit > sum / 2 ? credit - sum : credit
             }
         }
     }

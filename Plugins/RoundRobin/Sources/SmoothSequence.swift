@@ -18,9 +18,9 @@ enum SmoothSequence {
 
     /// One cycle of turns, as indices of `weights`; nil when it would be longer than `turnsMax`.
     ///
-    /// Each index occurs exactly as often as its weight says. With very many peers the turns are
-    /// placed at the middle of equal shares of the cycle instead: as even, though not in nginx's
-    /// order, and done in O(turns log turns).
+    /// Each index occurs exactly as often as its weight says. With very many peers each one's turns
+    /// are placed at equal distances instead: nearly as even, though not in nginx's order, and done
+    /// in O(turns log turns).
     static func cycle(_ weights: [Int]) -> [UInt32]? {
         let turns = weights.reduce(0, +)
         guard turns <= turnsMax else { return nil }
@@ -45,10 +45,11 @@ enum SmoothSequence {
     private static func spread(_ weights: [Int]) -> [UInt32] {
         var places: [(place: UInt64, index: UInt32)] = []
         for (index, weight) in weights.enumerated() {
+            // Peers of the same weight would all have their turns at the same places.
+            let offset = (UInt64(index) &* goldenRatio) >> 32
             for turn in 0..<weight {
-                // The middle of the turn's share, in units of 2^-32 of a cycle.
-                let place = (UInt64(2 * turn + 1) << 32) / UInt64(2 * weight)
-                places.append((place, UInt32(index)))
+                // In units of 2^-32 of a cycle.
+                places.append(((UInt64(turn) << 32 | offset) / UInt64(weight), UInt32(index)))
             }
         }
         places.sort { ($0.place, $0.index) < ($1.place, $1.index) }

@@ -1,5 +1,5 @@
 public import CSluice
-import Synchronization
+public import Synchronization
 
 /// The role `sluice.lb/1`: chooses the peers of an upstream.
 ///
@@ -7,9 +7,10 @@ import Synchronization
 /// table, all at the same time and without a lock. What changes from pick to pick belongs to one
 /// worker: lay it out in the table by `Pick.workerIndex`, a cache line apart.
 public protocol Balancer: Plugin, ~Copyable {
-    /// What is built from a set. It is released when no worker uses it any more; a class that it
-    /// holds can free raw memory in its `deinit`.
-    associatedtype Table
+    /// What is built from a set: a final class with constant properties. It is released when no
+    /// worker uses it any more, so its `deinit` can free raw memory. Picks borrow it, which costs no
+    /// reference count.
+    associatedtype Table: AnyObject
 
     /// Builds a table. Peers of the set, and their loads, stay valid as long as the table.
     ///
@@ -18,7 +19,7 @@ public protocol Balancer: Plugin, ~Copyable {
 
     /// Chooses one or more peers in order of preference, by `Pick.choose`; none when no peer may be
     /// used now. Peers that were tried come last or not at all.
-    func pick(from table: borrowing Table, _ pick: borrowing Pick)
+    func pick(from table: Table, _ pick: borrowing Pick)
 }
 
 /// The peers of one upstream: an immutable set.
@@ -84,18 +85,19 @@ public struct PeerLoad {
     @inlinable init(_ load: UnsafePointer<sluice_peer_load>?) { words = UnsafeRawPointer(load) }
 
     /// Requests that run on the peer now.
-    public var inFlight: UInt64 { word(0) }
+    @inlinable public var inFlight: UInt64 { word(0) }
 
     /// Moving average of the time to the first byte, in nanoseconds.
-    public var latencyNanoseconds: UInt64 { word(8) }
+    @inlinable public var latencyNanoseconds: UInt64 { word(8) }
 
     /// Failures in a row.
-    public var failures: UInt64 { word(16) }
+    @inlinable public var failures: UInt64 { word(16) }
 
     /// Whether the peer may be picked while another one is left.
-    public var isHealthy: Bool { word(24) == 0 }
+    @inlinable public var isHealthy: Bool { word(24) == 0 }
 
-    private func word(_ offset: Int) -> UInt64 {
+    @inlinable
+    func word(_ offset: Int) -> UInt64 {
         guard let words else { return 0 }
         // Safe: the counters are 64-bit words (CSluiceTests checks the offsets) that the host
         // changes by atomic stores; they live as long as the set.

@@ -136,20 +136,41 @@ extension Exchange where Owner: ~Copyable {
     /// When the request's budget is used up the writer has no room, and the hook's verdict becomes
     /// an error whatever it returns.
     @inlinable
-    public func writer(capacity: Int) -> Writer {
+    public func writer(capacity: Int) -> Writer { memory.writer(capacity: capacity) }
+
+    @inlinable
+    var memory: RequestMemory { RequestMemory(core: core, request: request, failure: failure) }
+}
+
+/// Where memory of a request comes from.
+@usableFromInline
+struct RequestMemory {
+    let core: UnsafePointer<sluice_core>
+    let request: OpaquePointer?
+    let failure: UnsafeMutablePointer<UInt32>
+
+    @usableFromInline
+    init(
+        core: UnsafePointer<sluice_core>,
+        request: OpaquePointer?,
+        failure: UnsafeMutablePointer<UInt32>
+    ) {
+        self.core = core
+        self.request = request
+        self.failure = failure
+    }
+
+    @usableFromInline
+    func writer(capacity: Int) -> Writer {
         let memory = core.pointee.request_alloc(request, UInt64(capacity))
         guard let memory else {
             if capacity > 0 { failure.pointee = FailureCode.outOfMemory.rawValue }
-            return Writer(
-                start: UnsafeMutablePointer(mutating: Bytes.empty.start),
-                capacity: 0,
-                failure: failure
-            )
+            // Safe: nothing is written, as there is no room.
+            let nothing = UnsafeMutablePointer(mutating: Bytes.empty.start)
+            return Writer(start: nothing, capacity: 0, failure: failure)
         }
-        return Writer(
-            start: memory.assumingMemoryBound(to: UInt8.self),
-            capacity: capacity,
-            failure: failure
-        )
+        // Safe: the host gave `capacity` bytes, until the end of the request.
+        let start = memory.assumingMemoryBound(to: UInt8.self)
+        return Writer(start: start, capacity: capacity, failure: failure)
     }
 }

@@ -119,9 +119,7 @@ extension Export where P: Balancer, P: ~Copyable {
         let instance = state.assumingMemoryBound(to: Instance<P>.self)
         do throws(PluginError) {
             let table = try instance.pointee.plugin.build(PeerSet(set))
-            let memory = UnsafeMutablePointer<P.Table>.allocate(capacity: 1)
-            memory.initialize(to: table)
-            return UnsafeMutableRawPointer(memory)
+            return Unmanaged.passRetained(table).toOpaque()
         } catch let failure {
             _ = report(failure, error)
             return nil
@@ -134,9 +132,7 @@ extension Export where P: Balancer, P: ~Copyable {
         _ table: UnsafeMutableRawPointer?
     ) {
         // Safe: the table is what `build` gave, and no worker uses it any more.
-        let memory = table.unsafelyUnwrapped.assumingMemoryBound(to: P.Table.self)
-        memory.deinitialize(count: 1)
-        memory.deallocate()
+        Unmanaged<P.Table>.fromOpaque(table.unsafelyUnwrapped).release()
     }
 
     /// The C function that picks.
@@ -149,10 +145,11 @@ extension Export where P: Balancer, P: ~Copyable {
     ) -> UInt32 {
         // Safe: instance and table are what `create` and `build` gave; the pick is the host's.
         let instance = state.unsafelyUnwrapped.assumingMemoryBound(to: Instance<P>.self)
-        let table = table.unsafelyUnwrapped.assumingMemoryBound(to: P.Table.self)
+        let table = Unmanaged<P.Table>.fromOpaque(table.unsafelyUnwrapped)
         let pick = pick.unsafelyUnwrapped
         pick.pointee.count = 0
-        instance.pointee.plugin.pick(from: table.pointee, Pick(pick))
+        // The host keeps the table alive for the pick, so it need not be retained.
+        table._withUnsafeGuaranteedRef { instance.pointee.plugin.pick(from: $0, Pick(pick)) }
         return UInt32(pick.pointee.count > 0 ? SLUICE_PICK_OK : SLUICE_PICK_NONE)
     }
 }

@@ -20,6 +20,12 @@ public struct FieldID: RawRepresentable, Equatable, Sendable {
         rawValue = found
     }
 
+    /// The lower-case name of an id; empty when it has none.
+    public static func name(_ id: FieldID) -> Bytes {
+        for known in names where known.id == id.rawValue { return Bytes(known.name) }
+        return .empty
+    }
+
     /// A field without an id of its own.
     @inlinable public static var unknown: FieldID { FieldID(rawValue: 0) }
     /// `:method`.

@@ -66,6 +66,7 @@ public struct Writer: ~Copyable {
     }
 
     private func overflow() {
-        failure.pointee = FailureCode.writerFull.rawValue
+        // A writer without memory noted its own reason.
+        if failure.pointee == 0 { failure.pointee = FailureCode.writerFull.rawValue }
     }
 }
