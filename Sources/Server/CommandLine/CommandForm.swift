@@ -8,7 +8,7 @@ struct CommandForm: Sendable {
     var operand: String?
     /// More for the help of the command: sentences that are wrapped by hand.
     var details: String
-    /// From the options and the operand. Every option of the form that was not given is absent.
+    /// The command, from the options that were given and the operand.
     var make: @Sendable (Arguments) -> Command
 
     /// What a command line said for one command.

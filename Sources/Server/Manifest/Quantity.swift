@@ -19,7 +19,7 @@ enum Quantity {
 
     /// The shortest way to write a duration exactly.
     static func durationText(_ milliseconds: Int64) -> String {
-        text(of: milliseconds, units: durationUnits)
+        milliseconds == 0 ? "0s" : text(of: milliseconds, units: durationUnits)
     }
 
     /// The shortest way to write a size exactly in binary units.

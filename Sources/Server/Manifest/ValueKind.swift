@@ -178,7 +178,7 @@ extension ValueKind where Value == String {
     /// The name of something that the manifest declares elsewhere.
     static func reference(to kind: ManifestReader.Reference.Kind) -> Self {
         let form = TextForm(
-            "name of a" + (kind == .plugin ? " plugin" : "n upstream"),
+            "\(kind.rawValue) name",
             expected: "the name of a" + (kind == .plugin ? " plugin" : "n upstream")
         )
         return ValueKind(form: .text(form), text: { quote($0) }) { node, reader in

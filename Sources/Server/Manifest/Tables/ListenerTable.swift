@@ -88,7 +88,7 @@ extension Table where Root == DownstreamLimits {
             Key(
                 "body",
                 \.bodyBytes,
-                .optional("none", .size(0...(1 << 50))),
+                .optional("none", .size(0...(512 << 40))),
                 "A request's body. Over it: 413."
             ),
             Key(
