@@ -293,7 +293,7 @@ class Origin:
     an AssertionError, fails the test at its end.
     """
 
-    def __init__(self, script, path=None, host="127.0.0.1"):
+    def __init__(self, script, path=None, host="127.0.0.1", port=0):
         self.script = script
         self.requests = []
         self.connections = 0
@@ -307,7 +307,8 @@ class Origin:
         else:
             family = socket.AF_INET6 if ":" in host else socket.AF_INET
             self.listener = socket.socket(family)
-            self.listener.bind((host, 0))
+            self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self.listener.bind((host, port))
             self.port = self.listener.getsockname()[1]
             self.address = ("[%s]:%d" if ":" in host else "%s:%d") % (host, self.port)
         self.listener.listen(1024)
@@ -452,7 +453,12 @@ class Sluice:
         self.process = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         threading.Thread(target=self._read, daemon=True).start()
-        self.wait_log(r"\bready\b")
+        try:
+            self.wait_log(r"\bready\b")
+        except AssertionError:
+            self.process.kill()
+            self.process.wait()
+            raise
         self.addresses = [
             parse_address(m.group(1)) for m in re.finditer(r"listening on (\S+)", self.log)]
         self.address = self.addresses[0]
