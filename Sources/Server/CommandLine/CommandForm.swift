@@ -119,11 +119,14 @@ struct CommandForm: Sendable {
     static func overview(of group: [String] = []) -> String {
         let forms = all.filter { $0.words.starts(with: group) }
         let name = (["sluice"] + group).joined(separator: " ")
+        let rows = forms.map {
+            ($0.words.dropFirst(group.count).joined(separator: " "), $0.summary)
+        }
         return """
             usage: \(name) COMMAND [OPTION]...
 
             Commands:
-            \(columns(forms.map { ($0.words.dropFirst(group.count).joined(separator: " "), $0.summary) }))
+            \(columns(rows))
 
             `\(name) COMMAND --help` tells more about one.
             """
