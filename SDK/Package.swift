@@ -11,11 +11,26 @@ let package = Package(
     products: [
         .library(name: "CSluice", targets: ["CSluice"]),
         .library(name: "SluiceSDK", targets: ["SluiceSDK"]),
+        .library(name: "SluiceTestKit", targets: ["SluiceTestKit"]),
     ],
     targets: [
         .target(name: "CSluice"),
         .target(name: "SluiceSDK", dependencies: ["CSluice"], swiftSettings: strict),
-        .testTarget(name: "CSluiceTests", dependencies: ["CSluice"], swiftSettings: strict),
-        .testTarget(name: "SluiceSDKTests", dependencies: ["SluiceSDK"], swiftSettings: strict),
+        .target(
+            name: "SluiceTestKit",
+            dependencies: ["CSluice", "SluiceSDK"],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "CSluiceTests",
+            dependencies: ["CSluice"],
+            exclude: ["Layout.txt"],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "SluiceSDKTests",
+            dependencies: ["CSluice", "SluiceSDK", "SluiceTestKit"],
+            swiftSettings: strict
+        ),
     ]
 )

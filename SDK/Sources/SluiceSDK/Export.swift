@@ -1,0 +1,221 @@
+public import CSluice
+import Synchronization
+
+/// The C functions of one plugin type.
+///
+/// `Plugin.offer` names those that the host may call.
+///
+/// They are static and generic, so the compiler makes one copy per plugin in which the call of the
+/// hook is direct; no class, closure or reference count stands between the host and a hook.
+public enum Export<P: Plugin & ~Copyable> {
+    /// Says hello: the whole of a library's entry.
+    ///
+    ///     @c @implementation
+    ///     public func sluice_plugin_hello_v0(
+    ///         _ host: UnsafePointer<sluice_host_hello>?,
+    ///         _ out: UnsafeMutablePointer<sluice_plugin_hello>?
+    ///     ) -> Int32 {
+    ///         Export<Greeter>.hello(host, out)
+    ///     }
+    public static func hello(
+        _ host: UnsafePointer<sluice_host_hello>?,
+        _ out: UnsafeMutablePointer<sluice_plugin_hello>?
+    ) -> Int32 {
+        guard let host, let out,
+            host.pointee.size == UInt32(MemoryLayout<sluice_host_hello>.size),
+            out.pointee.size == UInt32(MemoryLayout<sluice_plugin_hello>.size)
+        else { return Int32(SLUICE_EINVAL) }
+        // Safe: literals end with a NUL.
+        let core = host.pointee.get_extension(cString(coreID))?
+            .assumingMemoryBound(to: sluice_core.self)
+        guard let core, core.pointee.size == UInt32(MemoryLayout<sluice_core>.size) else {
+            return Int32(SLUICE_ENOTSUP)
+        }
+        coreAddress.store(UInt(bitPattern: core), ordering: .releasing)
+
+        var offer = Offer()
+        P.offer(&offer)
+        out.pointee.abi_minor = SLUICE_ABI_MINOR
+        out.pointee.id = Bytes(P.id).slice
+        out.pointee.version = Bytes(P.version).slice
+        out.pointee.description = Bytes(P.summary).slice
+        out.pointee.factory = makeFactory(offer)
+        out.pointee.required = makeList(coreID)
+        out.pointee.roles = offer.isBalancer ? makeList(balancerID) : nil
+        out.pointee.hooks_mask = offer.mask
+        return Int32(SLUICE_OK)
+    }
+
+    /// Makes an instance; see `Offer.create`.
+    public static func create(
+        _ args: UnsafePointer<sluice_create_args>?,
+        _ out: UnsafeMutablePointer<sluice_instance>?,
+        _ error: UnsafeMutablePointer<sluice_errbuf>?
+    ) -> Int32 {
+        guard let args, let out, let configuration = args.pointee.config,
+            args.pointee.size == UInt32(MemoryLayout<sluice_create_args>.size),
+            out.pointee.size == UInt32(MemoryLayout<sluice_instance>.size),
+            let core = UnsafePointer<sluice_core>(
+                bitPattern: coreAddress.load(ordering: .acquiring)
+            )
+        else { return Int32(SLUICE_EINVAL) }
+        let contextSize = (MemoryLayout<P.Context>.size + 15) & ~15
+        precondition(contextSize <= 4_096, "the request context is over 4,096 bytes")
+        let context = P.Context.self == Nothing.self ? 0 : contextSize
+
+        let instance: UnsafeMutablePointer<Instance<P>>
+        do throws(PluginError) {
+            let plugin = try P(
+                ConfigurationValue(configuration),
+                Host(core: core, handle: args.pointee.host)
+            )
+            instance = .allocate(capacity: 1)
+            instance.initialize(to: Instance(head: makeHead(core), plugin: plugin))
+        } catch let failure {
+            return report(failure, error)
+        }
+        let state = UnsafeMutableRawPointer(instance)
+        out.pointee.context_size = UInt32(context)
+        out.pointee.state = state
+        out.pointee.hooks = instance.pointee.head.hooks.map { UnsafePointer($0) }
+        out.pointee.get_extension = { instanceExtension($0, $1) }
+        if P.Worker.self != Nothing.self {
+            out.pointee.worker_start = { head($0).pointee.startWorker($0.unsafelyUnwrapped, $1) }
+            out.pointee.worker_stop = { head($0).pointee.stopWorker($1.unsafelyUnwrapped) }
+        }
+        out.pointee.destroy = { head($0).pointee.destroy($0.unsafelyUnwrapped) }
+        return Int32(SLUICE_OK)
+    }
+
+    /// Checks a configuration by making an instance of it and dropping that; see `Offer.check`.
+    public static func check(
+        _ configuration: UnsafePointer<sluice_value>?,
+        _ error: UnsafeMutablePointer<sluice_errbuf>?
+    ) -> Int32 {
+        guard let configuration else { return Int32(SLUICE_EINVAL) }
+        do throws(PluginError) {
+            _ = try P(ConfigurationValue(configuration), Host.none)
+            return Int32(SLUICE_OK)
+        } catch let failure {
+            return report(failure, error)
+        }
+    }
+
+    private static func makeHead(_ core: UnsafePointer<sluice_core>) -> InstanceHead {
+        var offer = Offer()
+        P.offer(&offer)
+        let head = InstanceHead(
+            core: core,
+            hooks: offer.mask == 0 ? nil : .allocate(capacity: 1),
+            balancer: offer.isBalancer ? .allocate(capacity: 1) : nil,
+            destroy: { raw in
+                // Safe: `raw` is what `create` allocated, and no call is left.
+                let instance = raw.assumingMemoryBound(to: Instance<P>.self)
+                instance.pointee.head.hooks?.deallocate()
+                instance.pointee.head.balancer?.deallocate()
+                instance.deinitialize(count: 1)
+                instance.deallocate()
+            },
+            startWorker: { raw, index in
+                let slot = UnsafeMutablePointer<P.Worker>.allocate(capacity: 1)
+                let instance = raw.assumingMemoryBound(to: Instance<P>.self)
+                slot.initialize(to: instance.pointee.plugin.makeWorker(Int(index)))
+                return UnsafeMutableRawPointer(slot)
+            },
+            stopWorker: { raw in
+                let slot = raw.assumingMemoryBound(to: P.Worker.self)
+                slot.deinitialize(count: 1)
+                slot.deallocate()
+            }
+        )
+        head.hooks?.initialize(to: offer.hooks)
+        head.balancer?.initialize(to: offer.balancer)
+        return head
+    }
+}
+
+/// What an instance keeps beside the plugin, the same for all plugins.
+@usableFromInline
+struct InstanceHead {
+    @usableFromInline let core: UnsafePointer<sluice_core>
+    let hooks: UnsafeMutablePointer<sluice_http_hooks>?
+    let balancer: UnsafeMutablePointer<sluice_lb>?
+    let destroy: (UnsafeMutableRawPointer) -> Void
+    let startWorker: (UnsafeMutableRawPointer, UInt32) -> UnsafeMutableRawPointer
+    let stopWorker: (UnsafeMutableRawPointer) -> Void
+}
+
+/// What `sluice_instance.state` points to.
+///
+/// The head comes first, so it can be read without knowing the plugin's type.
+@usableFromInline
+struct Instance<P: Plugin & ~Copyable>: ~Copyable {
+    @usableFromInline let head: InstanceHead
+    @usableFromInline let plugin: P
+
+    init(head: InstanceHead, plugin: consuming P) {
+        self.head = head
+        self.plugin = plugin
+    }
+}
+
+/// The host's table, the same for the life of the process; 0 before the library said hello.
+private let coreAddress = Atomic<UInt>(0)
+
+private let coreID: StaticString = "sluice.core/1"
+private let balancerID: StaticString = "sluice.lb/1"
+
+private func head(_ state: UnsafeMutableRawPointer?) -> UnsafeMutablePointer<InstanceHead> {
+    // Safe: `state` is what `create` gave to the host, and begins with the head.
+    state.unsafelyUnwrapped.assumingMemoryBound(to: InstanceHead.self)
+}
+
+private func instanceExtension(
+    _ state: UnsafeMutableRawPointer?,
+    _ id: UnsafePointer<CChar>?
+) -> UnsafeRawPointer? {
+    guard let id, let balancer = head(state).pointee.balancer else { return nil }
+    let wanted = Bytes(balancerID)
+    for offset in 0...wanted.count {
+        // Safe: both end with a NUL, and the loop ends at the first difference.
+        guard UInt8(bitPattern: id[offset]) == wanted.start[offset] else { return nil }
+    }
+    return UnsafeRawPointer(balancer)
+}
+
+private func cString(_ literal: StaticString) -> UnsafePointer<CChar> {
+    UnsafeRawPointer(literal.utf8Start).assumingMemoryBound(to: CChar.self)
+}
+
+/// A list of one id, for ever.
+private func makeList(_ id: StaticString) -> UnsafePointer<UnsafePointer<CChar>?> {
+    let list = UnsafeMutablePointer<UnsafePointer<CChar>?>.allocate(capacity: 2)
+    list.initialize(to: cString(id))
+    (list + 1).initialize(to: nil)
+    return UnsafePointer(list)
+}
+
+/// The factory's table, for ever.
+private func makeFactory(_ offer: Offer) -> UnsafePointer<sluice_factory> {
+    let factory = UnsafeMutablePointer<sluice_factory>.allocate(capacity: 1)
+    factory.initialize(to: sluice_factory())
+    factory.pointee.size = UInt32(MemoryLayout<sluice_factory>.size)
+    factory.pointee.check_config = offer.check
+    factory.pointee.create = offer.create
+    return UnsafePointer(factory)
+}
+
+/// Writes the error's line for the host, cut to its room at a whole character.
+func report(_ failure: PluginError, _ error: UnsafeMutablePointer<sluice_errbuf>?) -> Int32 {
+    guard let error, let start = error.pointee.ptr else { return Int32(SLUICE_ECONFIG) }
+    var line = failure.line
+    line.withUTF8 { utf8 in
+        var length = min(utf8.count, Int(error.pointee.cap))
+        while length > 0, length < utf8.count, utf8[length] & 0xC0 == 0x80 { length -= 1 }
+        guard let text = utf8.baseAddress else { return }
+        // Safe: the host gives room for `cap` bytes.
+        UnsafeMutableRawPointer(start).copyMemory(from: text, byteCount: length)
+        error.pointee.len = UInt32(length)
+    }
+    return Int32(SLUICE_ECONFIG)
+}

@@ -1,0 +1,85 @@
+public import CSluice
+
+/// What is known of a request besides its fields.
+///
+/// Valid until the hook returns.
+public struct Facts {
+    @usableFromInline let facts: UnsafePointer<sluice_facts>
+
+    /// Facts that the host gave to a hook, or a test made.
+    @inlinable public init(_ facts: UnsafePointer<sluice_facts>) { self.facts = facts }
+
+    /// The client's address as text: "192.0.2.1", "2001:db8::1" or "unix:".
+    @inlinable public var clientAddress: Bytes { Bytes(facts.pointee.client_address) }
+
+    /// The client's address as bits; nil for a Unix socket.
+    @inlinable
+    public var clientIP: IPAddress? {
+        // Safe: `client_ip` has 16 bytes.
+        let ip = facts.pointee.client_ip
+        return withUnsafeBytes(of: ip) { bytes in
+            switch facts.pointee.client_family {
+            case 4: IPAddress(v4: UInt32(bigEndian: bytes.loadUnaligned(as: UInt32.self)))
+            case 6:
+                IPAddress(
+                    high: UInt64(bigEndian: bytes.loadUnaligned(as: UInt64.self)),
+                    low: UInt64(
+                        bigEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
+                    )
+                )
+            default: nil
+            }
+        }
+    }
+
+    /// 4, 6, or 0 for a Unix socket.
+    @inlinable public var clientFamily: Int { Int(facts.pointee.client_family) }
+
+    /// The client's port; 0 for a Unix socket.
+    @inlinable public var clientPort: Int { Int(facts.pointee.client_port) }
+
+    /// The address of the listener, as in the manifest.
+    @inlinable public var localAddress: Bytes { Bytes(facts.pointee.local_address) }
+
+    /// Name of the route; empty before routing.
+    @inlinable public var route: Bytes { Bytes(facts.pointee.route) }
+
+    /// Name of the upstream; empty before it is chosen.
+    @inlinable public var upstream: Bytes { Bytes(facts.pointee.upstream) }
+
+    /// Address of the peer of this attempt; empty before it is chosen.
+    @inlinable public var peer: Bytes { Bytes(facts.pointee.peer) }
+
+    /// Whether the client's connection is TLS.
+    @inlinable public var isSecure: Bool { facts.pointee.secure != 0 }
+
+    /// "https" or "http", by the client's connection.
+    @inlinable public var scheme: Bytes { isSecure ? "https" : "http" }
+
+    /// Version of the client's request: 10, 11 or 20.
+    @inlinable public var httpVersion: Int { Int(facts.pointee.http_version) }
+
+    /// A number that is unique in this process.
+    @inlinable public var requestNumber: UInt64 { facts.pointee.request_number }
+
+    /// 0 before the first attempt, then 1, 2, ...
+    @inlinable public var attempt: Int { Int(facts.pointee.attempt) }
+
+    /// Status of the response; 0 before there is one.
+    @inlinable public var status: Int { Int(facts.pointee.status) }
+
+    /// How the request ended: a number of `SLUICE_OUTCOME_`, in the last hook.
+    @inlinable public var outcome: UInt32 { facts.pointee.outcome }
+
+    /// When the request began, in nanoseconds of the monotonic clock.
+    @inlinable public var startNanoseconds: UInt64 { facts.pointee.time_start }
+
+    /// When the running batch of events began, by the same clock.
+    @inlinable public var nowNanoseconds: UInt64 { facts.pointee.time_now }
+
+    /// Bytes of the request's body that were read so far.
+    @inlinable public var bytesIn: UInt64 { facts.pointee.bytes_in }
+
+    /// Bytes of the response's body that were written so far.
+    @inlinable public var bytesOut: UInt64 { facts.pointee.bytes_out }
+}

@@ -1,0 +1,71 @@
+public import CSluice
+
+/// Levels of the log, most important first.
+public enum LogLevel: UInt32, Sendable {
+    /// Something failed.
+    case error = 1
+    /// Something is odd.
+    case warn = 2
+    /// What an operator wants to know at a normal time.
+    case info = 3
+    /// What only somebody who looks for a fault wants to know.
+    case debug = 4
+}
+
+/// The host's services for one instance.
+///
+/// Valid as long as the instance.
+public struct Host {
+    @usableFromInline let core: UnsafePointer<sluice_core>?
+    @usableFromInline let handle: OpaquePointer?
+
+    /// A host without services: what a configuration is checked with.
+    public static var none: Host { Host(core: nil, handle: nil) }
+
+    /// Whether lines of this level are written now; ask before building a message.
+    public func logs(_ level: LogLevel) -> Bool {
+        guard let core, let handle else { return false }
+        return core.pointee.log_level(handle) >= level.rawValue
+    }
+
+    /// Writes one line, prefixed by the host with the instance's name.
+    public func log(_ level: LogLevel, _ message: Bytes) {
+        guard let core, let handle else { return }
+        core.pointee.log(handle, level.rawValue, message.slice)
+    }
+
+    /// Writes one line, built only when the level is written.
+    public func log(_ level: LogLevel, _ message: () -> String) {
+        guard logs(level) else { return }
+        var text = message()
+        text.withUTF8 { utf8 in
+            guard let start = utf8.baseAddress else { return }
+            log(level, Bytes(start, count: utf8.count))
+        }
+    }
+
+    /// The monotonic clock in nanoseconds, as of the start of the running batch of events.
+    ///
+    /// On a worker only; 0 without a host.
+    public var nowNanoseconds: UInt64 {
+        guard let core, let handle else { return 0 }
+        return core.pointee.now(handle)
+    }
+
+    /// Seconds since the epoch, the same moment.
+    ///
+    /// On a worker only; 0 without a host.
+    public var wallClockSeconds: UInt64 {
+        guard let core, let handle else { return 0 }
+        return core.pointee.wall_clock(handle)
+    }
+
+    /// 64 random bits, not for keys or secrets.
+    ///
+    /// On a worker only; 0 without a host.
+    @inlinable
+    public func random() -> UInt64 {
+        guard let core, let handle else { return 0 }
+        return core.pointee.random(handle)
+    }
+}

@@ -1,0 +1,197 @@
+/// What a template can stand for.
+public enum Placeholder: UInt8, Sendable {
+    /// `{client_ip}`: the client's address as text, without its port.
+    case clientIP
+    /// `{host}`: the host that the client asked for, as sent, without its port.
+    case host
+    /// `{authority}`: the same with its port, if it was sent.
+    case authority
+    /// `{scheme}`: "https" or "http", by the client's connection.
+    case scheme
+    /// `{path}`: the path as sent, without the query.
+    case path
+    /// `{query}`: the query with its "?"; empty when there is none.
+    case query
+    /// `{request_id}`: the id that the plugin gives to the request.
+    case requestID
+    /// `{route}`: the route's name; empty before it is known.
+    case route
+    /// `{upstream}`: the upstream's name; empty before it is known.
+    case upstream
+    /// `{peer}`: the address of the attempt's peer; empty before it is known.
+    case peer
+
+    /// The word between the braces.
+    public var word: StaticString {
+        switch self {
+        case .clientIP: "client_ip"
+        case .host: "host"
+        case .authority: "authority"
+        case .scheme: "scheme"
+        case .path: "path"
+        case .query: "query"
+        case .requestID: "request_id"
+        case .route: "route"
+        case .upstream: "upstream"
+        case .peer: "peer"
+        }
+    }
+}
+
+/// Text with placeholders, as "https://{host}{path}", compiled when the instance is made.
+///
+/// `{{` is a brace; a closing brace without an opening one is itself. Literal parts point into the
+/// text, which is the configuration's and lives as long as the instance.
+public struct Template {
+    struct Part {
+        let literal: Bytes
+        let placeholder: Placeholder?
+    }
+
+    let parts: [Part]
+    /// The sum of the literal parts.
+    public let literalCount: Int
+    // The value when it needs no work: no part but one literal.
+    private let constant: Bytes?
+
+    /// Compiles a text.
+    ///
+    /// - Throws: when a placeholder is not among the allowed ones, or its brace is not closed.
+    public init(_ text: Bytes, allowing allowed: [Placeholder]) throws(PluginError) {
+        var parts: [Part] = []
+        var start = 0
+        var offset = 0
+        while offset < text.count {
+            guard text[offset] == 0x7B else {
+                offset += 1
+                continue
+            }
+            if offset + 1 < text.count, text[offset + 1] == 0x7B {
+                // The first brace ends this literal, the second one is left out.
+                parts.append(Part(literal: text[start..<offset + 1], placeholder: nil))
+                offset += 2
+                start = offset
+                continue
+            }
+            if offset > start {
+                parts.append(Part(literal: text[start..<offset], placeholder: nil))
+            }
+            let rest = text.dropFirst(offset + 1)
+            guard let end = rest.firstIndex(of: 0x7D) else {
+                throw PluginError("\"{\" is not closed; write \"{{\" for a brace")
+            }
+            let placeholder = try Template.placeholder(rest.prefix(end), allowed)
+            parts.append(Part(literal: .empty, placeholder: placeholder))
+            offset += end + 2
+            start = offset
+        }
+        if start < text.count {
+            parts.append(Part(literal: text.dropFirst(start), placeholder: nil))
+        }
+        self.parts = parts
+        literalCount = parts.reduce(0) { $0 + $1.literal.count }
+        constant =
+            switch parts.count {
+            case 0: .empty
+            case 1 where parts[0].placeholder == nil: parts[0].literal
+            default: nil
+            }
+    }
+
+    /// Whether the value is the same for all requests.
+    public var isConstant: Bool { parts.allSatisfy { $0.placeholder == nil } }
+
+    /// Whether a placeholder occurs.
+    public func uses(_ placeholder: Placeholder) -> Bool {
+        parts.contains { $0.placeholder == placeholder }
+    }
+
+    /// The value for a request.
+    ///
+    /// Allocates from the request's memory only when there are several parts; valid until the end
+    /// of the request, or of the hook when it is a single placeholder.
+    ///
+    /// - Parameter requestID: what `{request_id}` stands for.
+    @inlinable
+    public func value<Owner: Plugin & ~Copyable>(
+        _ exchange: borrowing Exchange<Owner>,
+        requestID: Bytes = .empty
+    ) -> Bytes {
+        constantValue
+            ?? join(
+                Source(
+                    fields: exchange.requestFields,
+                    facts: exchange.facts,
+                    requestID: requestID
+                ),
+                exchange.memory
+            )
+    }
+
+    @usableFromInline var constantValue: Bytes? { constant }
+
+    @usableFromInline
+    func join(_ source: Source, _ memory: RequestMemory) -> Bytes {
+        let parts = parts.span
+        if parts.count == 1 { return source.bytes(of: parts[0]) }
+        var count = 0
+        for index in parts.indices { count += source.bytes(of: parts[index]).count }
+        if count == 0 { return .empty }
+        var writer = memory.writer(capacity: count)
+        for index in parts.indices { writer.append(source.bytes(of: parts[index])) }
+        return writer.bytes
+    }
+
+    private static func placeholder(
+        _ word: Bytes,
+        _ allowed: [Placeholder]
+    ) throws(PluginError) -> Placeholder {
+        for placeholder in allowed where Bytes(placeholder.word) == word { return placeholder }
+        var list = ""
+        for placeholder in allowed { list += (list.isEmpty ? "{" : ", {") + "\(placeholder.word)}" }
+        throw PluginError("unknown placeholder {\(String(word))}; there are \(list)")
+    }
+}
+
+/// Where the values of placeholders come from.
+@usableFromInline
+struct Source {
+    let fields: Fields
+    let facts: Facts
+    let requestID: Bytes
+
+    @usableFromInline
+    init(fields: Fields, facts: Facts, requestID: Bytes) {
+        self.fields = fields
+        self.facts = facts
+        self.requestID = requestID
+    }
+
+    func bytes(of part: Template.Part) -> Bytes {
+        guard let placeholder = part.placeholder else { return part.literal }
+        switch placeholder {
+        case .clientIP: return facts.clientAddress
+        case .host: return withoutPort(fields.authority)
+        case .authority: return fields.authority
+        case .scheme: return facts.scheme
+        case .path:
+            let target = fields.target
+            return target.prefix(target.firstIndex(of: 0x3F) ?? target.count)
+        case .query:
+            let target = fields.target
+            return target.dropFirst(target.firstIndex(of: 0x3F) ?? target.count)
+        case .requestID: return requestID
+        case .route: return facts.route
+        case .upstream: return facts.upstream
+        case .peer: return facts.peer
+        }
+    }
+
+    /// The host of an authority: up to the colon, or an IPv6 address with its brackets.
+    private func withoutPort(_ authority: Bytes) -> Bytes {
+        if authority.hasPrefix("["), let end = authority.firstIndex(of: 0x5D) {
+            return authority.prefix(end + 1)
+        }
+        return authority.prefix(authority.firstIndex(of: 0x3A) ?? authority.count)
+    }
+}

@@ -1,0 +1,97 @@
+import CSluice
+
+/// A table of a balancer over peers of a test.
+public final class BalancerFixture {
+    /// One peer as a test writes it.
+    public struct TestPeer {
+        var weight: Int
+        var priority: Int
+
+        /// A healthy peer.
+        public init(weight: Int = 1, priority: Int = 0) {
+            self.weight = weight
+            self.priority = priority
+        }
+    }
+
+    private let plugin: PluginFixture
+    private let arena = Arena()
+    private let balancer: UnsafePointer<sluice_lb>
+    private let loads: UnsafeMutablePointer<sluice_peer_load>
+    private let table: UnsafeMutableRawPointer
+    private let count: Int
+
+    /// Builds a table of these peers; nil when the plugin is no balancer or refuses them.
+    public init?(
+        _ plugin: PluginFixture,
+        _ peers: [TestPeer],
+        workers: Int = 1,
+        version: UInt64 = 0
+    ) {
+        let tables = plugin.table(SLUICE_LB_ID)?.assumingMemoryBound(to: sluice_lb.self)
+        guard let balancer = tables else { return nil }
+        self.plugin = plugin
+        self.balancer = balancer
+        count = peers.count
+        loads = arena.allocate(sluice_peer_load(), count: peers.count)
+        let place = arena.allocate(sluice_peer(), count: peers.count)
+        for (index, peer) in peers.enumerated() {
+            place[index].id = UInt64(index + 1)
+            place[index].address = arena.slice("192.0.2.\(index % 256):80")
+            place[index].weight = UInt32(peer.weight)
+            place[index].priority = UInt32(peer.priority)
+            place[index].load = UnsafePointer(loads + index)
+        }
+        let set = arena.allocate(sluice_peer_set(), count: 1)
+        set.pointee.size = UInt32(MemoryLayout<sluice_peer_set>.size)
+        set.pointee.count = UInt32(peers.count)
+        set.pointee.version = version
+        set.pointee.peers = UnsafePointer(place)
+        set.pointee.worker_count = UInt32(workers)
+        guard let table = balancer.pointee.build(plugin.instance.state, set, nil) else {
+            return nil
+        }
+        self.table = table
+    }
+
+    deinit {
+        balancer.pointee.drop(plugin.instance.state, table)
+    }
+
+    /// Makes a peer healthy or not.
+    public func setHealthy(_ index: Int, _ isHealthy: Bool) {
+        loads[index].health = isHealthy ? 0 : 1
+    }
+
+    /// Asks for peers, in order of preference; nil when none may be used.
+    public func pick(
+        worker: Int = 0,
+        tried: Set<Int> = [],
+        hashKey: String? = nil
+    ) -> [Int]? {
+        let arena = Arena()
+        var words = [UInt64](repeating: 0, count: (count + 63) / 64)
+        for index in tried { words[index / 64] |= 1 << UInt64(index % 64) }
+        var pick = sluice_pick()
+        pick.size = UInt32(MemoryLayout<sluice_pick>.size)
+        pick.attempt = UInt32(tried.count + 1)
+        pick.worker_index = UInt32(worker)
+        if let hashKey {
+            pick.has_hash = 1
+            pick.hash_key = arena.slice(hashKey)
+        }
+        let result = words.withUnsafeBufferPointer { words in
+            pick.tried = words.baseAddress
+            return balancer.pointee.pick(
+                plugin.instance.state,
+                plugin.slot(worker),
+                table,
+                &pick
+            )
+        }
+        guard result == SLUICE_PICK_OK else { return nil }
+        return withUnsafeBytes(of: pick.candidates) { bytes in
+            bytes.assumingMemoryBound(to: UInt32.self).prefix(Int(pick.count)).map { Int($0) }
+        }
+    }
+}

@@ -1,0 +1,121 @@
+public import CSluice
+
+/// One request for tests: what the host would keep for it, and what its hooks did.
+public final class RequestFixture {
+    /// The request's fields; edits of request hooks are applied to it.
+    public var request: Message
+    /// The response's fields; edits of response hooks are applied to it.
+    public var response = Message()
+    /// Whether the response was made by the host or a plugin.
+    public var isLocal = false
+    /// What is known besides the fields.
+    ///
+    /// Set texts by `setFacts`.
+    public var facts = sluice_facts()
+    /// Edits of the last hook.
+    public var edits: [EditRecord] = []
+    /// Edits that there is room for.
+    public var editCapacity = 64
+    /// `error_code` of the last hook.
+    public var errorCode: UInt32 = 0
+    /// The body of the reply that a hook gave.
+    public var replyBody: String?
+    /// Bytes of request memory that plugins may take.
+    public var memoryBudget = 65_536
+
+    let arena = Arena()
+    private let memory = Arena()
+    private var contexts: [ObjectIdentifier: UnsafeMutableRawPointer] = [:]
+
+    /// A request from `client`: "192.0.2.1", "2001:db8::1" or "unix:".
+    public init(
+        _ method: String = "GET",
+        _ target: String = "/",
+        authority: String = "example.com",
+        _ fields: [(String, String)] = [],
+        client: String = "192.0.2.1",
+        port: Int = 50_000,
+        secure: Bool = false
+    ) {
+        request = Message(
+            [
+                (":method", method), (":scheme", secure ? "https" : "http"),
+                (":authority", authority), (":path", target),
+            ] + fields
+        )
+        facts.size = UInt32(MemoryLayout<sluice_facts>.size)
+        facts.http_version = UInt32(SLUICE_HTTP_1_1)
+        facts.request_number = 1
+        facts.secure = secure ? 1 : 0
+        facts.client_port = UInt32(port)
+        setClient(client)
+    }
+
+    /// Sets texts of `facts`.
+    public func setFacts(route: String = "", upstream: String = "", peer: String = "") {
+        facts.route = arena.slice(route)
+        facts.upstream = arena.slice(upstream)
+        facts.peer = arena.slice(peer)
+    }
+
+    /// Gives the request a response, as from its origin.
+    public func respond(
+        status: Int,
+        _ fields: [(String, String)] = [],
+        isLocal: Bool = false
+    ) {
+        response = Message([(":status", "\(status)")] + fields)
+        facts.status = UInt32(status)
+        self.isLocal = isLocal
+    }
+
+    private func setClient(_ client: String) {
+        facts.client_address = arena.slice(client)
+        var bytes = [UInt8](repeating: 0, count: 16)
+        if client == "unix:" {
+            facts.client_family = 0
+        } else if client.contains(":") {
+            facts.client_family = 6
+            bytes = v6Bytes(client)
+        } else {
+            facts.client_family = 4
+            for (index, part) in client.split(separator: ".").enumerated() {
+                bytes[index] = UInt8(part) ?? 0
+            }
+        }
+        withUnsafeMutableBytes(of: &facts.client_ip) { $0.copyBytes(from: bytes) }
+    }
+
+    private func v6Bytes(_ text: String) -> [UInt8] {
+        let halves = text.split(separator: "::", omittingEmptySubsequences: false)
+        let groups = halves.map { half in
+            half.split(separator: ":").map { UInt16($0, radix: 16) ?? 0 }
+        }
+        let last = groups.count > 1 ? groups[1] : []
+        let zeros = [UInt16](repeating: 0, count: 8 - groups[0].count - last.count)
+        return (groups[0] + zeros + last).flatMap { [UInt8($0 >> 8), UInt8($0 & 0xFF)] }
+    }
+
+    func allocate(_ length: UInt64) -> UnsafeMutableRawPointer? {
+        guard length > 0, memory.byteCount + Int(length) <= memoryBudget else { return nil }
+        return memory.allocate(byteCount: Int(length))
+    }
+
+    /// The context of a plugin's instance: zeroed when it is asked for first.
+    func context(of instance: PluginFixture, byteCount: Int) -> UnsafeMutableRawPointer? {
+        guard byteCount > 0 else { return nil }
+        let id = ObjectIdentifier(instance)
+        if let context = contexts[id] { return context }
+        let context = arena.allocate(byteCount: byteCount)
+        context.initializeMemory(as: UInt8.self, repeating: 0, count: byteCount)
+        contexts[id] = context
+        return context
+    }
+
+    var handle: OpaquePointer { OpaquePointer(Unmanaged.passUnretained(self).toOpaque()) }
+
+    static func of(_ handle: OpaquePointer?) -> RequestFixture {
+        guard let handle else { preconditionFailure("the plugin passed no request") }
+        return Unmanaged<RequestFixture>.fromOpaque(UnsafeRawPointer(handle)).takeUnretainedValue()
+    }
+}

@@ -1,0 +1,143 @@
+public import CSluice
+
+/// A configuration as a literal: `["status": 204, "headers": [["name": "x", "value": "y"]]]`.
+public indirect enum TestValue: Sendable, Equatable {
+    /// null.
+    case null
+    /// true or false.
+    case bool(Bool)
+    /// A whole number.
+    case integer(Int)
+    /// Any other number.
+    case number(Double)
+    /// Text.
+    case string(String)
+    /// Values in order.
+    case array([TestValue])
+    /// Values by key.
+    case object([String: TestValue])
+}
+
+extension TestValue: ExpressibleByNilLiteral, ExpressibleByBooleanLiteral,
+    ExpressibleByIntegerLiteral, ExpressibleByFloatLiteral, ExpressibleByStringLiteral,
+    ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral
+{
+    /// null.
+    public init(nilLiteral: ()) { self = .null }
+    /// true or false.
+    public init(booleanLiteral value: Bool) { self = .bool(value) }
+    /// A whole number.
+    public init(integerLiteral value: Int) { self = .integer(value) }
+    /// Any other number.
+    public init(floatLiteral value: Double) { self = .number(value) }
+    /// Text.
+    public init(stringLiteral value: String) { self = .string(value) }
+    /// Values in order.
+    public init(arrayLiteral elements: TestValue...) { self = .array(elements) }
+    /// Values by key.
+    public init(dictionaryLiteral elements: (String, TestValue)...) {
+        self = .object(Dictionary(elements, uniquingKeysWith: { $1 }))
+    }
+}
+
+extension TestValue {
+    /// The value as the host lays it out, in the memory of an arena.
+    public func layOut(in arena: Arena) -> UnsafePointer<sluice_value> {
+        let place = arena.allocate(sluice_value(), count: 1)
+        place.pointee = laidOut(in: arena)
+        return UnsafePointer(place)
+    }
+
+    private func laidOut(in arena: Arena) -> sluice_value {
+        var value = sluice_value()
+        switch self {
+        case .null: value.type = UInt32(SLUICE_VALUE_NULL)
+        case .bool(let bool):
+            value.type = UInt32(SLUICE_VALUE_BOOL)
+            value.integer = bool ? 1 : 0
+        case .integer(let integer):
+            value.type = UInt32(SLUICE_VALUE_INT)
+            value.integer = Int64(integer)
+            value.number = Double(integer)
+        case .number(let number):
+            value.type = UInt32(SLUICE_VALUE_NUMBER)
+            value.number = number
+        case .string(let string):
+            value.type = UInt32(SLUICE_VALUE_STRING)
+            value.string = arena.slice(string)
+        case .array(let elements):
+            value.type = UInt32(SLUICE_VALUE_ARRAY)
+            value.setChildren(elements.map { $0.laidOut(in: arena) }, arena)
+        case .object(let members):
+            value.type = UInt32(SLUICE_VALUE_OBJECT)
+            let sorted = members.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
+            value.setChildren(
+                sorted.map { member in
+                    var child = member.value.laidOut(in: arena)
+                    child.key = arena.slice(member.key)
+                    return child
+                },
+                arena
+            )
+        }
+        return value
+    }
+}
+
+extension sluice_value {
+    fileprivate mutating func setChildren(_ values: [sluice_value], _ arena: Arena) {
+        count = UInt32(values.count)
+        guard !values.isEmpty else { return }
+        let place = arena.allocate(sluice_value(), count: values.count)
+        for (index, value) in values.enumerated() { place[index] = value }
+        children = UnsafePointer(place)
+    }
+}
+
+/// Memory that is freed all at once, with the object.
+public final class Arena {
+    private var blocks: [UnsafeMutableRawPointer] = []
+    /// Bytes that were asked for.
+    public private(set) var byteCount = 0
+
+    /// No memory yet.
+    public init() {}
+
+    deinit {
+        for block in blocks { block.deallocate() }
+    }
+
+    /// `count` times a trivial value.
+    public func allocate<Value>(_ value: Value, count: Int) -> UnsafeMutablePointer<Value> {
+        let raw = allocate(byteCount: MemoryLayout<Value>.stride * max(count, 1))
+        let typed = raw.bindMemory(to: Value.self, capacity: max(count, 1))
+        typed.initialize(repeating: value, count: max(count, 1))
+        return typed
+    }
+
+    /// Bytes, 16-byte aligned, filled with 0xA5 so that nobody relies on zeros.
+    public func allocate(byteCount: Int) -> UnsafeMutableRawPointer {
+        let block = UnsafeMutableRawPointer.allocate(byteCount: max(byteCount, 1), alignment: 16)
+        block.initializeMemory(as: UInt8.self, repeating: 0xA5, count: max(byteCount, 1))
+        blocks.append(block)
+        self.byteCount += byteCount
+        return block
+    }
+
+    /// A copy of a text.
+    public func slice(_ text: String) -> sluice_slice {
+        let utf8 = Array(text.utf8)
+        guard !utf8.isEmpty else { return sluice_slice(ptr: nil, len: 0) }
+        let place = allocate(UInt8(0), count: utf8.count)
+        for (index, byte) in utf8.enumerated() { place[index] = byte }
+        return sluice_slice(ptr: UnsafePointer(place), len: UInt64(utf8.count))
+    }
+}
+
+extension String {
+    /// The text of a slice.
+    public init(_ slice: sluice_slice) {
+        let bytes = UnsafeBufferPointer(start: slice.ptr, count: Int(slice.len))
+        self.init(decoding: bytes, as: UTF8.self)
+    }
+}
