@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 import harness
+import wire
 
 # Seconds that a test may take, unless it carries `@pytest.mark.seconds(N)`.
 SECONDS = 60
@@ -82,7 +83,7 @@ def client(sluice):
     made = []
 
     def connect(to, **options):
-        made.append(harness.Client(getattr(to, "address", to), **options))
+        made.append(wire.Client(getattr(to, "address", to), **options))
         return made[-1]
 
     yield connect

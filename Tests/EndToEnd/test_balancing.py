@@ -1,7 +1,8 @@
 """RoundRobin through the binary: turns, weights, priorities and upstreams of their own."""
 from collections import Counter
 
-from harness import eventually, reply, serve
+from harness import eventually, serve
+from wire import reply
 
 
 def named(origin, *names):

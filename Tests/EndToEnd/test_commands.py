@@ -7,7 +7,8 @@ import subprocess
 import pytest
 
 import harness
-from harness import BINARY, Client, manifest, run
+from harness import BINARY, manifest, run
+from wire import Client
 
 CC = ["cc", "-shared", "-fPIC", "-I", harness.ROOT + "/SDK/Sources/CSluice/include"]
 
@@ -158,7 +159,8 @@ REFUSED = {
         d, "libX.so", "int sluice_plugin_hello_v99(void *a, void *b) { return 0; }"),
     "a minor that is too new": lambda d: library(
         d, "libX.so", HELLO % ("out->abi_minor = 999;", "SLUICE_OK")),
-    "a table of another size": lambda d: library(d, "libX.so", HELLO % ("out->size = 8;", "SLUICE_OK")),
+    "a table of another size": lambda d: library(
+        d, "libX.so", HELLO % ("out->size = 8;", "SLUICE_OK")),
     "a hello that fails": lambda d: library(d, "libX.so", HELLO % ("", "SLUICE_ENOTSUP")),
     "unresolved symbols": lambda d: library(
         d, "libX.so", "int nowhere(void); int sluice_plugin_hello_v0(void *a, void *b)"

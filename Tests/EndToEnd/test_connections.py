@@ -3,7 +3,8 @@ import threading
 
 import pytest
 
-from harness import DEADLINE, chunk, reply, request, serve
+from harness import serve
+from wire import DEADLINE, chunk, reply, request
 
 
 # -------------------------------------------------------------- downstream

@@ -7,7 +7,8 @@ import threading
 
 import pytest
 
-from harness import DEADLINE, Truncated, eventually, reply, serve
+from harness import eventually, serve
+from wire import DEADLINE, Truncated, reply
 
 
 @pytest.mark.seconds(90)

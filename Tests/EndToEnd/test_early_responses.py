@@ -1,7 +1,8 @@
 """Responses that are complete before their request is: read the rest and keep, or close."""
 import pytest
 
-from harness import Truncated, chunk, reply, request, serve
+from harness import serve
+from wire import Truncated, chunk, reply, request
 
 
 def answers_at_once(c):

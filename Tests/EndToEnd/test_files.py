@@ -21,7 +21,7 @@ def test_there_are_plugins():
     assert {"RoundRobin", "Headers", "Respond"} <= set(NAMES)
 
 
-@pytest.mark.parametrize("path", [BINARY] + LIBRARIES, ids=os.path.basename)
+@pytest.mark.parametrize("path", [BINARY] + LIBRARIES, ids=lambda p: os.path.basename(str(p)))
 def test_nothing_needs_a_swift_runtime(path):
     needed = output("ldd", path)
     assert "libswift" not in needed and "Foundation" not in needed
@@ -31,14 +31,14 @@ def test_nothing_needs_a_swift_runtime(path):
     assert [n for n in names if not re.match(allowed, n)] == []
 
 
-@pytest.mark.parametrize("path", LIBRARIES, ids=os.path.basename)
+@pytest.mark.parametrize("path", LIBRARIES, ids=lambda p: os.path.basename(str(p)))
 def test_a_plugin_exports_its_hello_and_nothing_else(path):
     symbols = [line.split()[-1] for line in
                output("nm", "--dynamic", "--defined-only", "--extern-only", path).splitlines()]
     assert symbols == ["sluice_plugin_hello_v0"]
 
 
-@pytest.mark.parametrize("path", LIBRARIES, ids=os.path.basename)
+@pytest.mark.parametrize("path", LIBRARIES, ids=lambda p: os.path.basename(str(p)))
 def test_a_plugin_takes_nothing_from_the_host_by_name(path):
     """What is undefined in it comes from the C library; nothing is called sluice."""
     undefined = output("nm", "--dynamic", "--undefined-only", path)
@@ -65,7 +65,8 @@ def test_install_and_uninstall(tmp_path):
     assert (base / "include/sluice/sluice.h").exists()
     assert (base / "share/sluice/sdk/Package.swift").exists()
     assert not (base / "share/sluice/sdk/.build").exists()
-    assert "plugindir=${prefix}/lib/sluice/plugins" in (base / "lib/pkgconfig/sluice.pc").read_text()
+    described = (base / "lib/pkgconfig/sluice.pc").read_text()
+    assert "plugindir=${prefix}/lib/sluice/plugins" in described
     # An installed binary finds the installed plugins without being told where they are.
     manifest = tmp_path / "m.json5"
     manifest.write_text("""{ version: 1, listeners: [{ listen: "127.0.0.1:0" }],

@@ -8,7 +8,8 @@ import os
 
 import pytest
 
-from harness import ROOT, Truncated, reply, request
+from harness import ROOT
+from wire import Truncated, reply, request
 
 TABLE = os.path.join(ROOT, "Tests/HTTPTests/Vectors/hostile.jsonl")
 

@@ -3,7 +3,8 @@ import threading
 
 import pytest
 
-from harness import DEADLINE, Truncated, reply, request, serve
+from harness import serve
+from wire import DEADLINE, Truncated, reply, request
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 EARLY_HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n"

@@ -4,7 +4,8 @@ import threading
 
 import pytest
 
-from harness import DEADLINE, chunk, pattern, reply, request, serve
+from harness import serve
+from wire import DEADLINE, chunk, pattern, reply, request
 
 MIB = 1 << 20
 # Around the sizes at which the way of a body through the proxy changes: the scratch buffer, the

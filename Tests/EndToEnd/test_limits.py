@@ -1,7 +1,8 @@
 """Every bound of a client at its edge: one within, one over."""
 import pytest
 
-from harness import Truncated, chunk, eventually, reply, request, serve
+from harness import eventually, serve
+from wire import Truncated, chunk, reply, request
 
 
 def limited(**limits):

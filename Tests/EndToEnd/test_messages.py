@@ -1,7 +1,8 @@
 """Request forms and the lengths of messages: RFC 9112 sections 3 and 6, as seen from outside."""
 import pytest
 
-from harness import Truncated, chunk, pattern, reply, request, serve
+from harness import serve
+from wire import Truncated, chunk, pattern, reply, request
 
 CHUNKED = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
 
@@ -15,7 +16,8 @@ def test_absolute_form_becomes_origin_form(sluice, origin, client):
 
 def test_absolute_form_without_path_is_the_root(sluice, origin, client):
     app = origin(serve(reply()))
-    assert client(sluice(app)).request(target="http://example.com", host="example.com").status == 200
+    c = client(sluice(app))
+    assert c.request(target="http://example.com", host="example.com").status == 200
     assert app.requests[0].target == "/"
 
 
@@ -154,7 +156,8 @@ def test_a_bad_chunk_size_in_a_request_is_never_passed_on_as_an_end(sluice, orig
     complete = []
     app = origin(lambda c: complete.append(c.read_request()))
     c = client(sluice(app))
-    c.send(b"POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nxyz\r\n")
+    c.send(b"POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n"
+           b"3\r\nabc\r\nxyz\r\n")
     try:
         assert c.response().status == 400
     except Truncated:

@@ -7,7 +7,8 @@ import threading
 
 import pytest
 
-from harness import DEADLINE, Truncated, chunk, pattern, reply, request, serve
+from harness import serve
+from wire import DEADLINE, Truncated, chunk, pattern, reply, request
 
 HEAD = b"HTTP/1.1 200 OK\r\nX-A: b\r\n"
 SIZED = HEAD + b"Content-Length: 100\r\n\r\n"

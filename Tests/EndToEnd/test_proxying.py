@@ -4,7 +4,8 @@ import subprocess
 
 import pytest
 
-from harness import pattern, reply, request, serve
+from harness import serve
+from wire import pattern, reply, request
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"])

@@ -3,7 +3,8 @@ import socket
 
 import pytest
 
-from harness import chunk, eventually, pattern, reply, request, serve
+from harness import eventually, serve
+from wire import chunk, pattern, reply, request
 
 REPLAY = 64 * 1024
 

@@ -1,7 +1,8 @@
 """Which route a request takes."""
 import pytest
 
-from harness import reply, serve
+from harness import serve
+from wire import reply
 
 
 @pytest.fixture

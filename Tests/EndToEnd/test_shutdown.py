@@ -6,7 +6,8 @@ import threading
 
 import pytest
 
-from harness import DEADLINE, Client, Truncated, eventually, reply, request, serve
+from harness import eventually, serve
+from wire import DEADLINE, Client, Truncated, reply, request
 
 
 def slow(release):

@@ -5,7 +5,8 @@ import threading
 import pytest
 import websockets
 
-from harness import DEADLINE, pattern, reply, request, serve
+from harness import serve
+from wire import DEADLINE, pattern, reply, request
 
 ASK = [("Connection", "Upgrade"), ("Upgrade", "raw")]
 SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: raw\r\nConnection: Upgrade\r\n\r\n"
