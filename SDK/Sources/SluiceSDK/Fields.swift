@@ -62,6 +62,20 @@ public struct Fields {
         contains(id) ? value(at: firstIndex(id)) : nil
     }
 
+    /// Whether there is a field of one of these ids.
+    @inlinable
+    public func contains(anyOf ids: FieldIDSet) -> Bool {
+        let words = headers.pointee.known_bits
+        return words.0 & ids.low | words.1 & ids.high != 0
+    }
+
+    /// The value of the first field of this name; nil when there is none.
+    public subscript(name: FieldName) -> Bytes? {
+        if name.id != .unknown { return self[name.id] }
+        for field in self where name.matches(field) { return field.value }
+        return nil
+    }
+
     /// The field at an index, 0 up to `count`.
     public subscript(index: Int) -> Field {
         precondition(index >= 0 && index < count, "index outside of the fields")
@@ -119,5 +133,20 @@ extension Fields: Sequence {
     /// Begins at the first field.
     public func makeIterator() -> Iterator {
         Iterator(field: headers.pointee.fields, end: headers.pointee.fields + count)
+    }
+}
+
+/// A set of well-known fields, to ask for all of them at once.
+public struct FieldIDSet: ExpressibleByArrayLiteral, Equatable, Sendable {
+    @usableFromInline var low: UInt64 = 0
+    @usableFromInline var high: UInt64 = 0
+
+    /// The set of these ids.
+    @inlinable
+    public init(arrayLiteral ids: FieldID...) {
+        for id in ids {
+            let bit = UInt64(1) << UInt64(id.rawValue & 63)
+            if id.rawValue < 64 { low |= bit } else { high |= bit }
+        }
     }
 }

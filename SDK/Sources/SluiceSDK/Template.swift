@@ -41,7 +41,7 @@ public enum Placeholder: UInt8, Sendable {
 /// Text with placeholders, as "https://{host}{path}", compiled when the instance is made.
 ///
 /// `{{` is a brace; a closing brace without an opening one is itself. Literal parts point into the
-/// text, which is the configuration's and lives as long as the instance.
+/// text, which must be the configuration's, and so live as long as the instance.
 public struct Template {
     struct Part {
         let literal: Bytes
@@ -51,8 +51,9 @@ public struct Template {
     let parts: [Part]
     /// The sum of the literal parts.
     public let literalCount: Int
-    // The value when it needs no work: no part but one literal.
+    // The value when there is no placeholder, and its memory if it is not the text's own.
     private let constant: Bytes?
+    private let joined: OwnedBytes?
 
     /// Compiles a text.
     ///
@@ -90,16 +91,16 @@ public struct Template {
         }
         self.parts = parts
         literalCount = parts.reduce(0) { $0 + $1.literal.count }
-        constant =
-            switch parts.count {
-            case 0: .empty
-            case 1 where parts[0].placeholder == nil: parts[0].literal
-            default: nil
-            }
+        let isConstant = parts.allSatisfy { $0.placeholder == nil }
+        joined = isConstant && parts.count > 1 ? OwnedBytes(joining: parts.map(\.literal)) : nil
+        constant = isConstant ? joined?.bytes ?? parts.first?.literal ?? .empty : nil
     }
 
     /// Whether the value is the same for all requests.
-    public var isConstant: Bool { parts.allSatisfy { $0.placeholder == nil } }
+    public var isConstant: Bool { constant != nil }
+
+    /// Whether the value is that of one placeholder, which is not copied.
+    public var isSinglePlaceholder: Bool { parts.count == 1 && parts[0].placeholder != nil }
 
     /// Whether a placeholder occurs.
     public func uses(_ placeholder: Placeholder) -> Bool {

@@ -32,7 +32,7 @@ public final class RequestFixture {
         _ method: String = "GET",
         _ target: String = "/",
         authority: String = "example.com",
-        _ fields: [(String, String)] = [],
+        fields: [(String, String)] = [],
         client: String = "192.0.2.1",
         port: Int = 50_000,
         secure: Bool = false
@@ -58,10 +58,13 @@ public final class RequestFixture {
         facts.peer = arena.slice(peer)
     }
 
+    /// Sets the version of the client's request: 10, 11 or 20.
+    public func setHTTPVersion(_ version: UInt32) { facts.http_version = version }
+
     /// Gives the request a response, as from its origin.
     public func respond(
         status: Int,
-        _ fields: [(String, String)] = [],
+        fields: [(String, String)] = [],
         isLocal: Bool = false
     ) {
         response = Message([(":status", "\(status)")] + fields)

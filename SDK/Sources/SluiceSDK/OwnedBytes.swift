@@ -1,24 +1,49 @@
 import Glibc
 
-/// The bytes of a file, read once and freed with this object.
-public final class FileContents {
+/// Bytes of an instance's own, freed with this object.
+public final class OwnedBytes {
     /// All bytes; valid as long as this object.
     public let bytes: Bytes
 
     private let memory: UnsafeMutableRawPointer
+
+    /// A copy of a text.
+    public init(_ text: String) {
+        let utf8 = text.utf8
+        memory = .allocate(byteCount: utf8.count + 1, alignment: 1)
+        var count = 0
+        for byte in utf8 {
+            // Safe: there is room for all bytes of the text.
+            memory.storeBytes(of: byte, toByteOffset: count, as: UInt8.self)
+            count += 1
+        }
+        bytes = Bytes(UnsafePointer(memory.assumingMemoryBound(to: UInt8.self)), count: count)
+    }
+
+    /// Copies of several pieces, one behind the other.
+    public init(joining pieces: [Bytes]) {
+        memory = .allocate(byteCount: pieces.reduce(1) { $0 + $1.count }, alignment: 1)
+        var count = 0
+        for piece in pieces {
+            // Safe: there is room for all bytes of all pieces.
+            (memory + count).copyMemory(from: piece.start, byteCount: piece.count)
+            count += piece.count
+        }
+        bytes = Bytes(UnsafePointer(memory.assumingMemoryBound(to: UInt8.self)), count: count)
+    }
 
     /// Reads a file of up to `limit` bytes.
     ///
     /// A relative path is relative to the working directory.
     ///
     /// - Throws: when it cannot be read, is no regular file, or is longer.
-    public init(path: Bytes, limit: Int) throws(PluginError) {
+    public init(contentsOf path: Bytes, limit: Int) throws(PluginError) {
         let name = String(path)
         let descriptor = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-        guard descriptor >= 0 else { throw FileContents.failure(name) }
+        guard descriptor >= 0 else { throw OwnedBytes.failure(name) }
         defer { close(descriptor) }
         var status = stat()
-        guard fstat(descriptor, &status) == 0 else { throw FileContents.failure(name) }
+        guard fstat(descriptor, &status) == 0 else { throw OwnedBytes.failure(name) }
         guard status.st_mode & S_IFMT == S_IFREG else {
             throw PluginError("\(name): not a regular file")
         }
@@ -31,7 +56,7 @@ public final class FileContents {
             let length = read(descriptor, memory + count, room - count)
             if length < 0 && errno == EINTR { continue }
             if length < 0 {
-                let failure = FileContents.failure(name)
+                let failure = OwnedBytes.failure(name)
                 memory.deallocate()
                 throw failure
             }

@@ -1,0 +1,136 @@
+import SluiceSDK
+
+/// Status, fields and body of the answer.
+struct Answer {
+    /// Bytes of a file: it is kept in memory.
+    static let fileBytesMax = 1_048_576
+    /// Bytes of a body with placeholders: it is built in the request's memory, of which all plugins
+    /// together have 64 KiB.
+    static let templateBytesMax = 16_384
+    /// Fields; each is an edit, for which the host's room is bounded.
+    static let fieldsMax = 32
+
+    private struct Field {
+        let name: FieldName
+        let value: Template
+    }
+
+    let status: Int
+    private let fields: [Field]
+    private let contentType: Bytes?
+    private let body: Template
+    // A file's bytes are sent as they are.
+    private let file: OwnedBytes?
+
+    init(_ configuration: ConfigurationValue) throws(PluginError) {
+        status = try configuration.integer("status", in: 200...599) ?? 200
+        fields = try Answer.readFields(configuration)
+        body = try Answer.readBody(configuration)
+        file = try Answer.readFile(configuration)
+        let hasText = try configuration.member("body") != nil
+        if let path = try configuration.member("body_file"), hasText {
+            throw path.error("\"body\" is given already")
+        }
+        let hasBody = hasText || file != nil
+        if hasBody && (status == 204 || status == 205 || status == 304) {
+            throw PluginError(
+                path: hasText ? "body" : "body_file",
+                "an answer with status \(status) has no body"
+            )
+        }
+        let type = try configuration.member("content_type")
+        let given = try type?.string()
+        if let type, let given, !given.isFieldValue || given.isEmpty {
+            throw type.error("no value of a field")
+        }
+        if let type, fields.contains(where: { $0.name.id == .contentType }) {
+            throw type.error("Content-Type is among \"headers\" already")
+        }
+        let isNamed = fields.contains { $0.name.id == .contentType }
+        let usual: Bytes? =
+            hasText ? "text/plain; charset=utf-8" : file != nil ? "application/octet-stream" : nil
+        contentType = given ?? (isNamed ? nil : usual)
+    }
+
+    func give(_ exchange: borrowing Exchange<RespondFilter>) -> Verdict {
+        let edits = exchange.replyEdits
+        if let contentType { edits.append(.contentType, contentType) }
+        let fields = fields.span
+        for index in fields.indices {
+            edits.append(fields[index].name, fields[index].value.value(exchange))
+        }
+        if let file { return exchange.respond(status: status, body: file.bytes) }
+        return exchange.respond(status: status, body: replyBody(exchange))
+    }
+
+    /// The body, which has to outlive the hook: a text of the configuration does, and so does
+    /// memory of the request, but a single placeholder's value is the host's.
+    private func replyBody(_ exchange: borrowing Exchange<RespondFilter>) -> Bytes {
+        let value = body.value(exchange)
+        guard body.isSinglePlaceholder, !value.isEmpty else { return value }
+        var writer = exchange.writer(capacity: value.count)
+        writer.append(value)
+        return writer.bytes
+    }
+
+    private static func readFields(_ configuration: ConfigurationValue) throws(PluginError)
+        -> [Field]
+    {
+        guard let headers = try configuration.member("headers") else { return [] }
+        var fields: [Field] = []
+        if headers.isObject {
+            for member in try headers.members() {
+                fields.append(try read(member.key, member.value, at: member.value))
+            }
+        } else {
+            for entry in try headers.array() {
+                try entry.allowKeys(["name", "value"])
+                let name = try entry.required("name")
+                fields.append(try read(name.string(), entry.required("value"), at: name))
+            }
+        }
+        guard fields.count <= fieldsMax else {
+            throw headers.error("\(fields.count) fields, but there is room for \(fieldsMax)")
+        }
+        return fields
+    }
+
+    private static func read(
+        _ name: Bytes,
+        _ value: ConfigurationValue,
+        at place: ConfigurationValue
+    ) throws(PluginError) -> Field {
+        let name = try place.naming { () throws(PluginError) in try FieldName(named: name) }
+        let text = try value.string()
+        guard text.isFieldValue else { throw value.error("has a control character") }
+        let template = try value.naming { () throws(PluginError) in
+            try Template(text, allowing: placeholders)
+        }
+        return Field(name: name, value: template)
+    }
+
+    private static func readBody(_ configuration: ConfigurationValue) throws(PluginError)
+        -> Template
+    {
+        guard let value = try configuration.member("body") else {
+            return try Template("", allowing: [])
+        }
+        let text = try value.string()
+        let template = try value.naming { () throws(PluginError) in
+            try Template(text, allowing: placeholders)
+        }
+        guard template.isConstant || text.count <= templateBytesMax else {
+            throw value.error("longer than \(templateBytesMax) bytes, with placeholders")
+        }
+        return template
+    }
+
+    private static func readFile(_ configuration: ConfigurationValue) throws(PluginError)
+        -> OwnedBytes?
+    {
+        guard let value = try configuration.member("body_file") else { return nil }
+        return try value.naming { () throws(PluginError) in
+            try OwnedBytes(contentsOf: value.string(), limit: fileBytesMax)
+        }
+    }
+}

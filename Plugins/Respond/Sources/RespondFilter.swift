@@ -1,0 +1,46 @@
+package import SluiceSDK
+
+/// Answers requests itself: a fixed text, a file, or a redirect.
+package struct RespondFilter: RequestHeadersHook {
+    package static let id: StaticString = "org.sluice.respond"
+    package static let version: StaticString = "0.1.0"
+    package static let summary: StaticString = "Answers with a text, a file or a redirect."
+
+    private let answer: Answer
+    private let location: Location?
+    private let methods: Methods?
+
+    package init(_ configuration: ConfigurationValue, _ host: Host) throws(PluginError) {
+        try configuration.allowKeys([
+            "status", "headers", "body", "body_file", "content_type", "location", "methods",
+        ])
+        answer = try Answer(configuration)
+        location = try Location(configuration, status: answer.status)
+        methods = try Methods(configuration)
+    }
+
+    package func requestHeaders(_ exchange: borrowing Exchange<RespondFilter>) -> Verdict {
+        if let methods, !methods.allow(exchange.fields.method) {
+            exchange.replyEdits.append(.allow, methods.list)
+            return exchange.respond(status: 405)
+        }
+        if let location {
+            guard let value = location.value(exchange) else {
+                return exchange.respond(status: 400)
+            }
+            exchange.replyEdits.append(.location, value)
+        }
+        return answer.give(exchange)
+    }
+
+    package static func offer(_ offer: inout Offer) {
+        offer.create = { Export<RespondFilter>.create($0, $1, $2) }
+        offer.check = { Export<RespondFilter>.check($0, $1) }
+        offer.requestHeaders = { Export<RespondFilter>.requestHeaders($0, $1, $2, $3, $4) }
+    }
+}
+
+/// What may stand in the values of fields and in the body.
+let placeholders: [Placeholder] = [
+    .clientIP, .host, .authority, .scheme, .path, .query, .route,
+]
