@@ -135,4 +135,31 @@ package struct PluginLibrary: @unchecked Sendable {
         }
         return names
     }
+
+    /// What the library says of itself, as text.
+    package struct Facts {
+        package var id: String
+        package var version: String
+        package var description: String
+        /// The least ABI that it works with.
+        package var abi: String
+        package var roles: [String]
+        package var required: [String]
+        package var hooks: [String]
+    }
+
+    package var facts: Facts {
+        let names = [
+            "request_headers", "cache_lookup", "request_body", "upstream_select",
+            "upstream_request", "upstream_result", "upstream_response", "upstream_body",
+            "response_headers", "response_body", "local_reply", "request_end",
+        ]
+        let mask = hello.pointee.hooks_mask
+        return Facts(
+            id: hello.pointee.id.text, version: hello.pointee.version.text,
+            description: hello.pointee.description.text,
+            abi: "\(SLUICE_ABI_MAJOR).\(hello.pointee.abi_minor)",
+            roles: Self.names(hello.pointee.roles), required: Self.names(hello.pointee.required),
+            hooks: names.indices.filter { mask & (1 << UInt64($0)) != 0 }.map { names[$0] })
+    }
 }

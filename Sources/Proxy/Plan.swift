@@ -75,7 +75,7 @@ package final class Plan: @unchecked Sendable {
                     chain: PhaseChain(
                         global: global, route: route.chain.compactMap { byName[$0] }),
                     upstream: route.upstream.flatMap { upstreamIndex[$0] }.map { upstreams + $0 })
-            }, settings.routes.map(\.match))
+            }, settings.routes.map(\.match), listeners: settings.listeners.map(\.address))
     }
 }
 

@@ -46,6 +46,8 @@ struct RouteTable {
         var methodCount: Int
         var headers: UnsafeMutablePointer<CompiledHeader>
         var headerCount: Int
+        /// Bit per listener of the first 64.
+        var listeners: UInt64
     }
 
     struct CompiledHeader {
@@ -54,11 +56,16 @@ struct RouteTable {
         var value: Slice?
     }
 
-    init(_ plans: [RoutePlan], _ matches: [RouteMatch]) {
+    /// Listeners that routes can be bound to.
+    static let listenersMax = 64
+
+    /// - Parameter listeners: addresses as in the manifest, in order.
+    init(_ plans: [RoutePlan], _ matches: [RouteMatch], listeners: [String]) {
         routeCount = plans.count
         routes = .allocate(capacity: max(plans.count, 1))
         for (index, plan) in plans.enumerated() {
-            routes.advanced(by: index).initialize(to: Self.compile(plan, matches[index]))
+            routes.advanced(by: index).initialize(
+                to: Self.compile(plan, matches[index], listeners))
         }
         var names: [String] = []
         for match in matches {
@@ -104,7 +111,17 @@ struct RouteTable {
             }
     }
 
-    private static func compile(_ plan: RoutePlan, _ match: RouteMatch) -> CompiledRoute {
+    private static func compile(
+        _ plan: RoutePlan, _ match: RouteMatch, _ listeners: [String]
+    ) -> CompiledRoute {
+        var mask = UInt64.max
+        if !match.listeners.isEmpty {
+            mask = 0
+            for (index, address) in listeners.prefix(listenersMax).enumerated()
+            where match.listeners.contains(address) {
+                mask |= 1 << UInt64(index)
+            }
+        }
         let methods = UnsafeMutablePointer<Slice>.allocate(capacity: max(match.methods.count, 1))
         for (index, method) in match.methods.enumerated() {
             methods.advanced(by: index).initialize(to: permanent(method))
@@ -126,7 +143,8 @@ struct RouteTable {
             }
         return CompiledRoute(
             plan: plan, path: permanent(path.0), pathKind: path.1, methods: methods,
-            methodCount: match.methods.count, headers: headers, headerCount: match.headers.count)
+            methodCount: match.methods.count, headers: headers, headerCount: match.headers.count,
+            listeners: mask)
     }
 
     private static func permanent(_ text: String) -> Slice {
@@ -151,8 +169,8 @@ struct RouteTable {
 
     /// The route of a request; nil when none matches.
     ///
-    /// - Parameter authority: host and optional port, of any case.
-    func match(_ request: Message) -> UnsafePointer<RoutePlan>? {
+    /// - Parameter listener: index of the listener that it came by.
+    func match(_ request: Message, listener: Int) -> UnsafePointer<RoutePlan>? {
         var host = request.authority
         Self.removePort(&host)
         let list = list(of: host)
@@ -163,7 +181,11 @@ struct RouteTable {
         path.count = end
         for at in 0..<list.count {
             let route = routes + Int(indices[at])
-            if Self.matches(route, request, path) {
+            let listens =
+                listener >= Self.listenersMax
+                ? route.pointee.listeners == .max
+                : route.pointee.listeners & (1 << UInt64(listener)) != 0
+            if listens, Self.matches(route, request, path) {
                 return UnsafeRawPointer(route).assumingMemoryBound(to: RoutePlan.self)
             }
         }

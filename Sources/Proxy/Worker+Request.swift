@@ -195,7 +195,9 @@ extension Worker {
         enterChain(exchange)
         guard !answersByPolicy(exchange) else { return }
         guard runRequestHooks(exchange, positions: 0..<globalChain.pluginCount) else { return }
-        guard let route = routes.match(exchange.pointee.context.request) else {
+        guard let route = routes.match(
+                exchange.pointee.context.request,
+                listener: Int(exchange.pointee.down.pointee.listener)) else {
             reply(exchange, 404, reason: "no route")
             return
         }

@@ -1,3 +1,4 @@
+internal import PluginHost
 internal import Proxy
 internal import Sys
 
@@ -31,7 +32,7 @@ package struct Commands {
     func execute(_ command: Command) -> ExitCode {
         switch command {
         case .run(let manifest, let supervisor): return run(manifest, supervisor: supervisor)
-        case .check(let manifest): return check(manifest)
+        case .check(let manifest, let binds): return check(manifest, binds: binds)
         case .demo: return demo()
         case .pluginList(let manifest): return listPlugins(manifest)
         case .pluginInspect(let file): return inspectPlugin(file)
@@ -44,11 +45,19 @@ package struct Commands {
     // MARK: Commands
 
     private func run(_ manifest: String, supervisor: Bool) -> ExitCode {
-        withSettings(of: manifest) { _ in unavailable("run") }
+        Signals.block()
+        return withSettings(of: manifest) { serve($0, manifest) }
     }
 
-    private func check(_ manifest: String) -> ExitCode {
+    private func check(_ manifest: String, binds: Bool) -> ExitCode {
         withSettings(of: manifest) { settings in
+            do throws(Preparation.Failure) {
+                let prepared = try Preparation(settings, manifest: manifest, binds: binds)
+                for fd in prepared.listening.joined() { Syscall.close(fd) }
+            } catch {
+                error.lines.forEach(terminal.complain)
+                return .configuration
+            }
             let counts = [
                 count(settings.listeners.count, "listener"),
                 count(settings.plugins.count, "plugin"),
@@ -60,18 +69,49 @@ package struct Commands {
         }
     }
 
-    private func demo() -> ExitCode { unavailable("demo") }
-
-    private func listPlugins(_ manifest: String) -> ExitCode {
-        withSettings(of: manifest) { settings in
-            for plugin in settings.plugins {
-                terminal.print("\(plugin.name)\t\(plugin.libraryPath)")
-            }
-            return .ok
+    private func demo() -> ExitCode {
+        Signals.block()
+        terminal.print(Demo.introduction)
+        do throws(ManifestFailure) {
+            let settings = try Manifest.parse(Array(Demo.manifest.utf8), path: "demo", surroundings)
+            return serve(settings, "demo")
+        } catch {
+            error.lines.forEach(terminal.complain)
+            return .configuration
         }
     }
 
-    private func inspectPlugin(_ file: String) -> ExitCode { unavailable("plugin inspect") }
+    private func serve(_ settings: ProxySettings, _ manifest: String) -> ExitCode {
+        do throws(Preparation.Failure) {
+            let prepared = try Preparation(settings, manifest: manifest, binds: true)
+            return Serving(prepared, logLevel: settings.logLevel).run()
+        } catch {
+            error.lines.forEach(terminal.complain)
+            return .configuration
+        }
+    }
+
+    private func listPlugins(_ manifest: String) -> ExitCode {
+        withSettings(of: manifest) { settings in
+            let loaded = PluginLoader.load(settings, workerCount: 1)
+            for instance in loaded.instances {
+                terminal.print(PluginDescription.line(instance))
+            }
+            loaded.problems.forEach { terminal.complain("\(manifest): \($0)") }
+            return loaded.problems.isEmpty ? .ok : .configuration
+        }
+    }
+
+    private func inspectPlugin(_ file: String) -> ExitCode {
+        do throws(PluginError) {
+            let library = try PluginLibrary(path: file, pin: nil)
+            PluginDescription.lines(library).forEach(terminal.print)
+            return .ok
+        } catch {
+            terminal.complain(error.description)
+            return .failure
+        }
+    }
 
     // MARK: Steps
 
@@ -86,11 +126,6 @@ package struct Commands {
             error.lines.forEach(terminal.complain)
             return .configuration
         }
-    }
-
-    private func unavailable(_ command: String) -> ExitCode {
-        terminal.complain("sluice: \(command) is not part of this build")
-        return .failure
     }
 
     private func count(_ count: Int, _ what: String) -> String {

@@ -20,7 +20,7 @@ package struct PinnedThread: @unchecked Sendable {
             return nil
         }, box.toOpaque())
         precondition(result == 0, "pthread_create failed with \(result)")
-        pthread_setname_np(handle, String(name.prefix(15)))
+        clinux_name_thread(handle, String(name.prefix(15)))
         return PinnedThread(handle: handle)
     }
 

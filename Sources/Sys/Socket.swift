@@ -83,6 +83,11 @@ package enum Socket {
         guard chmod(path, mode) == 0 else { throw Errno(errno) }
     }
 
+    /// Another descriptor of the same socket; the caller closes it.
+    package static func duplicate(_ fd: borrowing FileDescriptor) throws(Errno) -> Int32 {
+        Int32(try Errno.check(Int(clinux_duplicate(fd.number))))
+    }
+
     private static func isAbandoned(_ address: SocketAddress) -> Bool {
         guard let probe = try? connect(address).descriptor else { return true }
         Syscall.close(probe)

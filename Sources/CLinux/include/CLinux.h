@@ -1,13 +1,12 @@
 /*
  * System calls as Swift can call them: every function returns a result of 0 or more, or the negated
  * errno, so that the global errno is never read across a call.
+ *
+ * Calls that need _GNU_SOURCE are in shims.c: Swift reads this header beside glibc's own module, which
+ * is built without it, and refuses two views of one type.
  */
 #ifndef CLINUX_H
 #define CLINUX_H
-
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE 1
-#endif
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -49,15 +48,7 @@
 
 /* -- sockets ------------------------------------------------------------------------------- */
 
-static inline long clinux_accept(int fd, struct sockaddr_storage *address, uint32_t *length) {
-    socklen_t size = sizeof *address;
-    long result;
-    do {
-        result = accept4(fd, (struct sockaddr *)address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    } while (result < 0 && errno == EINTR);
-    *length = size;
-    return result < 0 ? -errno : result;
-}
+long clinux_accept(int fd, struct sockaddr_storage *address, uint32_t *length);
 
 static inline long clinux_recv(int fd, void *to, size_t count) {
     CLINUX_RETRY(recv(fd, to, count, 0));
@@ -131,19 +122,17 @@ static inline long clinux_close(int fd) {
     return close(fd) < 0 && errno != EINTR ? -errno : 0;
 }
 
+static inline long clinux_duplicate(int fd) {
+    CLINUX_RESULT(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+}
+
 /* -- pipes and splice ------------------------------------------------------------------------ */
 
-static inline long clinux_pipe(int32_t ends[2]) {
-    CLINUX_RESULT(pipe2(ends, O_NONBLOCK | O_CLOEXEC));
-}
+long clinux_pipe(int32_t ends[2]);
 
-static inline long clinux_pipe_size(int fd, int bytes) {
-    CLINUX_RESULT(fcntl(fd, F_SETPIPE_SZ, bytes));
-}
+long clinux_pipe_size(int fd, int bytes);
 
-static inline long clinux_splice(int from, int to, size_t count) {
-    CLINUX_RETRY(splice(from, 0, to, 0, count, SPLICE_F_MOVE | SPLICE_F_NONBLOCK));
-}
+long clinux_splice(int from, int to, size_t count);
 
 /* -- readiness --------------------------------------------------------------------------------- */
 
@@ -227,17 +216,14 @@ static inline uint64_t clinux_nanoseconds(clockid_t clock) {
 }
 
 /* Cores that this process may run on, at least 1. */
-static inline long clinux_affinity_count(void) {
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    if (sched_getaffinity(0, sizeof set, &set) < 0) return 1;
-    long count = CPU_COUNT(&set);
-    return count > 0 ? count : 1;
-}
+long clinux_affinity_count(void);
 
 static inline long clinux_random(void *to, size_t count) {
     CLINUX_RETRY(getrandom(to, count, 0));
 }
+
+/* Names this thread for tools; up to 15 bytes. */
+void clinux_name_thread(pthread_t thread, const char *name);
 
 /* 64 random bits of this thread's generator: fast, seeded by the kernel, not for secrets. */
 uint64_t clinux_random_word(void);

@@ -6,29 +6,47 @@ struct FieldSection {
     var fieldsEnd = 0
     /// Offset just after the empty line.
     var byteCount = 0
-    /// Bit n: a field with id n, below 64, is present.
-    var seen: UInt64 = 0
+    /// Bit n: a field with the special id n is present.
+    var seen: UInt32 = 0
     /// Bit n: it is present more than once.
-    var repeated: UInt64 = 0
-    /// Index of the first field of each special id.
+    var repeated: UInt32 = 0
+    /// Index of the first field of each special id that is present.
     var first = InlineArray<10, UInt16>(repeating: 0)
 
-    /// Ids from host to expect stand in a row: those that the parser itself acts upon.
-    static let specialIDs: UInt64 = 0x3FF00
+    /// The first of the ids that the parser itself acts upon, host to expect: they stand in a row.
+    static let specialBase = Int(FieldID.host.rawValue)
+    static let specialCount = 10
 
     @inline(__always)  // One bit test.
     func has(_ id: FieldID) -> Bool {
-        seen & 1 &<< UInt64(id.rawValue) != 0
+        seen & FieldSection.bit(id) != 0
     }
 
     @inline(__always)  // One bit test.
     func repeats(_ id: FieldID) -> Bool {
-        repeated & 1 &<< UInt64(id.rawValue) != 0
+        repeated & FieldSection.bit(id) != 0
     }
 
     @inline(__always)  // One load.
     func index(_ id: FieldID) -> Int {
-        Int(first[Int(id.rawValue) &- Int(FieldID.host.rawValue)])
+        Int(first[Int(id.rawValue) &- FieldSection.specialBase])
+    }
+
+    @inline(__always)  // Folds to a constant.
+    static func bit(_ id: FieldID) -> UInt32 {
+        1 &<< UInt32(id.rawValue)
+    }
+
+    /// Notes that the field at `index` has a special id.
+    @inline(__always)  // A store or two, a few times a head.
+    mutating func note(_ id: Int, index: Int) {
+        let bit: UInt32 = 1 &<< UInt32(truncatingIfNeeded: id)
+        if seen & bit != 0 {
+            repeated |= bit
+        } else {
+            seen |= bit
+            first[id &- FieldSection.specialBase] = UInt16(truncatingIfNeeded: index)
+        }
     }
 }
 
@@ -40,7 +58,7 @@ enum FieldLines {
     ///
     /// Safe: each index is compared with `end` before the byte is read, words through
     /// `word(_:end:)`; `fields` is written below `fieldsMax` only. `end` is at most 65,535, so every
-    /// offset fits its 16 bits.
+    /// offset fits its 16 bits. Ids index `seen` and are below its count.
     static func parse(
         _ base: UnsafePointer<UInt8>,
         from start: Int,
@@ -50,68 +68,56 @@ enum FieldLines {
         tables: ParserTables,
         into section: inout FieldSection
     ) -> HeadOutcome {
+        var seen = InlineArray<128, UInt8>(repeating: 0)
         var at = start
         var count = 0
-        var seenLow: UInt64 = 0
-        var seenHigh: UInt64 = 0
         while at < end {
             if base[at] <= Byte.space {
                 section.count = count
-                section.seen = seenLow
                 return endOfLines(base, at: at, end: end, into: &section)
             }
             guard count < fieldsMax else { return .invalid(.tooManyFields) }
 
             let first = base.word(at, end: end)
-            var colon = at
-            var hits = Words.zeroes(in: first ^ Words.each(Byte.colon))
-            while hits == 0 {
-                colon &+= 8
-                guard colon < end else { return badName(base, at: at, end: end, tables: tables) }
-                hits = Words.zeroes(in: base.word(colon, end: end) ^ Words.each(Byte.colon))
+            let colon = colonOffset(base, first: first, from: at, end: end)
+            guard colon < end, base[colon] == Byte.colon else {
+                return badName(base, at: at, end: end, tables: tables)
             }
-            colon &+= Words.firstIndex(hits)
             let nameLength = colon &- at
-            guard nameLength > 0 else { return .invalid(.badFieldName) }
-            let id = tables.id(of: base + at, count: nameLength, first: first)
-
             var flags: UInt8 = 0
+            let id = tables.id(of: base + at, count: nameLength, first: first)
             if id == 0 {
-                guard tables.all(ParserTables.token, base + at, count: nameLength) else {
+                guard tables.isToken(base + at, count: nameLength) else {
                     return badName(base, at: at, end: end, tables: tables)
                 }
             } else {
-                let bit: UInt64 = 1 &<< UInt64(id)
-                if id < 64 {
-                    if seenLow & bit != 0 {
-                        flags = FieldSpan.repeated
-                        section.repeated |= bit
-                    } else if bit & FieldSection.specialIDs != 0 {
-                        section.first[Int(id) &- 8] = UInt16(truncatingIfNeeded: count)
-                    }
-                    seenLow |= bit
-                } else {
-                    if seenHigh & bit != 0 { flags = FieldSpan.repeated }
-                    seenHigh |= bit
+                flags = seen[unchecked: id]
+                seen[unchecked: id] = FieldSpan.repeated
+                if UInt(bitPattern: id &- FieldSection.specialBase) < FieldSection.specialCount {
+                    section.note(id, index: count)
                 }
             }
 
+            guard colon &+ 2 < end else { return .incomplete }
             var valueStart = colon &+ 1
-            while valueStart < end, Byte.isBlank(base[valueStart]) { valueStart &+= 1 }
+            if base[valueStart] == Byte.space { valueStart &+= 1 }
+            if base[valueStart] <= Byte.space {
+                valueStart = blanksEnd(base, from: valueStart, end: end)
+            }
             let lineEnd = valueEnd(base, from: valueStart, end: end)
-            guard lineEnd &+ 1 < end, base[lineEnd] == Byte.carriageReturn,
-                base[lineEnd &+ 1] == Byte.lineFeed
-            else { return badLineEnd(base, at: lineEnd, end: end) }
-            var valueLength = lineEnd &- valueStart
-            while valueLength > 0, Byte.isBlank(base[valueStart &+ valueLength &- 1]) {
-                valueLength &-= 1
+            guard lineEnd &+ 1 < end, base.pair(lineEnd) == Words.lineEnd else {
+                return badLineEnd(base, at: lineEnd, end: end)
+            }
+            var trimmedEnd = lineEnd
+            if base[lineEnd &- 1] <= Byte.space {
+                trimmedEnd = blanksStart(base, from: valueStart, end: lineEnd)
             }
             fields[count] = FieldSpan(
                 nameStart: UInt16(truncatingIfNeeded: at),
                 nameLength: UInt16(truncatingIfNeeded: nameLength),
                 valueStart: UInt16(truncatingIfNeeded: valueStart),
-                valueLength: UInt16(truncatingIfNeeded: valueLength),
-                id: FieldID(rawValue: id),
+                valueLength: UInt16(truncatingIfNeeded: trimmedEnd &- valueStart),
+                id: FieldID(rawValue: UInt8(truncatingIfNeeded: id)),
                 flags: flags
             )
             count &+= 1
@@ -120,28 +126,93 @@ enum FieldLines {
         return .incomplete
     }
 
+    /// The offset of the first colon, or of a byte over 0x7F before it, which no name has; `end` or
+    /// more where neither is found.
+    ///
+    /// `first` is the word at `from`.
+    @inline(__always)  // Called once; a call would cost more than the scan of a usual name.
+    private static func colonOffset(
+        _ base: UnsafePointer<UInt8>,
+        first: UInt64,
+        from: Int,
+        end: Int
+    ) -> Int {
+        var at = from
+        var hits = ((first ^ Words.each(Byte.colon)) &- Words.ones) & Words.highs
+        while hits == 0 {
+            at &+= 8
+            guard at &+ 8 <= end else {
+                guard at < end else { return end }
+                let word = UnsafePointer.tailWord(base, from: at, end: end)
+                hits = ((word ^ Words.each(Byte.colon)) &- Words.ones) & Words.highs
+                return hits == 0 ? end : at &+ Words.firstIndex(hits)
+            }
+            hits = ((base.word(at) ^ Words.each(Byte.colon)) &- Words.ones) & Words.highs
+        }
+        return at &+ Words.firstIndex(hits)
+    }
+
     /// The offset of the first byte that may not stand in a field value or a reason phrase
     /// (RFC 9110 §5.5), or `end`.
     ///
-    /// The test finds bytes below SP and DEL; a byte after 0xFF may be found wrongly, so each one
-    /// found is looked at again.
-    @inline(__always)  // The hottest loop: inlined it keeps its constants in registers.
+    /// Sixteen bytes at a time up to the usual CR; anything else unusual is left to the exact scan,
+    /// as a tail call, so that this function needs no saved registers.
+    @inline(never)  // As a call it has registers for its constants, which the field loop has not.
     static func valueEnd(_ base: UnsafePointer<UInt8>, from: Int, end: Int) -> Int {
+        var at = from
+        while at &+ 16 <= end {
+            let low = base.word(at)
+            let high = base.word(at &+ 8)
+            // High bits for bytes below SP and DEL, and for most above 0x7F.
+            let lowMarks = ((low &- Words.each(Byte.space)) | (low &+ Words.ones)) & Words.highs
+            let highMarks = ((high &- Words.each(Byte.space)) | (high &+ Words.ones)) & Words.highs
+            if lowMarks | highMarks == 0 {
+                at &+= 16
+                continue
+            }
+            at &+= lowMarks != 0 ? Words.firstIndex(lowMarks) : 8 &+ Words.firstIndex(highMarks)
+            return base[at] == Byte.carriageReturn ? at : exactValueEnd(base, from: at, end: end)
+        }
+        return exactValueEnd(base, from: at, end: end)
+    }
+
+    /// As `valueEnd`, for values with HTAB or bytes over 0x7F, and for the last bytes.
+    @inline(never)  // Keeps its calls out of `valueEnd`.
+    private static func exactValueEnd(
+        _ base: UnsafePointer<UInt8>,
+        from: Int,
+        end: Int
+    ) -> Int {
         var at = from
         while true {
             let word = base.word(at, end: end)
-            let hits =
-                ((word &- Words.each(Byte.space)) | (word &+ Words.ones)) & ~word & Words.highs
-            if hits == 0 {
+            let marks = (word &- Words.each(Byte.space)) | (word &+ Words.ones)
+            let hits = marks & ~word & Words.highs
+            guard hits != 0 else {
                 at &+= 8
                 continue
             }
             at &+= Words.firstIndex(hits)
             guard at < end else { return end }
+            // The byte after 0xFF may have been found wrongly.
             let byte = base[at]
             if byte < Byte.space ? byte != Byte.tab : byte == Byte.delete { return at }
             at &+= 1
         }
+    }
+
+    @inline(never)  // Only for more or other white space than one SP.
+    private static func blanksEnd(_ base: UnsafePointer<UInt8>, from: Int, end: Int) -> Int {
+        var at = from
+        while at < end, Byte.isBlank(base[at]) { at &+= 1 }
+        return at
+    }
+
+    @inline(never)  // Only where white space follows a value.
+    private static func blanksStart(_ base: UnsafePointer<UInt8>, from: Int, end: Int) -> Int {
+        var at = end
+        while at > from, Byte.isBlank(base[at &- 1]) { at &-= 1 }
+        return at
     }
 
     /// A line that begins with a blank or a control character: the empty line, or an error.

@@ -89,7 +89,7 @@ struct FieldRules {
     /// §7.6.1).
     ///
     /// A name that frames or routes the message makes it invalid.
-    func connection(_ section: borrowing FieldSection) -> Options {
+    func connection(_ section: inout FieldSection) -> Options {
         var options: Options = []
         var optionCount = 0
         var index = section.index(.connection)
@@ -110,6 +110,11 @@ struct FieldRules {
         to options: inout Options
     ) {
         let (text, count) = value(index)
+        // The usual value, without a walk through its bytes.
+        if count > 0, id(of: text, count: count) == .keepAlive {
+            options.insert(.keepAlive)
+            return
+        }
         var at = 0
         while at < count {
             while at < count, Byte.isBlank(text[at]) || text[at] == Byte.comma { at &+= 1 }
@@ -135,9 +140,7 @@ struct FieldRules {
         fieldCount: Int
     ) -> Options {
         if FieldNames.equals(name, count: count, "close") { return .close }
-        let id = FieldID(
-            rawValue: tables.id(of: name, count: count, first: name.word(0, end: count))
-        )
+        let id = id(of: name, count: count)
         switch id {
         case .keepAlive: return .keepAlive
         case .upgrade: return .upgrade
@@ -163,28 +166,45 @@ struct FieldRules {
         return []
     }
 
+    private func id(of name: UnsafePointer<UInt8>, count: Int) -> FieldID {
+        let id = tables.id(of: name, count: count, first: name.word(0, end: count))
+        return FieldID(rawValue: UInt8(truncatingIfNeeded: id))
+    }
+
     /// Marks the fields that belong to this connection as dropped, whether Connection names them or
     /// not (RFC 9110 §7.6.1).
-    func dropConnectionFields(_ section: borrowing FieldSection) {
+    func dropConnectionFields(_ section: inout FieldSection) {
+        var ids = section.seen & FieldRules.droppedIDs
+        guard ids & section.repeated == 0 else { return dropRepeatedConnectionFields(&section) }
+        while ids != 0 {
+            let index = section.index(
+                FieldID(rawValue: UInt8(truncatingIfNeeded: ids.trailingZeroBitCount))
+            )
+            fields[index].flags |= FieldSpan.dropped
+            ids &= ids &- 1
+        }
+    }
+
+    private func dropRepeatedConnectionFields(_ section: inout FieldSection) {
         var index = 0
         while index < section.count {
-            switch fields[index].id {
-            case .connection, .keepAlive, .proxyConnection, .te, .transferEncoding, .upgrade:
+            let id = fields[index].id
+            if id.rawValue < 32, FieldSection.bit(id) & FieldRules.droppedIDs != 0 {
                 fields[index].flags |= FieldSpan.dropped
-            default: break
             }
             index &+= 1
         }
     }
 
     /// The ids that `dropConnectionFields` drops, as bits.
-    static let droppedIDs: UInt64 =
-        1 << UInt64(FieldID.connection.rawValue) | 1 << UInt64(FieldID.keepAlive.rawValue)
-        | 1 << UInt64(FieldID.proxyConnection.rawValue) | 1 << UInt64(FieldID.te.rawValue)
-        | 1 << UInt64(FieldID.transferEncoding.rawValue) | 1 << UInt64(FieldID.upgrade.rawValue)
+    static var droppedIDs: UInt32 {
+        FieldSection.bit(.connection) | FieldSection.bit(.keepAlive)
+            | FieldSection.bit(.proxyConnection) | FieldSection.bit(.te)
+            | FieldSection.bit(.transferEncoding) | FieldSection.bit(.upgrade)
+    }
 
     /// Whether TE fields hold `trailers` (RFC 9110 §10.1.4).
-    func acceptsTrailers(_ section: borrowing FieldSection) -> Bool {
+    func acceptsTrailers(_ section: inout FieldSection) -> Bool {
         var index = section.index(.te)
         while index < section.count {
             if fields[index].id == .te, hasElement(index, "trailers") { return true }
@@ -209,7 +229,7 @@ struct FieldRules {
 
     /// Whether each Upgrade field is a list of `name` or `name/version` with at least one element
     /// (RFC 9110 §7.8).
-    func isUpgradeValid(_ section: borrowing FieldSection) -> Bool {
+    func isUpgradeValid(_ section: inout FieldSection) -> Bool {
         var index = section.index(.upgrade)
         while index < section.count {
             if fields[index].id == .upgrade, !isProtocolList(index) { return false }

@@ -56,7 +56,7 @@ package enum HeadParser {
         if let error = RequestRules.apply(
             bytes,
             fields: fields,
-            section: section,
+            section: &section,
             tables: tables,
             to: &head
         ) {
@@ -104,7 +104,7 @@ package enum HeadParser {
         if let error = ResponseRules.apply(
             bytes,
             fields: fields,
-            section: section,
+            section: &section,
             requestMethod: requestMethod,
             tables: tables,
             to: &head

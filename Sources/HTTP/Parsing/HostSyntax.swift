@@ -18,6 +18,14 @@ enum HostSyntax {
         if bytes[0] == Byte.leftBracket {
             at = addressLength(bytes, count: count, tables: tables)
         } else {
+            // Four at a time: hosts are longer than four bytes, and each request has one.
+            while at &+ 4 <= count {
+                let classes =
+                    tables.classes[Int(bytes[at])] & tables.classes[Int(bytes[at &+ 1])]
+                    & tables.classes[Int(bytes[at &+ 2])] & tables.classes[Int(bytes[at &+ 3])]
+                guard classes & ParserTables.hostName != 0 else { break }
+                at &+= 4
+            }
             while at < count, tables.has(ParserTables.hostName, bytes[at]) {
                 at &+= 1
             }

@@ -23,15 +23,9 @@ enum RequestLine {
         }
 
         let first = base.word(at, end: end)
-        let spaces = Words.zeroes(in: first ^ Words.each(Byte.space))
-        let length = Words.firstIndex(spaces)
-        head.method = .other
-        if spaces != 0, length > 0 {
-            head.method = method(
-                first & (~0 &>> UInt64(truncatingIfNeeded: 64 &- length &* 8))
-            )
-        }
-        var methodEnd = at &+ length
+        let method = knownMethod(first)
+        head.method = method.method
+        var methodEnd = at &+ method.length
         if head.method == .other {
             methodEnd = at
             while methodEnd < end, tables.has(ParserTables.token, base[methodEnd]) {
@@ -70,22 +64,29 @@ enum RequestLine {
         return version(base, from: targetEnd &+ 1, end: end, into: &head)
     }
 
-    /// The method whose name is in the word's low bytes, with zeroes above it.
+    /// The method that the word begins with, and the bytes before the space that follows it.
     ///
     /// Methods are case-sensitive (RFC 9110 §9.1).
-    @inline(__always)  // A few comparisons, and the common methods come first.
-    private static func method(_ word: UInt64) -> Method {
-        switch word {
-        case 0x54_4547: .get
-        case 0x5453_4F50: .post
-        case 0x4441_4548: .head
-        case 0x54_5550: .put
-        case 0x4554_454C_4544: .delete
-        case 0x534E_4F49_5450_4F: .options
-        case 0x48_4354_4150: .patch
-        case 0x5443_454E_4E4F_43: .connect
-        case 0x45_4341_5254: .trace
-        default: .other
+    @inline(__always)  // One comparison for GET.
+    private static func knownMethod(_ word: UInt64) -> (method: Method, length: Int) {
+        if word & 0xFFFF_FFFF == 0x2054_4547 { return (.get, 3) }
+        return otherMethod(word)
+    }
+
+    private static func otherMethod(_ word: UInt64) -> (method: Method, length: Int) {
+        let spaces = Words.zeroes(in: word ^ Words.each(Byte.space))
+        let length = Words.firstIndex(spaces)
+        guard spaces != 0, length > 0 else { return (.other, 0) }
+        return switch word & (~0 &>> UInt64(truncatingIfNeeded: 64 &- length &* 8)) {
+        case 0x5453_4F50: (.post, length)
+        case 0x4441_4548: (.head, length)
+        case 0x54_5550: (.put, length)
+        case 0x4554_454C_4544: (.delete, length)
+        case 0x53_4E4F_4954_504F: (.options, length)
+        case 0x48_4354_4150: (.patch, length)
+        case 0x54_4345_4E4E_4F43: (.connect, length)
+        case 0x45_4341_5254: (.trace, length)
+        default: (.other, 0)
         }
     }
 
@@ -101,9 +102,10 @@ enum RequestLine {
         var query = -1
         while true {
             let word = base.word(at, end: end)
+            // High bits for `?`, for bytes up to `#`, DEL and most above 0x7F.
             var hits =
-                (((word &- Words.each(Byte.hash + 1)) | (word &+ Words.ones)) & ~word & Words.highs)
-                | Words.zeroes(in: word ^ Words.each(Byte.question))
+                ((word &- Words.each(Byte.hash + 1)) | (word &+ Words.ones)
+                    | ((word ^ Words.each(Byte.question)) &- Words.ones)) & Words.highs
             while hits != 0 {
                 let found = at &+ Words.firstIndex(hits)
                 guard found < end else { return (end, query < 0 ? end : query) }

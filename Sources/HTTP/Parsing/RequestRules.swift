@@ -4,25 +4,24 @@ enum RequestRules {
     static func apply(
         _ base: UnsafePointer<UInt8>,
         fields: UnsafeMutablePointer<FieldSpan>,
-        section: borrowing FieldSection,
+        section: inout FieldSection,
         tables: ParserTables,
         to head: inout RequestHead
     ) -> HeadError? {
         let rules = FieldRules(base: base, fields: fields, tables: tables)
-        if let error = host(rules, section, &head) { return error }
+        if let error = host(rules, &section, &head) { return error }
         if head.minorVersion == 1 { head.flags.insert(.keepAlive) }
         // Most requests have Host and none of the others.
-        let others = FieldSection.specialIDs & ~(1 << UInt64(FieldID.host.rawValue))
-        guard section.seen & others != 0 else { return nil }
-        if let error = framing(rules, section, &head) { return error }
-        if let error = connection(rules, section, &head) { return error }
+        guard section.seen & ~FieldSection.bit(.host) != 0 else { return nil }
+        if let error = framing(rules, &section, &head) { return error }
+        if let error = connection(rules, &section, &head) { return error }
         if section.has(.expect), head.minorVersion == 1 {
             let (text, count) = rules.value(section.index(.expect))
             guard !section.repeats(.expect), FieldNames.equals(text, count: count, "100-continue")
             else { return .badExpect }
             head.flags.insert(.expectContinue)
         }
-        if section.has(.te), rules.acceptsTrailers(section) { head.flags.insert(.acceptsTrailers) }
+        if section.has(.te), rules.acceptsTrailers(&section) { head.flags.insert(.acceptsTrailers) }
         // RFC 9110 §9.3.8.
         if head.method == .trace, head.framing != .none { return .bodyNotAllowed }
         return nil
@@ -35,7 +34,7 @@ enum RequestRules {
     /// differ is refused, because whatever is behind us may look at the other one.
     private static func host(
         _ rules: FieldRules,
-        _ section: borrowing FieldSection,
+        _ section: inout FieldSection,
         _ head: inout RequestHead
     ) -> HeadError? {
         guard section.has(.host) else { return head.minorVersion == 1 ? .missingHost : nil }
@@ -61,7 +60,7 @@ enum RequestRules {
     /// A request without Content-Length and Transfer-Encoding has no body (RFC 9112 §6.3).
     private static func framing(
         _ rules: FieldRules,
-        _ section: borrowing FieldSection,
+        _ section: inout FieldSection,
         _ head: inout RequestHead
     ) -> HeadError? {
         if section.has(.transferEncoding) {
@@ -87,14 +86,14 @@ enum RequestRules {
     /// (RFC 9110 §7.6.1 and §7.8, RFC 9112 §9.3).
     private static func connection(
         _ rules: FieldRules,
-        _ section: borrowing FieldSection,
+        _ section: inout FieldSection,
         _ head: inout RequestHead
     ) -> HeadError? {
         guard section.seen & FieldRules.droppedIDs != 0 else { return nil }
         head.flags.insert(.hasDropped)
-        rules.dropConnectionFields(section)
+        rules.dropConnectionFields(&section)
         guard section.has(.connection) else { return nil }
-        let options = rules.connection(section)
+        let options = rules.connection(&section)
         guard !options.contains(.invalid) else { return .badConnection }
         if options.contains(.close) {
             head.flags.remove(.keepAlive)
@@ -102,7 +101,7 @@ enum RequestRules {
             head.flags.insert(.keepAlive)
         }
         if options.contains(.upgrade), section.has(.upgrade), head.minorVersion == 1 {
-            guard rules.isUpgradeValid(section) else { return .badUpgrade }
+            guard rules.isUpgradeValid(&section) else { return .badUpgrade }
             head.flags.insert(.upgrade)
         }
         return nil

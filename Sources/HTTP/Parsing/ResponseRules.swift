@@ -4,15 +4,15 @@ enum ResponseRules {
     static func apply(
         _ base: UnsafePointer<UInt8>,
         fields: UnsafeMutablePointer<FieldSpan>,
-        section: borrowing FieldSection,
+        section: inout FieldSection,
         requestMethod: Method,
         tables: ParserTables,
         to head: inout ResponseHead
     ) -> HeadError? {
         let rules = FieldRules(base: base, fields: fields, tables: tables)
         if head.minorVersion == 1 { head.flags.insert(.keepAlive) }
-        if let error = framing(rules, section, requestMethod, &head) { return error }
-        if let error = connection(rules, section, &head) { return error }
+        if let error = framing(rules, &section, requestMethod, &head) { return error }
+        if let error = connection(rules, &section, &head) { return error }
         if head.framing == .untilClose { head.flags.remove(.keepAlive) }
         return nil
     }
@@ -22,7 +22,7 @@ enum ResponseRules {
     /// Lengths are checked even where none counts.
     private static func framing(
         _ rules: FieldRules,
-        _ section: borrowing FieldSection,
+        _ section: inout FieldSection,
         _ requestMethod: Method,
         _ head: inout ResponseHead
     ) -> HeadError? {
@@ -58,14 +58,14 @@ enum ResponseRules {
     /// (RFC 9110 §7.6.1, §7.8 and §15.2.2).
     private static func connection(
         _ rules: FieldRules,
-        _ section: borrowing FieldSection,
+        _ section: inout FieldSection,
         _ head: inout ResponseHead
     ) -> HeadError? {
         guard section.seen & FieldRules.droppedIDs != 0 else { return nil }
         head.flags.insert(.hasDropped)
-        rules.dropConnectionFields(section)
+        rules.dropConnectionFields(&section)
         guard section.has(.connection) else { return nil }
-        let options = rules.connection(section)
+        let options = rules.connection(&section)
         guard !options.contains(.invalid) else { return .badConnection }
         if options.contains(.close) {
             head.flags.remove(.keepAlive)
@@ -73,7 +73,7 @@ enum ResponseRules {
             head.flags.insert(.keepAlive)
         }
         if options.contains(.upgrade), section.has(.upgrade), head.status == 101 {
-            guard rules.isUpgradeValid(section) else { return .badUpgrade }
+            guard rules.isUpgradeValid(&section) else { return .badUpgrade }
             head.flags.insert(.upgrade)
         }
         return nil

@@ -7,7 +7,13 @@ package enum FieldNames {
         guard count > 0 else { return .unknown }
         let tables = ParserTables.shared
         return FieldID(
-            rawValue: tables.id(of: name, count: count, first: name.word(0, end: count))
+            rawValue: UInt8(
+                truncatingIfNeeded: tables.id(
+                    of: name,
+                    count: count,
+                    first: name.word(0, end: count)
+                )
+            )
         )
     }
 

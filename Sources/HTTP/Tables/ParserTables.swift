@@ -6,7 +6,7 @@
 /// proves that every byte of the name is a token character.
 ///
 /// Safe: the block is written only by `init`, before anyone else can see it, and every index into
-/// it is a byte value, a slot number cut to `slotCount`, or an id below `FieldID.count`.
+/// it is a byte value, a slot number of `slotBits` bits, or an id below `FieldID.count`.
 struct ParserTables: @unchecked Sendable {
     /// Classes of a byte, to be tested with the masks below.
     let classes: UnsafePointer<UInt8>
@@ -14,10 +14,10 @@ struct ParserTables: @unchecked Sendable {
     private static let hexOffset = 256
     private static let slotsOffset = 512
     private static let slotBits = 10
-    private static let slotCount = 1 << slotBits
-    private static let entriesOffset = slotsOffset + slotCount
-    private static let entryBytes = 40
-    private static let namesOffset = entriesOffset + FieldID.count * entryBytes
+    private static let entriesOffset = slotsOffset + (1 << slotBits) * 2
+    private static let entryBytes = 64
+    private static let lengthsOffset = entriesOffset + FieldID.count * entryBytes
+    private static let namesOffset = lengthsOffset + FieldID.count
     private static let byteCount = namesOffset + FieldID.count * 8
 
     /// tchar (RFC 9110 §5.6.2).
@@ -83,29 +83,34 @@ struct ParserTables: @unchecked Sendable {
         return true
     }
 
+    @inline(never)  // For names that are not known, and methods.
+    func isToken(_ bytes: UnsafePointer<UInt8>, count: Int) -> Bool {
+        count > 0 && all(ParserTables.token, bytes, count: count)
+    }
+
     /// The id of a name, or 0.
     ///
     /// `first` holds the name's first eight bytes, zeroes or anything else after a shorter one.
     @inline(__always)  // Inside the field loop: a call would spill its registers at each field.
-    func id(of name: UnsafePointer<UInt8>, count: Int, first: UInt64) -> UInt8 {
+    func id(of name: UnsafePointer<UInt8>, count: Int, first: UInt64) -> Int {
         var head = first
-        var last = first
-        if count < 8 {
+        var last: UInt64 = 0
+        if count <= 8 {
             head &= ~0 &>> UInt64(truncatingIfNeeded: 64 &- (count &* 8))
-            last = head
         } else {
             last = name.word(count &- 8)
         }
-        let slot = ParserTables.slot(head: head, last: last, count: count)
-        let id = classes[ParserTables.slotsOffset &+ slot]
-        let entry =
-            UnsafeRawPointer(classes)
-            + (ParserTables.entriesOffset &+ Int(id) &* ParserTables.entryBytes)
-        let matches =
-            entry.load(fromByteOffset: 32, as: Int.self) == count
-            && ParserTables.equals(head, entry.load(as: UInt64.self))
-            && ParserTables.equals(last, entry.load(fromByteOffset: 8, as: UInt64.self))
-        guard matches else { return 0 }
+        let raw = UnsafeRawPointer(classes)
+        let slot = raw.load(
+            fromByteOffset: ParserTables.slotsOffset
+                &+ ParserTables.slot(head: head, last: last, count: count) &* 2,
+            as: UInt16.self
+        )
+        let id = Int(slot & 0xFF)
+        let entry = raw + (ParserTables.entriesOffset &+ id &* ParserTables.entryBytes)
+        guard Int(slot &>> 8) == count, ParserTables.equals(head, entry, at: 0),
+            ParserTables.equals(last, entry, at: 16)
+        else { return 0 }
         guard count > 16 else { return id }
         return ParserTables.middleEquals(name, entry, count: count) ? id : 0
     }
@@ -119,11 +124,8 @@ struct ParserTables: @unchecked Sendable {
             fromByteOffset: ParserTables.namesOffset + index * 8,
             as: UInt.self
         )
-        let count = raw.load(
-            fromByteOffset: ParserTables.entriesOffset + index * ParserTables.entryBytes + 32,
-            as: Int.self
-        )
-        return (UnsafePointer(bitPattern: address) ?? classes, count)
+        let count = raw.load(fromByteOffset: ParserTables.lengthsOffset + index, as: UInt8.self)
+        return (UnsafePointer(bitPattern: address) ?? classes, Int(count))
     }
 }
 
@@ -134,60 +136,49 @@ extension ParserTables {
         _ entry: UnsafeRawPointer,
         count: Int
     ) -> Bool {
-        guard equals(name.word(8), entry.load(fromByteOffset: 16, as: UInt64.self)) else {
-            return false
-        }
-        guard count > 24 else { return true }
-        return equals(name.word(16), entry.load(fromByteOffset: 24, as: UInt64.self))
+        guard equals(name.word(8), entry, at: 32) else { return false }
+        return count <= 24 || equals(name.word(16), entry, at: 48)
     }
 
-    /// Whether eight bytes equal lower-case ones but for the case of letters.
-    ///
-    /// Among the bytes of known names only letters have bit 6, and setting bit 5 makes no other
-    /// byte a letter.
-    @inline(__always)  // Four instructions.
-    private static func equals(_ word: UInt64, _ lower: UInt64) -> Bool {
-        word | ((lower & 0x4040_4040_4040_4040) &>> 1) == lower
+    /// Whether eight bytes equal those of an entry but for the case of letters: the entry holds
+    /// lower-case bytes and a mask with bit 5 of each letter.
+    @inline(__always)  // Three instructions.
+    private static func equals(_ word: UInt64, _ entry: UnsafeRawPointer, at offset: Int) -> Bool {
+        word | entry.load(fromByteOffset: offset &+ 8, as: UInt64.self)
+            == entry.load(fromByteOffset: offset, as: UInt64.self)
     }
 
-    @inline(__always)  // Two multiplications.
+    @inline(__always)  // One multiplication.
     private static func slot(head: UInt64, last: UInt64, count: Int) -> Int {
-        let spaces: UInt64 = 0x2020_2020_2020_2020
         let mixed =
-            ((head | spaces) &+ UInt64(truncatingIfNeeded: count)) &* hashFactor
-            &+ (last | spaces) &* (hashFactor &<< 1 | 1)
-        return Int(truncatingIfNeeded: mixed &>> UInt64(64 - slotBits))
+            ((head ^ last) | Words.each(Byte.space)) &+ UInt64(truncatingIfNeeded: count)
+        return Int(truncatingIfNeeded: (mixed &* hashFactor) &>> UInt64(64 - slotBits))
     }
 
     /// Found by trying odd numbers until the known names had a slot each.
-    private static let hashFactor: UInt64 = 0xD9BC_1D97_E0F3_A7EF
+    private static let hashFactor: UInt64 = 0x15C0_CDD5_9836_404D
 
     private static func store(_ name: StaticString, id: UInt8, in block: UnsafeMutableRawPointer) {
         let text = name.utf8Start
         let count = name.utf8CodeUnitCount
         precondition(count > 0 && count <= 32, "a known field name must have 1 to 32 bytes")
         let head = UnsafePointer.tailWord(text, from: 0, end: min(count, 8))
-        let last = count < 8 ? head : text.word(count - 8)
-        let slot = slotsOffset + slot(head: head, last: last, count: count)
+        let last = count <= 8 ? 0 : text.word(count - 8)
+        let slot = slotsOffset + slot(head: head, last: last, count: count) * 2
         precondition(
-            block.load(fromByteOffset: slot, as: UInt8.self) == 0,
+            block.load(fromByteOffset: slot, as: UInt16.self) == 0,
             "two field names share a slot; choose another hash factor"
         )
-        block.storeBytes(of: id, toByteOffset: slot, as: UInt8.self)
-        let entry = block + (entriesOffset + Int(id) * entryBytes)
-        entry.storeBytes(of: head, as: UInt64.self)
-        entry.storeBytes(of: last, toByteOffset: 8, as: UInt64.self)
-        entry.storeBytes(
-            of: count > 16 ? text.word(8) : 0,
-            toByteOffset: 16,
-            as: UInt64.self
-        )
-        entry.storeBytes(
-            of: count > 24 ? text.word(16) : 0,
-            toByteOffset: 24,
-            as: UInt64.self
-        )
-        entry.storeBytes(of: count, toByteOffset: 32, as: Int.self)
+        block.storeBytes(of: UInt16(count) << 8 | UInt16(id), toByteOffset: slot, as: UInt16.self)
+        let words = [head, last, count > 16 ? text.word(8) : 0, count > 24 ? text.word(16) : 0]
+        for (index, word) in words.enumerated() {
+            let offset = entriesOffset + Int(id) * entryBytes + index * 16
+            // Among the bytes of known names only letters have bit 6.
+            let letters = (word & Words.each(0x40)) >> 1
+            block.storeBytes(of: word, toByteOffset: offset, as: UInt64.self)
+            block.storeBytes(of: letters, toByteOffset: offset + 8, as: UInt64.self)
+        }
+        block.storeBytes(of: UInt8(count), toByteOffset: lengthsOffset + Int(id), as: UInt8.self)
         block.storeBytes(
             of: UInt(bitPattern: text),
             toByteOffset: namesOffset + Int(id) * 8,

@@ -3,6 +3,9 @@ enum Words {
     static let ones: UInt64 = 0x0101_0101_0101_0101
     static let highs: UInt64 = 0x8080_8080_8080_8080
 
+    /// CRLF, its first byte lowest.
+    static let lineEnd: UInt16 = 0x0A0D
+
     /// Eight copies of a byte.
     @inline(__always)  // Folds to a constant.
     static func each(_ byte: UInt8) -> UInt64 {
@@ -29,6 +32,12 @@ extension UnsafePointer where Pointee == UInt8 {
     @inline(__always)  // One load.
     func word(_ offset: Int) -> UInt64 {
         UInt64(littleEndian: UnsafeRawPointer(self + offset).loadUnaligned(as: UInt64.self))
+    }
+
+    /// Two bytes, the first of them lower; both must be in bounds.
+    @inline(__always)  // One load.
+    func pair(_ offset: Int) -> UInt16 {
+        UInt16(littleEndian: UnsafeRawPointer(self + offset).loadUnaligned(as: UInt16.self))
     }
 
     /// The bytes `from..<end`, with zeroes after them to fill the word; at most eight.

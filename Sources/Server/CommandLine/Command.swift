@@ -2,8 +2,8 @@
 package enum Command: Equatable, Sendable {
     /// Serves until a signal. With `supervisor` false, without the process that restarts it.
     case run(manifest: String, supervisor: Bool)
-    /// Does everything that `run` does before it serves.
-    case check(manifest: String)
+    /// Does everything that `run` does before it serves; `binds` false leaves the addresses alone.
+    case check(manifest: String, binds: Bool)
     case version
     case demo
     /// Lists the plugins of a manifest.

@@ -68,9 +68,17 @@ struct CommandForm: Sendable {
         CommandForm(
             words: ["check"],
             summary: "check a manifest without serving",
-            options: [manifest],
+            options: [
+                manifest,
+                Option(
+                    long: "--no-bind",
+                    short: nil,
+                    value: nil,
+                    summary: "do not try the addresses: for a manifest that is being served"
+                ),
+            ],
             details: "Prints every problem on a line of its own and exits with 78 if there is one.",
-            make: { .check(manifest: $0.manifest) }
+            make: { .check(manifest: $0.manifest, binds: $0.options["--no-bind"] == nil) }
         ),
         CommandForm(
             words: ["demo"],
@@ -111,11 +119,14 @@ struct CommandForm: Sendable {
     static func overview(of group: [String] = []) -> String {
         let forms = all.filter { $0.words.starts(with: group) }
         let name = (["sluice"] + group).joined(separator: " ")
+        let rows = forms.map {
+            ($0.words.dropFirst(group.count).joined(separator: " "), $0.summary)
+        }
         return """
             usage: \(name) COMMAND [OPTION]...
 
             Commands:
-            \(columns(forms.map { ($0.words.dropFirst(group.count).joined(separator: " "), $0.summary) }))
+            \(columns(rows))
 
             `\(name) COMMAND --help` tells more about one.
             """

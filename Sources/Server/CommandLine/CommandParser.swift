@@ -50,7 +50,7 @@ extension Command {
                 throw UsageError("\(quote(name)) is not supported by this version of sluice")
             }
             guard CommandForm.all.contains(where: { $0.words.starts(with: candidate) }) else {
-                throw unknown(name, behind: words)
+                throw unknown(argument, behind: words)
             }
             words = candidate
         }
@@ -60,15 +60,18 @@ extension Command {
         )
     }
 
-    private static func unknown(_ name: String, behind group: [String]) -> UsageError {
-        let forms = CommandForm.all.filter { $0.words.starts(with: group) }
-        // A group is no command, but the begin of some.
-        let starts = forms.compactMap { group.isEmpty && $0.words.count > 1 ? $0.words[0] : nil }
-        let hint = suggestion(for: name, among: forms.map(\.name) + starts)
+    private static func unknown(_ word: String, behind group: [String]) -> UsageError {
+        let name = (group + [word]).joined(separator: " ")
+        let words = CommandForm.all.filter { $0.words.starts(with: group) }
+            .map { $0.words[group.count] }
+        let message = "unknown command \(quote(name))"
+        if let meant = nearest(to: word, among: words) {
+            return UsageError(
+                message + "; did you mean \(quote((group + [meant]).joined(separator: " ")))?"
+            )
+        }
         let help = (["sluice"] + group + ["--help"]).joined(separator: " ")
-        return UsageError(
-            "unknown command \(quote(name))" + (hint.isEmpty ? "; `\(help)` lists them" : hint)
-        )
+        return UsageError(message + "; `\(help)` lists them")
     }
 
     private static func parse(

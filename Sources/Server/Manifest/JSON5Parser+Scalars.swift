@@ -29,13 +29,11 @@ extension JSON5Parser {
         throw SyntaxError(offset: start, message: "the string has no end")
     }
 
-    /// One escape of a string; nil for a line that goes on.
+    /// One escape of a string; nil for a line that goes on, and at the end of the text.
     private mutating func escape() throws(SyntaxError) -> Unicode.Scalar? {
         let start = offset
         offset += 1
-        guard let scalar = scalar() else {
-            throw SyntaxError(offset: start, message: "the string has no end")
-        }
+        guard let scalar = scalar() else { return nil }
         offset += UTF8.width(scalar)
         switch scalar {
         case "b": return "\u{8}"

@@ -1,7 +1,7 @@
 /// One key of the manifest: how its value is read, where it goes, and how it is explained.
 ///
-/// The tables made of these are the only list of keys: the parser, the JSON Schema and the reference
-/// are all driven by them. A default is not written here but read from the settings' own.
+/// The tables made of these are the only list of keys: the parser, the JSON Schema and the
+/// reference are all driven by them. A default is not written here but read from the settings' own.
 struct Key<Root>: Sendable {
     let description: KeyDescription
     let apply: @Sendable (Node, inout ManifestReader, inout Root) -> Void
@@ -131,7 +131,8 @@ struct Table<Root>: Sendable {
             if later.contains(member.key) {
                 "not supported by this version of sluice"
             } else {
-                "unknown key" + suggestion(for: member.key, among: keys.map(\.description.name))
+                "unknown key"
+                    + reader.hint(for: member.key, among: keys.map(\.description.name))
             }
         reader.inside(.key(member.key)) { $0.report(message, offset: member.keyOffset) }
     }

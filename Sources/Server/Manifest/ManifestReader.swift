@@ -73,7 +73,7 @@ struct ManifestReader {
     }
 
     private static func isPlain(_ key: String) -> Bool {
-        !key.isEmpty
+        1...ManifestLimits.nameBytesMax ~= key.utf8.count
             && key.unicodeScalars.allSatisfy {
                 "a"..."z" ~= $0 || "A"..."Z" ~= $0 || "0"..."9" ~= $0 || $0 == "_" || $0 == "-"
                     || $0 == "$"
@@ -93,6 +93,13 @@ struct ManifestReader {
     /// Reports a value of the wrong type.
     mutating func report(expected: String, at node: Node) {
         report("expected \(expected), found \(node.kindText)", at: node)
+    }
+
+    /// The end of a message about an unknown name.
+    ///
+    /// Empty once there are more problems than are shown: looking for names that are near is slow.
+    func hint(for name: String, among known: @autoclosure () -> [String]) -> String {
+        problems.count < ManifestFailure.problemsMax ? suggestion(for: name, among: known()) : ""
     }
 
     // MARK: Objects
@@ -131,7 +138,7 @@ struct ManifestReader {
         for reference in references where names[reference.kind]?.contains(reference.name) != true {
             let message =
                 "no \(reference.kind.rawValue) has the name \(quote(reference.name))"
-                + suggestion(for: reference.name, among: declared[reference.kind] ?? [])
+                + hint(for: reference.name, among: declared[reference.kind] ?? [])
             problems.append(
                 .init(offset: reference.offset, path: reference.path, message: message)
             )
@@ -141,10 +148,11 @@ struct ManifestReader {
 
 /// A text as messages show it: in quotes, one line, not longer than a line needs.
 func quote(_ text: String) -> String {
-    let lengthMax = 80
+    let lengthMax = 512
     var shown = ""
     for scalar in text.unicodeScalars.prefix(lengthMax) {
         shown += scalar == "\"" ? "\\\"" : scalar.escaped(asASCII: false)
     }
-    return "\"" + shown + (text.unicodeScalars.count > lengthMax ? "..." : "") + "\""
+    let isCut = text.unicodeScalars.dropFirst(lengthMax).first != nil
+    return "\"" + shown + (isCut ? "..." : "") + "\""
 }

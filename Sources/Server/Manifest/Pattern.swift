@@ -79,7 +79,8 @@ enum Pattern {
             case "!"..."~": continue
             default:
                 throw Complaint(
-                    "\(quote(String(scalar))) cannot occur in a path; write it as %XX, as clients do"
+                    "\(quote(String(scalar))) cannot occur in a path; write it as %XX, as"
+                        + " clients do"
                 )
             }
         }
