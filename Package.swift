@@ -3,7 +3,7 @@ import PackageDescription
 
 /// A plugin that ships with the host: the three targets and the product are made from this table.
 /// To add one, add its name here and the folder `Plugins/NAME` with `Sources`, `Entry` and `Tests`.
-let plugins = ["RoundRobin"]
+let plugins = ["RoundRobin", "Headers", "Respond"]
 
 let strict: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
