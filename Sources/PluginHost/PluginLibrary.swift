@@ -14,7 +14,6 @@ package struct PluginError: Error, Sendable, Equatable, CustomStringConvertible 
 package struct PluginLibrary: @unchecked Sendable {
     // Safe: `hello` points to memory that is never freed and no more written.
     package let path: String
-    package let sha256: String
     package let hello: UnsafePointer<sluice_plugin_hello>
 
     /// Bytes of a library's file.
@@ -31,19 +30,11 @@ package struct PluginLibrary: @unchecked Sendable {
     ///   - pin: its expected SHA-256 in lower-case hex, or nil.
     package init(path: String, pin: String?) throws(PluginError) {
         self.path = path
-        let bytes: [UInt8]
-        do {
-            bytes = try File.readAll(path, bytesMax: Self.fileBytesMax)
-        } catch {
-            throw PluginError("\(path): can't be read: \(error)")
-        }
+        let bytes = try Self.read(path)
         guard !File.isWorldWritable(path) else {
             throw PluginError("\(path): everybody may write this file; take that right away")
         }
-        sha256 = SHA256.hexDigest(bytes)
-        if let pin, pin != sha256 {
-            throw PluginError("\(path): sha256 is \(sha256), the manifest wants \(pin)")
-        }
+        if let pin { try Self.check(SHA256.hexDigest(bytes), pin: pin, path: path) }
         guard bytes.starts(with: [0x7f, 0x45, 0x4c, 0x46]) else {
             throw PluginError("\(path): not a shared library (no ELF header)")
         }
@@ -54,6 +45,27 @@ package struct PluginLibrary: @unchecked Sendable {
         }
         hello = try Self.shakeHands(symbol, path: path)
         try check()
+    }
+
+    private static func read(_ path: String) throws(PluginError) -> [UInt8] {
+        do {
+            return try File.readAll(path, bytesMax: fileBytesMax)
+        } catch {
+            throw PluginError("\(path): can't be read: \(error)")
+        }
+    }
+
+    /// The SHA-256 of a library's file in lower-case hex.
+    package static func sha256(of path: String) throws(PluginError) -> String {
+        SHA256.hexDigest(try read(path))
+    }
+
+    /// Compares a file's digest with what the manifest wants.
+    package static func check(
+        _ sha256: String, pin: String, path: String
+    ) throws(PluginError) {
+        guard pin != sha256 else { return }
+        throw PluginError("\(path): sha256 is \(sha256), the manifest wants \(pin)")
     }
 
     private static func open(

@@ -4,63 +4,78 @@
 package enum SHA256 {
     /// The digest as 64 lower-case hexadecimal digits.
     package static func hexDigest(_ bytes: [UInt8]) -> String {
-        var state: [UInt32] = [
-            0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a,
-            0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19,
-        ]
-        var message = bytes
-        message.append(0x80)
-        while message.count % 64 != 56 { message.append(0) }
+        var state = initial
+        let whole = bytes.count / 64 * 64
+        var tail = Array(bytes[whole...])
+        tail.append(0x80)
+        while tail.count % 64 != 56 { tail.append(0) }
         let bits = UInt64(bytes.count) * 8
         for shift in stride(from: 56, through: 0, by: -8) {
-            message.append(UInt8(truncatingIfNeeded: bits >> UInt64(shift)))
+            tail.append(UInt8(truncatingIfNeeded: bits >> UInt64(shift)))
         }
-        var schedule = [UInt32](repeating: 0, count: 64)
-        for start in stride(from: 0, to: message.count, by: 64) {
-            expand(message, start, into: &schedule)
-            compress(schedule, into: &state)
+        withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 64) { schedule in
+            bytes[..<whole].withUnsafeBytes { compress($0, schedule, &state) }
+            tail.withUnsafeBytes { compress($0, schedule, &state) }
         }
         let digits = Array("0123456789abcdef".utf8)
         var text: [UInt8] = []
-        for word in state {
+        for index in 0..<8 {
             for shift in stride(from: 28, through: 0, by: -4) {
-                text.append(digits[Int(word >> UInt32(shift) & 15)])
+                text.append(digits[Int(state[index] >> UInt32(shift) & 15)])
             }
         }
         return String(decoding: text, as: UTF8.self)
     }
 
+    private static let initial: SIMD8<UInt32> = [
+        0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a,
+        0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19,
+    ]
+
     private static func rotate(_ word: UInt32, _ by: UInt32) -> UInt32 {
         word >> by | word << (32 - by)
     }
 
-    private static func expand(_ message: [UInt8], _ start: Int, into words: inout [UInt32]) {
-        for index in 0..<16 {
-            let at = start + index * 4
-            words[index] =
-                UInt32(message[at]) << 24 | UInt32(message[at + 1]) << 16
-                | UInt32(message[at + 2]) << 8 | UInt32(message[at + 3])
-        }
-        for index in 16..<64 {
-            let a = words[index - 15]
-            let b = words[index - 2]
-            let s0 = rotate(a, 7) ^ rotate(a, 18) ^ a >> 3
-            let s1 = rotate(b, 17) ^ rotate(b, 19) ^ b >> 10
-            words[index] = words[index - 16] &+ s0 &+ words[index - 7] &+ s1
+    /// Takes whole blocks of 64 bytes.
+    private static func compress(
+        _ blocks: UnsafeRawBufferPointer, _ words: UnsafeMutableBufferPointer<UInt32>,
+        _ state: inout SIMD8<UInt32>
+    ) {
+        constants.withUnsafeBufferPointer { constants in
+            for start in stride(from: 0, to: blocks.count, by: 64) {
+                for index in 0..<16 {
+                    words[index] = UInt32(
+                        bigEndian: blocks.loadUnaligned(
+                            fromByteOffset: start &+ index &* 4, as: UInt32.self))
+                }
+                for index in 16..<64 {
+                    let a = words[index &- 15]
+                    let b = words[index &- 2]
+                    let s0 = rotate(a, 7) ^ rotate(a, 18) ^ a >> 3
+                    let s1 = rotate(b, 17) ^ rotate(b, 19) ^ b >> 10
+                    words[index] = words[index &- 16] &+ s0 &+ words[index &- 7] &+ s1
+                }
+                state = state &+ round(words, constants, state)
+            }
         }
     }
 
-    private static func compress(_ words: [UInt32], into state: inout [UInt32]) {
-        var v = state
+    /// The 64 rounds over one block.
+    private static func round(
+        _ words: UnsafeMutableBufferPointer<UInt32>, _ constants: UnsafeBufferPointer<UInt32>,
+        _ state: SIMD8<UInt32>
+    ) -> SIMD8<UInt32> {
+        var (a, b, c, d) = (state[0], state[1], state[2], state[3])
+        var (e, f, g, h) = (state[4], state[5], state[6], state[7])
         for index in 0..<64 {
-            let s1 = rotate(v[4], 6) ^ rotate(v[4], 11) ^ rotate(v[4], 25)
-            let choice = (v[4] & v[5]) ^ (~v[4] & v[6])
-            let t1 = v[7] &+ s1 &+ choice &+ constants[index] &+ words[index]
-            let s0 = rotate(v[0], 2) ^ rotate(v[0], 13) ^ rotate(v[0], 22)
-            let majority = (v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2])
-            v = [t1 &+ s0 &+ majority, v[0], v[1], v[2], v[3] &+ t1, v[4], v[5], v[6]]
+            let s1 = rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)
+            let t1 = h &+ s1 &+ ((e & f) ^ (~e & g)) &+ constants[index] &+ words[index]
+            let s0 = rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)
+            let t2 = s0 &+ ((a & b) ^ (a & c) ^ (b & c))
+            (h, g, f, e) = (g, f, e, d &+ t1)
+            (d, c, b, a) = (c, b, a, t1 &+ t2)
         }
-        for index in 0..<8 { state[index] = state[index] &+ v[index] }
+        return SIMD8(a, b, c, d, e, f, g, h)
     }
 
     /// The first 32 bits of the fractional parts of the cube roots of the first 64 primes.

@@ -105,7 +105,8 @@ package struct Commands {
     private func inspectPlugin(_ file: String) -> ExitCode {
         do throws(PluginError) {
             let library = try PluginLibrary(path: file, pin: nil)
-            PluginDescription.lines(library).forEach(terminal.print)
+            let sha256 = try PluginLibrary.sha256(of: file)
+            PluginDescription.lines(library, sha256: sha256).forEach(terminal.print)
             return .ok
         } catch {
             terminal.complain(error.description)

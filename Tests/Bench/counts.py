@@ -62,8 +62,8 @@ class Setting:
         self.origins = [Origin(serve(ANSWER)) for _ in range(2)]
         options["prefix"] = [a.format(folder=self.folder.name) for a in options.get("prefix", [])]
         content = manifest(
-            *self.origins, log={"level": "error"}, plugins={"hdr": {"library": "libHeaders.so"}},
-            chain=["hdr"], listener={"limits": {"requests": 2_000_000_000}})
+            *self.origins, log={"level": "info"}, plugins={"hdr": {"library": "libHeaders.so"}},
+            chain=["hdr"], listener={"limits": {"requests": 1_000_000_000}})
         self.proxy = Sluice(self.folder.name, content, **options)
         self.client = Client(self.proxy.address)
         ask(self.client, WARM)

@@ -31,6 +31,7 @@ struct ManifestReader {
         enum Kind: String {
             case plugin
             case upstream
+            case listener
         }
 
         var kind: Kind

@@ -179,7 +179,7 @@ extension ValueKind where Value == String {
     static func reference(to kind: ManifestReader.Reference.Kind) -> Self {
         let form = TextForm(
             "\(kind.rawValue) name",
-            expected: "the name of a" + (kind == .plugin ? " plugin" : "n upstream")
+            expected: "the name of a" + (kind == .upstream ? "n " : " ") + kind.rawValue
         )
         return ValueKind(form: .text(form), text: { quote($0) }) { node, reader in
             guard let name = reader.string(node, .text(form)) else { return nil }

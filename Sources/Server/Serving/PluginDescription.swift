@@ -9,11 +9,11 @@ enum PluginDescription {
     }
 
     /// All of `plugin inspect`.
-    static func lines(_ library: PluginLibrary) -> [String] {
+    static func lines(_ library: PluginLibrary, sha256: String) -> [String] {
         let facts = library.facts
         return [
             "file:        \(library.path)",
-            "sha256:      \(library.sha256)",
+            "sha256:      \(sha256)",
             "id:          \(facts.id)",
             "version:     \(facts.version)",
             "description: \(facts.description)",

@@ -16,14 +16,12 @@ enum PluginLoader {
         for (index, plugin) in settings.plugins.enumerated() {
             do throws(PluginError) {
                 // Instances of one file share its code, as the dynamic linker would have it.
-                let known = libraries[plugin.libraryPath]
-                if let known, let pin = plugin.sha256, pin != known.sha256 {
-                    throw PluginError(
-                        "\(plugin.libraryPath): sha256 is \(known.sha256), the manifest wants "
-                            + pin)
-                }
                 let library: PluginLibrary
-                if let known {
+                if let known = libraries[plugin.libraryPath] {
+                    if let pin = plugin.sha256 {
+                        let sha256 = try PluginLibrary.sha256(of: plugin.libraryPath)
+                        try PluginLibrary.check(sha256, pin: pin, path: plugin.libraryPath)
+                    }
                     library = known
                 } else {
                     library = try PluginLibrary(path: plugin.libraryPath, pin: plugin.sha256)

@@ -20,7 +20,7 @@ extension Table where Root == ListenerSettings {
             Key(
                 required: "listen",
                 \.address,
-                .address(for: .listener),
+                .listen,
                 "`\"192.0.2.1:80\"`, `\"[2001:db8::1]:80\"`, `\"unix:/run/sluice.sock\"`, or"
                     + " `\":80\"` for all addresses, IPv6 and IPv4. Port 0 takes a free port."
             ),

@@ -50,6 +50,12 @@ extension Table where Root == RouteMatch {
         later: ["query", "scheme", "client"],
         keys: [
             Key(
+                "listener",
+                \.listeners,
+                .oneOrMore(.listener, max: ManifestLimits.listenersMax),
+                "The `listen` address of the listener that the request came by, or several."
+            ),
+            Key(
                 "host",
                 \.hosts,
                 .oneOrMore(.host, max: ManifestLimits.hostsMax),

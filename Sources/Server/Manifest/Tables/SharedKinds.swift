@@ -37,6 +37,26 @@ extension ValueKind where Value == String {
         }
     }
 
+    /// Where a listener listens; routes may refer to it.
+    static let listen: ValueKind = {
+        let address = ValueKind.address(for: .listener)
+        return ValueKind(form: address.form, text: address.text) { node, reader in
+            guard let text = address.read(node, &reader) else { return nil }
+            reader.declare(.listener, text)
+            return text
+        }
+    }()
+
+    /// The address of a listener, written in any of its forms.
+    static let listener: ValueKind = {
+        let address = ValueKind.address(for: .listener)
+        return ValueKind(form: address.form, text: address.text) { node, reader in
+            guard let text = address.read(node, &reader) else { return nil }
+            reader.refer(to: .listener, text, at: node)
+            return text
+        }
+    }()
+
     /// A host with or without a port, for `Host`.
     static let hostOverride = ValueKind.parsed(
         .init("host", expected: "a host such as \"example.com\" or \"example.com:8080\"")
