@@ -40,10 +40,16 @@ struct ManifestTests {
     }
 
     @Test func `bounds the problems it shows`() {
-        let keys = (0..<150).map { "zz\($0): 1" }.joined(separator: ", ")
-        let lines = fixture.lines(Sample.manifest(top: keys))
-        #expect(lines.count == 101)
-        #expect(lines.last == "... and 50 more problems")
+        func lines(_ count: Int) -> [String] {
+            let keys = (0..<count).map { "zz\($0): 1" }.joined(separator: ", ")
+            return fixture.lines(Sample.manifest(top: keys))
+        }
+        let most = ManifestFailure.problemsMax
+        #expect(lines(most).count == most)
+        #expect(lines(most).last?.hasSuffix("zz99: unknown key") == true)
+        #expect(lines(most + 1).count == most + 1)
+        #expect(lines(most + 1).last == "... and 1 more problems")
+        #expect(lines(ManifestReader.problemsKeptMax + 1).last == "... and 901 more problems")
     }
 
     @Test func `names line and column of a broken text`() {

@@ -1,7 +1,8 @@
 /// Parses a JSON5 text (https://spec.json5.org) into a tree that knows its places.
 ///
-/// Foundation's `JSONDecoder` reads JSON5 too, but on Linux it tells neither where a text is broken
-/// nor that a key occurs twice, and it triples the size of a statically linked executable.
+/// Foundation's `JSONDecoder` reads JSON5 too, but in Swift 6.3 on Linux it tells neither where a
+/// text is broken nor that a key occurs twice, it traps on the text "1E-", and it adds 12 MB to a
+/// statically linked executable.
 ///
 /// Differences from the specification: `Infinity`, `NaN` and lone surrogates are refused, because
 /// no setting and no plugin can use them.

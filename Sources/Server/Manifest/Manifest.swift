@@ -55,15 +55,17 @@ package enum Manifest {
             let ordered = reader.problems.enumerated().sorted {
                 ($0.element.offset, $0.offset) < ($1.element.offset, $1.offset)
             }
+            // A place costs the length of its line, so only what is shown gets one.
             throw ManifestFailure(
-                problems: ordered.map { _, problem in
+                problems: ordered.prefix(ManifestFailure.problemsMax).map { _, problem in
                     ManifestProblem(
                         file: path,
                         place: places.place(of: problem.offset),
                         path: problem.path,
                         message: problem.message
                     )
-                }
+                },
+                omittedCount: max(0, reader.problemCount - ManifestFailure.problemsMax)
             )
         }
         return settings

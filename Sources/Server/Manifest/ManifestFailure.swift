@@ -5,11 +5,12 @@ package struct ManifestFailure: Error, Equatable, Sendable {
 
     package var problems: [ManifestProblem]
     /// Number of problems beyond those.
-    package var omittedCount = 0
+    package var omittedCount: Int
 
-    package init(problems: [ManifestProblem]) {
-        self.problems = Array(problems.prefix(ManifestFailure.problemsMax))
-        omittedCount = problems.count - self.problems.count
+    package init(problems: [ManifestProblem], omittedCount: Int = 0) {
+        precondition(problems.count <= ManifestFailure.problemsMax, "\(problems.count) problems")
+        self.problems = problems
+        self.omittedCount = omittedCount
     }
 
     /// One line a problem, without line ends.

@@ -1,5 +1,3 @@
-internal import Proxy
-
 /// What the readers of all keys share: where they are, what they found wrong, and what needs a
 /// second look when everything was read.
 struct ManifestReader {
@@ -10,10 +8,18 @@ struct ManifestReader {
     var pluginFolder: String
 
     private(set) var problems: [Problem] = []
+    /// Number of problems, those included that were not kept.
+    private(set) var problemCount = 0
     private var path: [PathPart] = []
     /// Names that the manifest declares, also those whose entry is wrong: one mistake, one line.
     private var declared: [Reference.Kind: [String]] = [:]
     private var references: [Reference] = []
+
+    /// Problems that are kept to be sorted by place.
+    ///
+    /// More than are shown, because the keys are not read in the order of the text; bounded,
+    /// because a broken manifest may have a million.
+    static let problemsKeptMax = 1_000
 
     struct Problem {
         var offset: Int
@@ -88,6 +94,8 @@ struct ManifestReader {
     }
 
     mutating func report(_ message: String, offset: Int) {
+        problemCount += 1
+        guard problemCount <= ManifestReader.problemsKeptMax else { return }
         problems.append(.init(offset: offset, path: pathText, message: message))
     }
 
@@ -137,9 +145,12 @@ struct ManifestReader {
     mutating func resolveReferences() {
         let names = declared.mapValues { Set($0) }
         for reference in references where names[reference.kind]?.contains(reference.name) != true {
+            let known = declared[reference.kind] ?? []
             let message =
                 "no \(reference.kind.rawValue) has the name \(quote(reference.name))"
-                + hint(for: reference.name, among: declared[reference.kind] ?? [])
+                + hint(for: reference.name, among: known)
+            problemCount += 1
+            guard problemCount <= ManifestReader.problemsKeptMax else { continue }
             problems.append(
                 .init(offset: reference.offset, path: reference.path, message: message)
             )
