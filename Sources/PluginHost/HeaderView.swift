@@ -6,12 +6,36 @@ import Sys
 ///
 /// Built when the first hook of a phase needs it and again after edits; a request whose chain has no
 /// such hook never pays for it.
-enum HeaderView {
-    /// The view of a message, built anew when `current` is false.
+struct HeaderView {
+    /// An entry for each known id with everything but its value filled in; never freed.
+    private let templates: UnsafeMutablePointer<sluice_field>
+    /// Where `known_index` stands in a view: looked up once, because a key path is not folded.
+    private let indexOffset = MemoryLayout<sluice_headers>.offset(of: \.known_index) ?? 0
+
+    init() {
+        templates = .allocate(capacity: FieldID.count)
+        templates.initialize(repeating: sluice_field(), count: FieldID.count)
+        for (id, _) in FieldID.names {
+            let id = FieldID(rawValue: id)
+            let name = FieldNames.lowercaseName(id)
+            var flags = 0
+            if name.0[0] == UInt8(ascii: ":") { flags |= SLUICE_FIELD_FLAG_PSEUDO }
+            if id == .authorization || id == .proxyAuthorization || id == .cookie
+                || id == .setCookie
+            {
+                flags |= SLUICE_FIELD_FLAG_SENSITIVE
+            }
+            templates[Int(id.rawValue)] = sluice_field(
+                name: name.0, value: name.0, name_len: UInt32(name.1), value_len: 0,
+                id: UInt16(id.rawValue), flags: UInt16(flags), reserved: 0)
+        }
+    }
+
+    /// The view of a message, built anew when it is not current.
     ///
     /// - Returns: nil when the arena's bound is reached.
     @inline(__always)
-    static func make(
+    func make(
         _ message: inout Message, _ view: inout UnsafeMutablePointer<sluice_headers>?,
         _ isCurrent: inout Bool, _ arena: inout Arena
     ) -> UnsafeMutablePointer<sluice_headers>? {
@@ -19,33 +43,41 @@ enum HeaderView {
         return build(&message, &view, &isCurrent, &arena)
     }
 
-    private static func build(
+    @inline(never)
+    private func build(
         _ message: inout Message, _ view: inout UnsafeMutablePointer<sluice_headers>?,
         _ isCurrent: inout Bool, _ arena: inout Arena
     ) -> UnsafeMutablePointer<sluice_headers>? {
         let countMax = message.fieldCount &+ message.addedCount &+ 4
         if view == nil {
-            view = arena.allocate(sluice_headers.self, count: 1)
-            view?.initialize(to: sluice_headers())
+            guard let memory = arena.allocate(MemoryLayout<sluice_headers>.stride) else {
+                return nil
+            }
+            let new = memory.bindMemory(to: sluice_headers.self, capacity: 1)
+            new.pointee.size = UInt32(MemoryLayout<sluice_headers>.size)
+            new.pointee.reserved = (0, 0, 0, 0)
+            view = new
         }
-        guard let view, let list = arena.allocate(sluice_field.self, count: countMax) else {
-            return nil
-        }
-        view.pointee.size = UInt32(MemoryLayout<sluice_headers>.size)
+        guard let view,
+            let memory = arena.allocate(countMax &* MemoryLayout<sluice_field>.stride)
+        else { return nil }
+        let list = memory.bindMemory(to: sluice_field.self, capacity: countMax)
         view.pointee.epoch = message.epoch
         view.pointee.status = UInt32(message.status)
-        view.pointee.known_bits = (0, 0)
-        var builder = Builder(list: list, view: view)
+        var builder = Builder(
+            templates: templates, list: list,
+            indices: UnsafeMutableRawPointer(view) + indexOffset)
         if message.isRequest {
-            builder.pseudo(.pseudoMethod, message.method)
-            builder.pseudo(.pseudoScheme, Slice("http"))
-            builder.pseudo(.pseudoAuthority, message.authority)
-            builder.pseudo(.pseudoPath, message.path)
-        } else if let digits = arena.allocate(UInt8.self, count: 16) {
+            builder.add(known: .pseudoMethod, message.method)
+            builder.add(known: .pseudoScheme, Slice("http"))
+            builder.add(known: .pseudoAuthority, message.authority)
+            builder.add(known: .pseudoPath, message.path)
+        } else if let digits = arena.allocate(16)?.assumingMemoryBound(to: UInt8.self) {
             let count = HeadWriter.writeDecimal(UInt64(message.status), to: digits)
-            builder.pseudo(.pseudoStatus, Slice(digits, count))
+            builder.add(known: .pseudoStatus, Slice(digits, count))
         }
-        guard builder.fields(of: message, &arena) else { return nil }
+        guard builder.fields(of: &message, &arena) else { return nil }
+        view.pointee.known_bits = (builder.lowBits, builder.highBits)
         view.pointee.fields = UnsafePointer(list)
         view.pointee.count = UInt32(truncatingIfNeeded: builder.count)
         isCurrent = true
@@ -53,93 +85,87 @@ enum HeaderView {
     }
 
     private struct Builder {
+        let templates: UnsafeMutablePointer<sluice_field>
         let list: UnsafeMutablePointer<sluice_field>
-        let view: UnsafeMutablePointer<sluice_headers>
+        /// `known_index` of the view.
+        let indices: UnsafeMutablePointer<UInt16>
         var count = 0
+        var lowBits: UInt64 = 0
+        var highBits: UInt64 = 0
 
+        @inline(__always)
         init(
-            list: UnsafeMutablePointer<sluice_field>, view: UnsafeMutablePointer<sluice_headers>
+            templates: UnsafeMutablePointer<sluice_field>,
+            list: UnsafeMutablePointer<sluice_field>, indices: UnsafeMutableRawPointer
         ) {
+            self.templates = templates
             self.list = list
-            self.view = view
+            // Safe: an array of 128 numbers inside the view.
+            self.indices = indices.assumingMemoryBound(to: UInt16.self)
         }
 
-        mutating func pseudo(_ id: FieldID, _ value: Slice) {
-            let name = FieldNames.lowercaseName(id)
-            add(
-                id, Slice(name.0, name.1), value, flags: UInt16(SLUICE_FIELD_FLAG_PSEUDO))
+        @inline(__always)
+        mutating func add(known id: FieldID, _ value: Slice) {
+            let entry = list + count
+            entry.pointee = templates[Int(id.rawValue)]
+            entry.pointee.value = value.bytes
+            entry.pointee.value_len = UInt32(truncatingIfNeeded: value.count)
+            let bit: UInt64 = 1 << UInt64(id.rawValue & 63)
+            let isHigh = id.rawValue >= 64
+            if (isHigh ? highBits : lowBits) & bit != 0 {
+                entry.pointee.flags |= UInt16(SLUICE_FIELD_FLAG_REPEATED)
+            } else {
+                if isHigh { highBits |= bit } else { lowBits |= bit }
+                indices[Int(id.rawValue)] = UInt16(truncatingIfNeeded: count)
+            }
+            count &+= 1
+        }
+
+        @inline(__always)
+        private mutating func add(unknown name: Slice, _ value: Slice) {
+            list[count] = sluice_field(
+                name: name.bytes, value: value.bytes,
+                name_len: UInt32(truncatingIfNeeded: name.count),
+                value_len: UInt32(truncatingIfNeeded: value.count), id: 0, flags: 0, reserved: 0)
+            count &+= 1
         }
 
         /// Adds the fields that are not dropped; false when the arena's bound is reached.
-        mutating func fields(of message: Message, _ arena: inout Arena) -> Bool {
+        @inline(__always)
+        mutating func fields(of message: inout Message, _ arena: inout Arena) -> Bool {
             let fields = message.fields
             for index in 0..<message.fieldCount {
                 let span = fields[index]
                 if span.flags & FieldSpan.dropped != 0 { continue }
                 let value = Slice(message.head + Int(span.valueStart), Int(span.valueLength))
-                let name: Slice
                 if span.id != .unknown {
-                    let known = FieldNames.lowercaseName(span.id)
-                    name = Slice(known.0, known.1)
-                } else if let lowered = lowercase(
-                    message.head + Int(span.nameStart), Int(span.nameLength), &arena)
-                {
-                    name = lowered
+                    add(known: span.id, value)
                 } else {
-                    return false
+                    let name = message.head + Int(span.nameStart)
+                    guard let lower = Self.lowercase(name, Int(span.nameLength), &arena) else {
+                        return false
+                    }
+                    add(unknown: lower, value)
                 }
-                add(span.id, name, value, flags: 0)
             }
             guard let added = message.added else { return true }
             for index in 0..<message.addedCount where !added[index].isDropped {
-                let field = added[index]
-                guard let name = lowercase(field.name, Int(field.nameLength), &arena) else {
-                    return false
+                let value = Slice(added[index].value, Int(added[index].valueLength))
+                if added[index].id != .unknown {
+                    add(known: added[index].id, value)
+                } else {
+                    let length = Int(added[index].nameLength)
+                    guard let lower = Self.lowercase(added[index].name, length, &arena) else {
+                        return false
+                    }
+                    add(unknown: lower, value)
                 }
-                add(field.id, name, Slice(field.value, Int(field.valueLength)), flags: 0)
             }
             return true
         }
 
-        @inline(__always)
-        private mutating func add(_ id: FieldID, _ name: Slice, _ value: Slice, flags: UInt16) {
-            var flags = flags
-            if id != .unknown {
-                let bit: UInt64 = 1 << UInt64(id.rawValue & 63)
-                let isHigh = id.rawValue >= 64
-                let bits = isHigh ? view.pointee.known_bits.1 : view.pointee.known_bits.0
-                if bits & bit != 0 {
-                    flags |= UInt16(SLUICE_FIELD_FLAG_REPEATED)
-                } else {
-                    if isHigh {
-                        view.pointee.known_bits.1 = bits | bit
-                    } else {
-                        view.pointee.known_bits.0 = bits | bit
-                    }
-                    // Safe: an array of 128 indices, and ids are under 128.
-                    withUnsafeMutableBytes(of: &view.pointee.known_index) { indices in
-                        indices.storeBytes(
-                            of: UInt16(truncatingIfNeeded: count),
-                            toByteOffset: Int(id.rawValue) &* 2, as: UInt16.self)
-                    }
-                }
-                if Self.isSensitive(id) { flags |= UInt16(SLUICE_FIELD_FLAG_SENSITIVE) }
-            }
-            list[count] = sluice_field(
-                name: name.bytes, value: value.bytes,
-                name_len: UInt32(truncatingIfNeeded: name.count),
-                value_len: UInt32(truncatingIfNeeded: value.count),
-                id: UInt16(id.rawValue), flags: flags, reserved: 0)
-            count &+= 1
-        }
-
-        @inline(__always)
-        private static func isSensitive(_ id: FieldID) -> Bool {
-            id == .authorization || id == .proxyAuthorization || id == .cookie || id == .setCookie
-        }
-
         /// The name in lower case: itself when it has no upper case, else a copy.
-        private func lowercase(
+        private static func lowercase(
             _ name: UnsafePointer<UInt8>, _ count: Int, _ arena: inout Arena
         ) -> Slice? {
             var index = 0

@@ -141,6 +141,9 @@ package struct HookCall: ~Copyable {
     /// Edits that one hook may make.
     package static let editsMax = 64
 
+    private let views = HeaderView()
+    /// Where the facts stand in a context: looked up once, because a key path is not folded.
+    private let factsOffset = MemoryLayout<RequestContext>.offset(of: \.facts) ?? 0
     private let args: UnsafeMutablePointer<sluice_args>
     private let edits: UnsafeMutablePointer<sluice_edits>
     private let replyEdits: UnsafeMutablePointer<sluice_edits>
@@ -261,7 +264,7 @@ package struct HookCall: ~Copyable {
         _ phase: Phase, _ context: UnsafeMutablePointer<RequestContext>, flags: UInt32
     ) -> Bool {
         guard
-            let request = HeaderView.make(
+            let request = views.make(
                 &context.pointee.request, &context.pointee.requestView,
                 &context.pointee.requestViewIsCurrent, &context.pointee.arena)
         else { return false }
@@ -269,7 +272,7 @@ package struct HookCall: ~Copyable {
         args.pointee.headers = UnsafePointer(request)
         if phase == .responseHeaders || phase == .localReply {
             guard
-                let response = HeaderView.make(
+                let response = views.make(
                     &context.pointee.response, &context.pointee.responseView,
                     &context.pointee.responseViewIsCurrent, &context.pointee.arena)
             else { return false }
@@ -280,9 +283,7 @@ package struct HookCall: ~Copyable {
         args.pointee.error_code = 0
         // Safe: the context stays where it is while the hook runs.
         args.pointee.facts = UnsafePointer(
-            UnsafeRawPointer(context).advanced(
-                by: MemoryLayout<RequestContext>.offset(of: \.facts) ?? 0
-            ).assumingMemoryBound(to: sluice_facts.self))
+            (UnsafeRawPointer(context) + factsOffset).assumingMemoryBound(to: sluice_facts.self))
         edits.pointee.count = 0
         args.pointee.edits = phase == .requestEnd ? nil : edits
         replyEdits.pointee.count = 0

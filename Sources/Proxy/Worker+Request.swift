@@ -183,7 +183,7 @@ extension Worker {
         {
             exchange.pointee.flags.insert(.closeDownstream)
         }
-        if head.flags.contains(.expectContinue), head.framing != .none {
+        if head.flags.contains(.expectContinue), !head.framing.isNone {
             exchange.pointee.flags.insert(.awaitsContinue)
         }
         exchange.pointee.requestBody.reader = BodyReader(head.framing)
@@ -309,7 +309,7 @@ extension Worker {
     ) -> Bool {
         let chain = exchange.pointee.chain
         guard chain.hookCount(.requestHeaders) > 0 else { return true }
-        let flags = exchange.pointee.head.framing == .none ? UInt32(SLUICE_ARGS_EOS) : 0
+        let flags = exchange.pointee.head.framing.isNone ? UInt32(SLUICE_ARGS_EOS) : 0
         let outcome = calls.run(
             .requestHeaders, of: chain, positions: positions, context(of: exchange), flags: flags)
         return settle(outcome, exchange)

@@ -176,7 +176,7 @@ extension Worker {
         let keeps = result.dataCount > 0 && keepsReplay(exchange, up)
         if keeps { keepReplay(exchange, data, result.dataCount) }
         exchange.pointee.requestBody.writing =
-            exchange.pointee.head.framing == .chunked ? .chunked : .plain
+            exchange.pointee.head.framing.isChunked ? .chunked : .plain
         var sent = 0
         let written = emit(
             &exchange.pointee.requestBody, to: up.pointee.fd, headCount: headCount, data: data,
@@ -250,7 +250,7 @@ extension Worker {
         exchange.pointee.requestBody.isFinished = true
         if exchange.pointee.down.pointee.inputCount == 0 { freeInput(exchange.pointee.down) }
         guard let up = exchange.pointee.up, let upstream = exchange.pointee.upstream else { return }
-        if exchange.pointee.head.framing != .none {
+        if !exchange.pointee.head.framing.isNone {
             timers.set(
                 timer(of: up), deadline: now &+ UInt64(upstream.pointee.timeouts.firstByte))
         }
@@ -331,7 +331,7 @@ extension Worker {
     mutating func replayRequest(_ exchange: UnsafeMutablePointer<Exchange>, headCount: Int) {
         guard let up = exchange.pointee.up, let block = exchange.pointee.replay else { return }
         exchange.pointee.requestBody.writing =
-            exchange.pointee.head.framing == .chunked ? .chunked : .plain
+            exchange.pointee.head.framing.isChunked ? .chunked : .plain
         var sent = 0
         let written = emit(
             &exchange.pointee.requestBody, to: up.pointee.fd, headCount: headCount,

@@ -184,7 +184,7 @@ extension Worker {
         exchange.pointee.context.replaceResponse(responseMessage(bytes, head))
         exchange.pointee.context.facts.status = UInt32(head.status)
         if !isTunnel {
-            guard runResponseHooks(exchange, hasBody: head.framing != .none) else { return }
+            guard runResponseHooks(exchange, hasBody: !head.framing.isNone) else { return }
         }
         releaseReplay(exchange)
         exchange.pointee.flags.insert(.responseStarted)

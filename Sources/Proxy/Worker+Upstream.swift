@@ -168,7 +168,7 @@ extension Worker {
         exchange.pointee.flags.subtract([.sentToPeer, .peerStoppedReading, .closeUpstream])
         if exchange.pointee.chain.hookCount(.upstreamRequest) > 0 {
             saveRequest(exchange)
-            let flags = exchange.pointee.head.framing == .none ? UInt32(SLUICE_ARGS_EOS) : 0
+            let flags = exchange.pointee.head.framing.isNone ? UInt32(SLUICE_ARGS_EOS) : 0
             let outcome = calls.run(
                 .upstreamRequest, of: exchange.pointee.chain,
                 positions: 0..<exchange.pointee.chain.pluginCount, context(of: exchange),
@@ -236,7 +236,7 @@ extension Worker {
             at &+= HeadWriter.copy("\r\n", to: out + at)
         }
         at &+= request.writeFields(to: out + at)
-        if exchange.pointee.head.framing == .chunked {
+        if exchange.pointee.head.framing.isChunked {
             at &+= HeadWriter.copy("Transfer-Encoding: chunked\r\n", to: out + at)
         }
         if exchange.pointee.head.flags.contains(.upgrade), let value = request.received(.upgrade) {

@@ -32,6 +32,8 @@ package struct TimerWheel: ~Copyable {
     private let occupied: UnsafeMutablePointer<UInt64>
     /// The slot time that was handled last.
     private var currentTick: UInt64
+    /// No slot before this time has nodes: saves the search while nothing is due.
+    private var earliestTick = UInt64.max
     package private(set) var count = 0
 
     package init(now: UInt64) {
@@ -73,6 +75,13 @@ package struct TimerWheel: ~Copyable {
     /// Call until it is nil. The caller may set and cancel nodes between two calls.
     package mutating func popExpired(now: UInt64) -> UnsafeMutablePointer<TimerNode>? {
         let nowTick = now / Self.slotMilliseconds
+        guard nowTick > currentTick else { return nil }
+        if earliestTick != .max, earliestTick > nowTick {
+            currentTick = nowTick
+            return nil
+        }
+        // Looked for anew when the worker next waits.
+        earliestTick = .max
         // After a long sleep every slot is visited once, not each tick slept through.
         if nowTick > currentTick &+ UInt64(Self.slotCount) {
             currentTick = nowTick &- UInt64(Self.slotCount)
@@ -105,8 +114,15 @@ package struct TimerWheel: ~Copyable {
     }
 
     /// Milliseconds until a slot with nodes comes up: 0 or more, -1 when there are no nodes.
-    package func millisecondsToNext(now: UInt64) -> Int32 {
+    package mutating func millisecondsToNext(now: UInt64) -> Int32 {
         guard count > 0 else { return -1 }
+        if earliestTick == .max { earliestTick = findEarliest() }
+        let due = earliestTick &* Self.slotMilliseconds
+        return due > now ? Int32(truncatingIfNeeded: min(due &- now, 1 << 30)) : 0
+    }
+
+    /// The time of the first slot with nodes.
+    private func findEarliest() -> UInt64 {
         let start = Int(truncatingIfNeeded: (currentTick &+ 1) % UInt64(Self.slotCount))
         var distance = 0
         while distance < Self.slotCount {
@@ -118,9 +134,7 @@ package struct TimerWheel: ~Copyable {
             }
             distance &+= 64 &- (slot & 63)
         }
-        // A slot holds deadlines up to its end, so it is due when its time has passed.
-        let due = (currentTick &+ 1 &+ UInt64(min(distance, Self.slotCount))) &* Self.slotMilliseconds
-        return due > now ? Int32(truncatingIfNeeded: min(due &- now, 1 << 30)) : 0
+        return currentTick &+ 1 &+ UInt64(min(distance, Self.slotCount))
     }
 
     /// The slot that comes up at or just after the deadline.
@@ -133,7 +147,10 @@ package struct TimerWheel: ~Copyable {
     private mutating func link(_ node: UnsafeMutablePointer<TimerNode>) {
         // A deadline already passed goes into the very next slot.
         let earliest = (currentTick &+ 1) &* Self.slotMilliseconds
-        let slot = Self.slot(of: max(node.pointee.deadline, earliest))
+        let time = max(node.pointee.deadline, earliest)
+        let slot = Self.slot(of: time)
+        let tick = (time &+ Self.slotMilliseconds &- 1) / Self.slotMilliseconds
+        if earliestTick != .max, tick < earliestTick { earliestTick = tick }
         let head = heads[slot]
         node.pointee.slot = UInt16(truncatingIfNeeded: slot)
         node.pointee.previous = nil

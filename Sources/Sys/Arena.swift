@@ -3,8 +3,8 @@
 /// The first bytes are the owner's block; when they are used up, more comes from the heap in
 /// chunks, up to a bound.
 package struct Arena {
-    private var next: UnsafeMutableRawPointer
-    private var end: UnsafeMutableRawPointer
+    @usableFromInline var next: UnsafeMutableRawPointer
+    @usableFromInline var end: UnsafeMutableRawPointer
     /// Chunks of the heap; each begins with the address of the one before.
     private var chunks: UnsafeMutableRawPointer?
     private var heapBytes = 0
@@ -21,6 +21,7 @@ package struct Arena {
     }
 
     /// Memory for `count` bytes, 16-byte aligned and not zeroed; nil when the bound is reached.
+    @inlinable
     package mutating func allocate(_ count: Int) -> UnsafeMutableRawPointer? {
         let rounded = (count &+ 15) & ~15
         guard rounded <= end - next else { return allocateSlowly(rounded) }
@@ -46,7 +47,8 @@ package struct Arena {
         return memory.assumingMemoryBound(to: UInt8.self)
     }
 
-    private mutating func allocateSlowly(_ count: Int) -> UnsafeMutableRawPointer? {
+    @usableFromInline
+    mutating func allocateSlowly(_ count: Int) -> UnsafeMutableRawPointer? {
         let size = max(Self.chunkBytes, count &+ 16)
         guard count >= 0, heapBytes &+ size <= Self.heapBytesMax else { return nil }
         let chunk = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 16)

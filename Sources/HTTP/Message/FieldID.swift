@@ -5,136 +5,149 @@
 package struct FieldID: RawRepresentable, Equatable, Sendable, BitwiseCopyable {
     package var rawValue: UInt8
 
+    @inlinable
     package init(rawValue: UInt8) {
         self.rawValue = rawValue
     }
 
-    package static let unknown = FieldID(rawValue: 0)
-    package static let pseudoMethod = FieldID(rawValue: 1)
-    package static let pseudoScheme = FieldID(rawValue: 2)
-    package static let pseudoAuthority = FieldID(rawValue: 3)
-    package static let pseudoPath = FieldID(rawValue: 4)
-    package static let pseudoStatus = FieldID(rawValue: 5)
-    package static let pseudoProtocol = FieldID(rawValue: 6)
-    package static let host = FieldID(rawValue: 8)
-    package static let connection = FieldID(rawValue: 9)
-    package static let contentLength = FieldID(rawValue: 10)
-    package static let transferEncoding = FieldID(rawValue: 11)
-    package static let te = FieldID(rawValue: 12)
-    package static let trailer = FieldID(rawValue: 13)
-    package static let upgrade = FieldID(rawValue: 14)
-    package static let keepAlive = FieldID(rawValue: 15)
-    package static let proxyConnection = FieldID(rawValue: 16)
-    package static let expect = FieldID(rawValue: 17)
-    package static let date = FieldID(rawValue: 18)
-    package static let via = FieldID(rawValue: 19)
-    package static let server = FieldID(rawValue: 20)
-    package static let userAgent = FieldID(rawValue: 21)
-    package static let accept = FieldID(rawValue: 22)
-    package static let acceptEncoding = FieldID(rawValue: 23)
-    package static let acceptLanguage = FieldID(rawValue: 24)
-    package static let acceptRanges = FieldID(rawValue: 25)
-    package static let contentType = FieldID(rawValue: 26)
-    package static let contentEncoding = FieldID(rawValue: 27)
-    package static let contentLanguage = FieldID(rawValue: 28)
-    package static let contentLocation = FieldID(rawValue: 29)
-    package static let contentRange = FieldID(rawValue: 30)
-    package static let contentDisposition = FieldID(rawValue: 31)
-    package static let cacheControl = FieldID(rawValue: 32)
-    package static let pragma = FieldID(rawValue: 33)
-    package static let age = FieldID(rawValue: 34)
-    package static let expires = FieldID(rawValue: 35)
-    package static let etag = FieldID(rawValue: 36)
-    package static let lastModified = FieldID(rawValue: 37)
-    package static let vary = FieldID(rawValue: 38)
-    package static let ifMatch = FieldID(rawValue: 39)
-    package static let ifNoneMatch = FieldID(rawValue: 40)
-    package static let ifModifiedSince = FieldID(rawValue: 41)
-    package static let ifUnmodifiedSince = FieldID(rawValue: 42)
-    package static let ifRange = FieldID(rawValue: 43)
-    package static let range = FieldID(rawValue: 44)
-    package static let authorization = FieldID(rawValue: 45)
-    package static let wwwAuthenticate = FieldID(rawValue: 46)
-    package static let proxyAuthenticate = FieldID(rawValue: 47)
-    package static let proxyAuthorization = FieldID(rawValue: 48)
-    package static let cookie = FieldID(rawValue: 49)
-    package static let setCookie = FieldID(rawValue: 50)
-    package static let forwarded = FieldID(rawValue: 51)
-    package static let xForwardedFor = FieldID(rawValue: 52)
-    package static let xForwardedProto = FieldID(rawValue: 53)
-    package static let xForwardedHost = FieldID(rawValue: 54)
-    package static let xForwardedPort = FieldID(rawValue: 55)
-    package static let xRealIp = FieldID(rawValue: 56)
-    package static let xRequestId = FieldID(rawValue: 57)
-    package static let traceparent = FieldID(rawValue: 58)
-    package static let tracestate = FieldID(rawValue: 59)
-    package static let baggage = FieldID(rawValue: 60)
-    package static let b3 = FieldID(rawValue: 61)
-    package static let location = FieldID(rawValue: 62)
-    package static let referer = FieldID(rawValue: 63)
-    package static let origin = FieldID(rawValue: 64)
-    package static let allow = FieldID(rawValue: 65)
-    package static let retryAfter = FieldID(rawValue: 66)
-    package static let ratelimit = FieldID(rawValue: 67)
-    package static let ratelimitPolicy = FieldID(rawValue: 68)
-    package static let ratelimitLimit = FieldID(rawValue: 69)
-    package static let ratelimitRemaining = FieldID(rawValue: 70)
-    package static let ratelimitReset = FieldID(rawValue: 71)
-    package static let cdnCacheControl = FieldID(rawValue: 72)
-    package static let cacheStatus = FieldID(rawValue: 73)
-    package static let surrogateControl = FieldID(rawValue: 74)
-    package static let surrogateKey = FieldID(rawValue: 75)
-    package static let cacheTag = FieldID(rawValue: 76)
-    package static let warning = FieldID(rawValue: 77)
-    package static let link = FieldID(rawValue: 78)
-    package static let altSvc = FieldID(rawValue: 79)
-    package static let strictTransportSecurity = FieldID(rawValue: 80)
-    package static let contentSecurityPolicy = FieldID(rawValue: 81)
-    package static let xFrameOptions = FieldID(rawValue: 82)
-    package static let xContentTypeOptions = FieldID(rawValue: 83)
-    package static let xXssProtection = FieldID(rawValue: 84)
-    package static let referrerPolicy = FieldID(rawValue: 85)
-    package static let permissionsPolicy = FieldID(rawValue: 86)
-    package static let accessControlAllowOrigin = FieldID(rawValue: 87)
-    package static let accessControlAllowMethods = FieldID(rawValue: 88)
-    package static let accessControlAllowHeaders = FieldID(rawValue: 89)
-    package static let accessControlAllowCredentials = FieldID(rawValue: 90)
-    package static let accessControlExposeHeaders = FieldID(rawValue: 91)
-    package static let accessControlMaxAge = FieldID(rawValue: 92)
-    package static let accessControlRequestMethod = FieldID(rawValue: 93)
-    package static let accessControlRequestHeaders = FieldID(rawValue: 94)
-    package static let secWebsocketKey = FieldID(rawValue: 95)
-    package static let secWebsocketAccept = FieldID(rawValue: 96)
-    package static let secWebsocketVersion = FieldID(rawValue: 97)
-    package static let secWebsocketProtocol = FieldID(rawValue: 98)
-    package static let secWebsocketExtensions = FieldID(rawValue: 99)
-    package static let secFetchSite = FieldID(rawValue: 100)
-    package static let secFetchMode = FieldID(rawValue: 101)
-    package static let secFetchUser = FieldID(rawValue: 102)
-    package static let secFetchDest = FieldID(rawValue: 103)
-    package static let secChUa = FieldID(rawValue: 104)
-    package static let secChUaMobile = FieldID(rawValue: 105)
-    package static let secChUaPlatform = FieldID(rawValue: 106)
-    package static let upgradeInsecureRequests = FieldID(rawValue: 107)
-    package static let priority = FieldID(rawValue: 108)
-    package static let dnt = FieldID(rawValue: 109)
-    package static let maxForwards = FieldID(rawValue: 110)
-    package static let fromField = FieldID(rawValue: 111)
-    package static let grpcStatus = FieldID(rawValue: 112)
-    package static let grpcMessage = FieldID(rawValue: 113)
-    package static let grpcTimeout = FieldID(rawValue: 114)
-    package static let grpcEncoding = FieldID(rawValue: 115)
-    package static let grpcAcceptEncoding = FieldID(rawValue: 116)
-    package static let serverTiming = FieldID(rawValue: 117)
-    package static let acceptCharset = FieldID(rawValue: 118)
-    package static let contentDigest = FieldID(rawValue: 119)
-    package static let earlyData = FieldID(rawValue: 120)
-    package static let xPoweredBy = FieldID(rawValue: 121)
-    package static let xCache = FieldID(rawValue: 122)
-    package static let secGpc = FieldID(rawValue: 123)
+    /// Spelled out to be inlined: the one of `RawRepresentable` is generic, and a call.
+    @inlinable
+    package static func == (a: FieldID, b: FieldID) -> Bool {
+        a.rawValue == b.rawValue
+    }
+
+    /// Spelled out with `==`.
+    @inlinable
+    package static func != (a: FieldID, b: FieldID) -> Bool {
+        a.rawValue != b.rawValue
+    }
+
+    @inlinable package static var unknown: FieldID { FieldID(rawValue: 0) }
+    @inlinable package static var pseudoMethod: FieldID { FieldID(rawValue: 1) }
+    @inlinable package static var pseudoScheme: FieldID { FieldID(rawValue: 2) }
+    @inlinable package static var pseudoAuthority: FieldID { FieldID(rawValue: 3) }
+    @inlinable package static var pseudoPath: FieldID { FieldID(rawValue: 4) }
+    @inlinable package static var pseudoStatus: FieldID { FieldID(rawValue: 5) }
+    @inlinable package static var pseudoProtocol: FieldID { FieldID(rawValue: 6) }
+    @inlinable package static var host: FieldID { FieldID(rawValue: 8) }
+    @inlinable package static var connection: FieldID { FieldID(rawValue: 9) }
+    @inlinable package static var contentLength: FieldID { FieldID(rawValue: 10) }
+    @inlinable package static var transferEncoding: FieldID { FieldID(rawValue: 11) }
+    @inlinable package static var te: FieldID { FieldID(rawValue: 12) }
+    @inlinable package static var trailer: FieldID { FieldID(rawValue: 13) }
+    @inlinable package static var upgrade: FieldID { FieldID(rawValue: 14) }
+    @inlinable package static var keepAlive: FieldID { FieldID(rawValue: 15) }
+    @inlinable package static var proxyConnection: FieldID { FieldID(rawValue: 16) }
+    @inlinable package static var expect: FieldID { FieldID(rawValue: 17) }
+    @inlinable package static var date: FieldID { FieldID(rawValue: 18) }
+    @inlinable package static var via: FieldID { FieldID(rawValue: 19) }
+    @inlinable package static var server: FieldID { FieldID(rawValue: 20) }
+    @inlinable package static var userAgent: FieldID { FieldID(rawValue: 21) }
+    @inlinable package static var accept: FieldID { FieldID(rawValue: 22) }
+    @inlinable package static var acceptEncoding: FieldID { FieldID(rawValue: 23) }
+    @inlinable package static var acceptLanguage: FieldID { FieldID(rawValue: 24) }
+    @inlinable package static var acceptRanges: FieldID { FieldID(rawValue: 25) }
+    @inlinable package static var contentType: FieldID { FieldID(rawValue: 26) }
+    @inlinable package static var contentEncoding: FieldID { FieldID(rawValue: 27) }
+    @inlinable package static var contentLanguage: FieldID { FieldID(rawValue: 28) }
+    @inlinable package static var contentLocation: FieldID { FieldID(rawValue: 29) }
+    @inlinable package static var contentRange: FieldID { FieldID(rawValue: 30) }
+    @inlinable package static var contentDisposition: FieldID { FieldID(rawValue: 31) }
+    @inlinable package static var cacheControl: FieldID { FieldID(rawValue: 32) }
+    @inlinable package static var pragma: FieldID { FieldID(rawValue: 33) }
+    @inlinable package static var age: FieldID { FieldID(rawValue: 34) }
+    @inlinable package static var expires: FieldID { FieldID(rawValue: 35) }
+    @inlinable package static var etag: FieldID { FieldID(rawValue: 36) }
+    @inlinable package static var lastModified: FieldID { FieldID(rawValue: 37) }
+    @inlinable package static var vary: FieldID { FieldID(rawValue: 38) }
+    @inlinable package static var ifMatch: FieldID { FieldID(rawValue: 39) }
+    @inlinable package static var ifNoneMatch: FieldID { FieldID(rawValue: 40) }
+    @inlinable package static var ifModifiedSince: FieldID { FieldID(rawValue: 41) }
+    @inlinable package static var ifUnmodifiedSince: FieldID { FieldID(rawValue: 42) }
+    @inlinable package static var ifRange: FieldID { FieldID(rawValue: 43) }
+    @inlinable package static var range: FieldID { FieldID(rawValue: 44) }
+    @inlinable package static var authorization: FieldID { FieldID(rawValue: 45) }
+    @inlinable package static var wwwAuthenticate: FieldID { FieldID(rawValue: 46) }
+    @inlinable package static var proxyAuthenticate: FieldID { FieldID(rawValue: 47) }
+    @inlinable package static var proxyAuthorization: FieldID { FieldID(rawValue: 48) }
+    @inlinable package static var cookie: FieldID { FieldID(rawValue: 49) }
+    @inlinable package static var setCookie: FieldID { FieldID(rawValue: 50) }
+    @inlinable package static var forwarded: FieldID { FieldID(rawValue: 51) }
+    @inlinable package static var xForwardedFor: FieldID { FieldID(rawValue: 52) }
+    @inlinable package static var xForwardedProto: FieldID { FieldID(rawValue: 53) }
+    @inlinable package static var xForwardedHost: FieldID { FieldID(rawValue: 54) }
+    @inlinable package static var xForwardedPort: FieldID { FieldID(rawValue: 55) }
+    @inlinable package static var xRealIp: FieldID { FieldID(rawValue: 56) }
+    @inlinable package static var xRequestId: FieldID { FieldID(rawValue: 57) }
+    @inlinable package static var traceparent: FieldID { FieldID(rawValue: 58) }
+    @inlinable package static var tracestate: FieldID { FieldID(rawValue: 59) }
+    @inlinable package static var baggage: FieldID { FieldID(rawValue: 60) }
+    @inlinable package static var b3: FieldID { FieldID(rawValue: 61) }
+    @inlinable package static var location: FieldID { FieldID(rawValue: 62) }
+    @inlinable package static var referer: FieldID { FieldID(rawValue: 63) }
+    @inlinable package static var origin: FieldID { FieldID(rawValue: 64) }
+    @inlinable package static var allow: FieldID { FieldID(rawValue: 65) }
+    @inlinable package static var retryAfter: FieldID { FieldID(rawValue: 66) }
+    @inlinable package static var ratelimit: FieldID { FieldID(rawValue: 67) }
+    @inlinable package static var ratelimitPolicy: FieldID { FieldID(rawValue: 68) }
+    @inlinable package static var ratelimitLimit: FieldID { FieldID(rawValue: 69) }
+    @inlinable package static var ratelimitRemaining: FieldID { FieldID(rawValue: 70) }
+    @inlinable package static var ratelimitReset: FieldID { FieldID(rawValue: 71) }
+    @inlinable package static var cdnCacheControl: FieldID { FieldID(rawValue: 72) }
+    @inlinable package static var cacheStatus: FieldID { FieldID(rawValue: 73) }
+    @inlinable package static var surrogateControl: FieldID { FieldID(rawValue: 74) }
+    @inlinable package static var surrogateKey: FieldID { FieldID(rawValue: 75) }
+    @inlinable package static var cacheTag: FieldID { FieldID(rawValue: 76) }
+    @inlinable package static var warning: FieldID { FieldID(rawValue: 77) }
+    @inlinable package static var link: FieldID { FieldID(rawValue: 78) }
+    @inlinable package static var altSvc: FieldID { FieldID(rawValue: 79) }
+    @inlinable package static var strictTransportSecurity: FieldID { FieldID(rawValue: 80) }
+    @inlinable package static var contentSecurityPolicy: FieldID { FieldID(rawValue: 81) }
+    @inlinable package static var xFrameOptions: FieldID { FieldID(rawValue: 82) }
+    @inlinable package static var xContentTypeOptions: FieldID { FieldID(rawValue: 83) }
+    @inlinable package static var xXssProtection: FieldID { FieldID(rawValue: 84) }
+    @inlinable package static var referrerPolicy: FieldID { FieldID(rawValue: 85) }
+    @inlinable package static var permissionsPolicy: FieldID { FieldID(rawValue: 86) }
+    @inlinable package static var accessControlAllowOrigin: FieldID { FieldID(rawValue: 87) }
+    @inlinable package static var accessControlAllowMethods: FieldID { FieldID(rawValue: 88) }
+    @inlinable package static var accessControlAllowHeaders: FieldID { FieldID(rawValue: 89) }
+    @inlinable package static var accessControlAllowCredentials: FieldID { FieldID(rawValue: 90) }
+    @inlinable package static var accessControlExposeHeaders: FieldID { FieldID(rawValue: 91) }
+    @inlinable package static var accessControlMaxAge: FieldID { FieldID(rawValue: 92) }
+    @inlinable package static var accessControlRequestMethod: FieldID { FieldID(rawValue: 93) }
+    @inlinable package static var accessControlRequestHeaders: FieldID { FieldID(rawValue: 94) }
+    @inlinable package static var secWebsocketKey: FieldID { FieldID(rawValue: 95) }
+    @inlinable package static var secWebsocketAccept: FieldID { FieldID(rawValue: 96) }
+    @inlinable package static var secWebsocketVersion: FieldID { FieldID(rawValue: 97) }
+    @inlinable package static var secWebsocketProtocol: FieldID { FieldID(rawValue: 98) }
+    @inlinable package static var secWebsocketExtensions: FieldID { FieldID(rawValue: 99) }
+    @inlinable package static var secFetchSite: FieldID { FieldID(rawValue: 100) }
+    @inlinable package static var secFetchMode: FieldID { FieldID(rawValue: 101) }
+    @inlinable package static var secFetchUser: FieldID { FieldID(rawValue: 102) }
+    @inlinable package static var secFetchDest: FieldID { FieldID(rawValue: 103) }
+    @inlinable package static var secChUa: FieldID { FieldID(rawValue: 104) }
+    @inlinable package static var secChUaMobile: FieldID { FieldID(rawValue: 105) }
+    @inlinable package static var secChUaPlatform: FieldID { FieldID(rawValue: 106) }
+    @inlinable package static var upgradeInsecureRequests: FieldID { FieldID(rawValue: 107) }
+    @inlinable package static var priority: FieldID { FieldID(rawValue: 108) }
+    @inlinable package static var dnt: FieldID { FieldID(rawValue: 109) }
+    @inlinable package static var maxForwards: FieldID { FieldID(rawValue: 110) }
+    @inlinable package static var fromField: FieldID { FieldID(rawValue: 111) }
+    @inlinable package static var grpcStatus: FieldID { FieldID(rawValue: 112) }
+    @inlinable package static var grpcMessage: FieldID { FieldID(rawValue: 113) }
+    @inlinable package static var grpcTimeout: FieldID { FieldID(rawValue: 114) }
+    @inlinable package static var grpcEncoding: FieldID { FieldID(rawValue: 115) }
+    @inlinable package static var grpcAcceptEncoding: FieldID { FieldID(rawValue: 116) }
+    @inlinable package static var serverTiming: FieldID { FieldID(rawValue: 117) }
+    @inlinable package static var acceptCharset: FieldID { FieldID(rawValue: 118) }
+    @inlinable package static var contentDigest: FieldID { FieldID(rawValue: 119) }
+    @inlinable package static var earlyData: FieldID { FieldID(rawValue: 120) }
+    @inlinable package static var xPoweredBy: FieldID { FieldID(rawValue: 121) }
+    @inlinable package static var xCache: FieldID { FieldID(rawValue: 122) }
+    @inlinable package static var secGpc: FieldID { FieldID(rawValue: 123) }
 
     /// One more than the greatest id.
-    package static let count = 128
+    @inlinable package static var count: Int { 128 }
 
     /// Every id with its lower-case name.
     package static let names: [(id: UInt8, name: StaticString)] = [

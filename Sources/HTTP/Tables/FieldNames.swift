@@ -34,7 +34,7 @@ package enum FieldNames {
     package static func isFieldValue(_ bytes: UnsafePointer<UInt8>, count: Int) -> Bool {
         guard count > 0 else { return count == 0 }
         guard !Byte.isBlank(bytes[0]), !Byte.isBlank(bytes[count &- 1]) else { return false }
-        return ParserTables.shared.all(ParserTables.value, bytes, count: count)
+        return FieldLines.valueEnd(bytes, from: 0, end: count) == count
     }
 
     /// Whether two texts are equal but for the case of ASCII letters.
@@ -68,13 +68,9 @@ package enum FieldNames {
     /// Whether the host alone writes the field, because it frames the message or belongs to one
     /// connection (RFC 9110 §7.6.1, RFC 9112 §6).
     package static func isConnectionField(_ id: FieldID) -> Bool {
-        switch id {
-        case .connection, .keepAlive, .proxyConnection, .te, .trailer, .transferEncoding, .upgrade,
-            .contentLength:
-            true
-        default:
-            false
-        }
+        // The ids from `connection` to `proxyConnection` are these fields and no others.
+        id.rawValue >= FieldID.connection.rawValue
+            && id.rawValue <= FieldID.proxyConnection.rawValue
     }
 
     /// Whether a trailer section may not carry the field: it frames, routes or modifies the
