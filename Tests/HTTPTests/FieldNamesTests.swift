@@ -99,7 +99,10 @@ struct FieldNamesTests {
     func `comparing ignores the case of letters alone`() {
         for (first, second, isSame) in [
             ("aBc-1", "AbC-1", true), ("", "", true), ("a", "ab", false), ("@", "`", false),
-            ("[", "{", false), ("\u{C9}", "\u{E9}", false), ("-", "\r", false),
+            ("[", "{", false), ("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz", true),
+            ("abcdefgh-abcdefgh", "abcdefgh-abcdefgi", false), ("abcdefgh@", "abcdefgh`", false),
+            ("ABCDEFG\u{DA}", "abcdefg\u{FA}", false), ("abcdefg\u{0}", "abcdefg ", false),
+            ("\u{C9}", "\u{E9}", false), ("-", "\r", false),
         ] {
             let found = check(first) { start, count in
                 check(second) { FieldNames.equalsIgnoringCase(start, count, $0, $1) }
