@@ -20,7 +20,7 @@ package struct ChunkedDecoder {
         case sizeStart, size, sizeLineFeed
         // Places in an extension; `ChunkExtension` moves among them.
         case blankAfterSize, nameStart, name, blankAfterName
-        case valueStart, token, quoted, escaped, valueEnd
+        case valueStart, token, quoted, escaped, valueEnd, blankAfterValue
         case data, dataReturn, dataLineFeed
         case trailerStart, finalLineFeed
         case done, trailers, failed
@@ -189,8 +189,8 @@ package struct ChunkedDecoder {
     private func stateAfter(_ byte: UInt8, isToken: Bool, _ tables: ParserTables) -> State? {
         let isBlank = Byte.isBlank(byte)
         switch state {
-        case .blankAfterSize:
-            if isBlank { return .blankAfterSize }
+        case .blankAfterSize, .blankAfterValue:
+            if isBlank { return state }
             return byte == Byte.semicolon ? .nameStart : nil
         case .nameStart:
             if isBlank { return .nameStart }
@@ -209,7 +209,7 @@ package struct ChunkedDecoder {
             return isToken ? .token : nil
         case .token:
             if isToken { return .token }
-            return isBlank ? .blankAfterSize : stateAfterExtension(byte)
+            return isBlank ? .blankAfterValue : stateAfterExtension(byte)
         case .quoted:
             if byte == Byte.quote { return .valueEnd }
             if byte == Byte.backslash { return .escaped }
@@ -217,7 +217,7 @@ package struct ChunkedDecoder {
         case .escaped:
             return tables.has(ParserTables.value, byte) ? .quoted : nil
         case .valueEnd:
-            return isBlank ? .blankAfterSize : stateAfterExtension(byte)
+            return isBlank ? .blankAfterValue : stateAfterExtension(byte)
         default:
             return nil
         }

@@ -11,7 +11,7 @@ struct FieldRules {
     ///
     /// Each option is compared with each field of the head, so a head full of options would cost
     /// its sender little and us much.
-    static let connectionOptionsMax = 64
+    static let connectionOptionsMax = 32
 
     /// What Transfer-Encoding says (RFC 9112 §6.1).
     enum Coding {

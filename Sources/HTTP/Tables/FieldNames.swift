@@ -47,8 +47,9 @@ package enum FieldNames {
         guard firstCount == secondCount else { return false }
         var at = 0
         while at < firstCount {
-            guard lowercased(first[at]) == lowercased(second[at]) else { return false }
-            at &+= 1
+            let word = Words.lowercased(first.word(at, end: firstCount))
+            guard word == Words.lowercased(second.word(at, end: firstCount)) else { return false }
+            at &+= 8
         }
         return true
     }

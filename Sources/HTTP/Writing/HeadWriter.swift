@@ -80,11 +80,10 @@ package enum HeadWriter {
         to out: UnsafeMutablePointer<UInt8>
     ) -> Int {
         let seconds = min(max(secondsSinceEpoch, -62_167_219_200), 253_402_300_799)
-        // Days are counted from 1 March of the year 0, so that a leap day ends its year; all
-        // numbers are positive from here on.
-        let sinceMarch = seconds + 719_528 * 86_400
-        let days = Int(sinceMarch / 86_400)
-        let second = Int(sinceMarch % 86_400)
+        // The epoch is day 719,528 of the year 0: no number is negative from here on.
+        let sinceYearZero = seconds + 719_528 * 86_400
+        let days = Int(sinceYearZero / 86_400)
+        let second = Int(sinceYearZero % 86_400)
         let (year, month, day) = civil(days)
         // 1 January of the year 0 was a Saturday.
         var at = copyThree("SunMonTueWedThuFriSat", (days + 6) % 7, to: out)
@@ -107,9 +106,9 @@ package enum HeadWriter {
 
     /// The Gregorian date of a day counted from 1 January of the year 0; January is month 0.
     private static func civil(_ days: Int) -> (year: Int, month: Int, day: Int) {
-        // Shifted by the 306 days from March to December, years begin in March and the leap day is
-        // the last one; 400 such years have 146,097 days.
-        let shifted = days + 306
+        // Counted from 1 March of the year -400, so that a leap day ends its year and all numbers
+        // are positive; 400 years have 146,097 days, and January and February of the year 0 have 60.
+        let shifted = days + 146_097 - 60
         let era = shifted / 146_097
         let dayOfEra = shifted % 146_097
         let yearOfEra =
@@ -119,7 +118,7 @@ package enum HeadWriter {
         let monthFromMarch = (5 * dayOfYear + 2) / 153
         let day = dayOfYear - (153 * monthFromMarch + 2) / 5 + 1
         let month = (monthFromMarch + 2) % 12
-        let year = era * 400 + yearOfEra - 1 + (month < 2 ? 1 : 0)
+        let year = (era - 1) * 400 + yearOfEra + (month < 2 ? 1 : 0)
         return (year, month, day)
     }
 
