@@ -20,13 +20,13 @@ package struct HeadersFilter: RequestHeadersHook, ResponseHeadersHook {
     package init(_ configuration: ConfigurationValue, _ host: Host) throws(PluginError) {
         try configuration.allowKeys(["request", "response", "forwarded", "request_id", "via"])
         let forwarded = try configuration.member("forwarded")
-        trust = try TrustedProxies(forwarded)
+        trust = try TrustedProxies(forwarded, host)
         forwarding = try Forwarding(forwarded)
         requestID = try RequestIDSettings.read(configuration, host)
-        via = try Via(configuration)
+        via = try Via(configuration, host)
         let hasID = requestID != nil
-        request = try Rules(configuration.member("request"), .request, hasID: hasID)
-        response = try Rules(configuration.member("response"), .response, hasID: hasID)
+        request = try Rules(configuration.member("request"), .request, host, hasID: hasID)
+        response = try Rules(configuration.member("response"), .response, host, hasID: hasID)
     }
 
     package func requestHeaders(_ exchange: borrowing Exchange<HeadersFilter>) -> Verdict {

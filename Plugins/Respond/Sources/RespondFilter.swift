@@ -14,9 +14,9 @@ package struct RespondFilter: RequestHeadersHook {
         try configuration.allowKeys([
             "status", "headers", "body", "body_file", "content_type", "location", "methods",
         ])
-        answer = try Answer(configuration)
-        location = try Location(configuration, status: answer.status)
-        methods = try Methods(configuration)
+        answer = try Answer(configuration, host)
+        location = try Location(configuration, host, status: answer.status)
+        methods = try Methods(configuration, host)
     }
 
     package func requestHeaders(_ exchange: borrowing Exchange<RespondFilter>) -> Verdict {
