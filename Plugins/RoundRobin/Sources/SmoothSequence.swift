@@ -53,7 +53,7 @@ enum SmoothSequence {
             }
         }
         places.sort { ($0.place, $0.index) < ($1.place, $1.index) }
-        return places.map(\.index)
+        return places.map { $0.index }
     }
 
     private static func greatestCommonDivisor(_ left: Int, _ right: Int) -> Int {

@@ -99,7 +99,7 @@ public struct Template: BitwiseCopyable {
         switch parts.count {
         case 0: constant = .empty
         case 1 where isConstant: constant = parts[0].literal
-        default: constant = isConstant ? memory.join(parts.map(\.literal)) : nil
+        default: constant = isConstant ? memory.join(parts.map { $0.literal }) : nil
         }
     }
 
