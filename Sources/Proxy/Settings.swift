@@ -213,6 +213,8 @@ package struct RouteSettings: Sendable, Equatable {
 
 /// What a route asks of a request. Routes are tried in the manifest's order; the first match wins.
 package struct RouteMatch: Sendable, Equatable {
+    /// Addresses of listeners as the manifest writes them; empty is any.
+    package var listeners: [String] = []
     /// Host names in lower case without port; empty is any.
     package var hosts: [HostPattern] = []
     package var path = PathPattern.any

@@ -2,7 +2,7 @@
 ///
 /// The numbers are those of the plugin ABI (`sluice/headers.h`) and are frozen; a test compares the
 /// two tables.
-package struct FieldID: RawRepresentable, Equatable, Sendable {
+package struct FieldID: RawRepresentable, Equatable, Sendable, BitwiseCopyable {
     package var rawValue: UInt8
 
     package init(rawValue: UInt8) {

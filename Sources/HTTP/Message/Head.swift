@@ -2,7 +2,7 @@
 ///
 /// A field's line ends where the next one's name begins (folding is refused, so lines are
 /// contiguous), or at `fieldsEnd` of the head.
-package struct FieldSpan {
+package struct FieldSpan: BitwiseCopyable {
     package var nameStart: UInt16
     package var nameLength: UInt16
     /// Value without the white space around it (RFC 9110 §5.5).
@@ -67,22 +67,27 @@ package struct HeadFlags: OptionSet, Sendable {
     package static let hasDropped = HeadFlags(rawValue: 1 << 7)
 }
 
-/// A parsed request head. All offsets count from the head's first byte.
+/// A parsed request head.
+///
+/// All offsets count from the head's first byte.
 package struct RequestHead {
     package var method = Method.other
     /// 0 or 1: HTTP/1.0 or HTTP/1.1.
     package var minorVersion: UInt8 = 1
     package var methodStart: UInt16 = 0
     package var methodLength: UInt16 = 0
-    /// Origin form of the target, path and query: what goes upstream. For `*` it is that byte; for
-    /// an absolute form without a path its length is 0 and `/` is meant.
+    /// Origin form of the target, path and query: what goes upstream.
+    ///
+    /// For `*` it is that byte; for an absolute form without a path its length is 0 and `/` is
+    /// meant.
     package var pathStart: UInt16 = 0
     /// Bytes up to `?`, without it.
     package var pathLength: UInt16 = 0
     /// Bytes of path and query together.
     package var targetLength: UInt16 = 0
-    /// Host and optional port: of an absolute target, else of Host. Length 0 where an HTTP/1.0
-    /// request has neither.
+    /// Host and optional port: of an absolute target, else of Host.
+    ///
+    /// Length 0 where an HTTP/1.0 request has neither.
     package var authorityStart: UInt16 = 0
     package var authorityLength: UInt16 = 0
     package var fieldCount: UInt16 = 0
@@ -98,7 +103,9 @@ package struct RequestHead {
     package init() {}
 }
 
-/// A parsed response head. All offsets count from the head's first byte.
+/// A parsed response head.
+///
+/// All offsets count from the head's first byte.
 package struct ResponseHead {
     /// 100 to 999.
     package var status: UInt16 = 0
@@ -153,7 +160,9 @@ package enum HeadError: UInt8, Error, Equatable, CaseIterable, Sendable {
     case badUpgrade
     case bodyNotAllowed
 
-    /// The status that a client gets for it. A response head with any of these becomes 502.
+    /// The status that a client gets for it.
+    ///
+    /// A response head with any of these becomes 502.
     package var status: UInt16 {
         switch self {
         case .targetTooLong: 414

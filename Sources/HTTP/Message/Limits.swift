@@ -1,11 +1,19 @@
-/// Bounds that the parsers keep. A message over a bound is refused, never cut.
+/// Bounds that the parsers keep.
+///
+/// A message over a bound is refused, never cut.
 package struct HeadLimits: Sendable {
     /// Bytes of a whole head, its last empty line included: 256 to 65,535, because offsets are 16
-    /// bits wide. Over it: 431 for a request, 502 for a response.
+    /// bits wide.
+    ///
+    /// Over it: 431 for a request, 502 for a response.
     package var headBytesMax = 32_768
-    /// Fields in a head: 1 to 1,024. Over it: 431.
+    /// Fields in a head: 1 to 1,024.
+    ///
+    /// Over it: 431.
     package var fieldCountMax = 100
-    /// Bytes of a request target: 1 to 65,000. Over it: 414.
+    /// Bytes of a request target: 1 to 65,000.
+    ///
+    /// Over it: 414.
     package var targetBytesMax = 8_192
 
     package init() {}

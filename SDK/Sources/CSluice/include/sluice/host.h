@@ -30,13 +30,13 @@ typedef struct sluice_core {
     /* The highest level that is written now; compare before building a message. [any] */
     uint32_t (*log_level)(const sluice_host *host);
 
-    /* CLOCK_MONOTONIC in nanoseconds, as of the start of the current batch of events. [worker] */
+    /* CLOCK_MONOTONIC in nanoseconds. [any] */
     uint64_t (*now)(const sluice_host *host);
 
-    /* Seconds since the epoch, the same moment. [worker] */
+    /* Seconds since the epoch. [any] */
     uint64_t (*wall_clock)(const sluice_host *host);
 
-    /* 64 random bits; not for keys or secrets. [worker] */
+    /* 64 random bits; not for keys or secrets. [any] */
     uint64_t (*random)(const sluice_host *host);
 
     /* Memory that lives until the end of the request, 16-byte aligned, not zeroed. NULL when the

@@ -1,0 +1,88 @@
+# `make help` lists the targets.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+SWIFT ?= swift
+# Debian's interpreter: python3-pytest and python3-websockets are installed for it.
+PYTHON ?= /usr/bin/python3
+PYTEST ?= $(PYTHON) -m pytest
+BENCH_REPEAT ?= 3
+
+BUILD := .build/release
+PLUGINS := $(sort $(notdir $(patsubst %/Entry,%,$(wildcard Plugins/*/Entry))))
+LIBRARIES := $(PLUGINS:%=$(BUILD)/lib%.so)
+SWIFT_SOURCES := $(wildcard Sources Tests Plugins SDK/Sources SDK/Tests Package.swift SDK/Package.swift)
+
+bin := $(DESTDIR)$(PREFIX)/bin
+lib := $(DESTDIR)$(PREFIX)/lib
+include := $(DESTDIR)$(PREFIX)/include
+share := $(DESTDIR)$(PREFIX)/share/sluice
+
+.DEFAULT_GOAL := build
+# The steps of `test` share build folders and ports of the machine.
+.NOTPARALLEL:
+.PHONY: help build deps test-deps toolchain run test lint unit e2e counts bench install uninstall clean
+
+help: ## Print this list.
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) \
+	    | while IFS='|' read -r name text; do printf '  %-10s %s\n' "$$name" "$$text"; done
+
+build: toolchain ## Build the proxy and its plugins for release, into .build/release.
+	$(SWIFT) build -c release --static-swift-stdlib
+
+deps: ## Install the Debian packages that a build needs, if they are missing.
+	@scripts/packages build
+
+test-deps: deps ## Install the Debian packages that the tests need, if they are missing.
+	@scripts/packages test
+
+toolchain:
+	@command -v $(SWIFT) >/dev/null || { \
+	    echo "make: no '$(SWIFT)' on PATH. Install Swift 6.3 (https://www.swift.org/install/linux)" \
+	        "and put its usr/bin on PATH, or say 'make SWIFT=/path/to/swift'." >&2; exit 1; }
+
+run: deps build ## Run a complete example: the proxy on 127.0.0.1:8080 with two origins.
+	$(BUILD)/sluice demo
+
+test: lint unit build e2e counts ## Run every check; `make test-deps` first.
+
+lint: toolchain ## Check the format of the Swift sources.
+	$(SWIFT) format lint --strict --recursive $(SWIFT_SOURCES)
+
+unit: toolchain ## Run the unit tests of the proxy, the plugins and the SDK.
+	$(SWIFT) test
+	$(SWIFT) test --package-path SDK
+
+e2e: ## Run the end-to-end tests against .build/release/sluice.
+	$(PYTEST) Tests/EndToEnd
+
+counts: ## Count allocations, system calls and instructions per request; fails over a threshold.
+	$(PYTHON) Tests/Bench/counts.py
+
+bench: build ## Measure CPU per request beside nginx, HAProxy and h2o (about 15 minutes).
+	@mkdir -p .build/bench
+	Tests/Bench/peers/peers.py run --proxy sluice,nginx,haproxy,h2o --repeat $(BENCH_REPEAT) \
+	    --workload h1_1k,h1_64k,h1_1m,h1_close,post_64k,h1_c1,h1_c16,h1_c256,h1_c1024,idle_h1 \
+	    --out .build/bench/results.json
+	Tests/Bench/peers/peers.py ratio --out .build/bench/results.json
+
+install: ## Install what was built below PREFIX (/usr/local); DESTDIR for packaging.
+	@test -x $(BUILD)/sluice || { echo "make: nothing is built yet; run 'make build'" >&2; exit 1; }
+	install -d $(bin) $(lib)/sluice/plugins $(lib)/pkgconfig $(include)/sluice/ext $(share)/sdk $(share)/examples
+	install -m 755 $(BUILD)/sluice $(bin)/sluice
+	install -m 755 $(LIBRARIES) $(lib)/sluice/plugins/
+	strip --strip-unneeded $(bin)/sluice $(LIBRARIES:$(BUILD)/%=$(lib)/sluice/plugins/%)
+	install -m 644 SDK/Sources/CSluice/include/sluice/*.h $(include)/sluice/
+	install -m 644 SDK/Sources/CSluice/include/sluice/ext/*.h $(include)/sluice/ext/
+	tar -C SDK --exclude='.build*' --exclude=Package.resolved -cf - . | tar -C $(share)/sdk --no-same-owner -xf -
+	tar -C examples --exclude='.build*' --exclude=Package.resolved -cf - . | tar -C $(share)/examples --no-same-owner -xf -
+	scripts/pkgconfig $(PREFIX) "$$($(BUILD)/sluice version)" > $(lib)/pkgconfig/sluice.pc
+
+uninstall: ## Remove what `install` installed.
+	rm -f $(bin)/sluice $(lib)/pkgconfig/sluice.pc
+	rm -f $(LIBRARIES:$(BUILD)/%=$(lib)/sluice/plugins/%)
+	rm -rf $(include)/sluice $(share)
+	@rmdir $(lib)/sluice/plugins $(lib)/sluice 2>/dev/null || true
+
+clean: ## Remove all that was built.
+	rm -rf .build SDK/.build examples/*/.build

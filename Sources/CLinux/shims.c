@@ -1,0 +1,54 @@
+#define _GNU_SOURCE 1
+#include "CLinux.h"
+
+long clinux_accept(int fd, struct sockaddr_storage *address, uint32_t *length) {
+    socklen_t size = sizeof *address;
+    long result;
+    do {
+        result = accept4(fd, (struct sockaddr *)address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    } while (result < 0 && errno == EINTR);
+    *length = size;
+    return result < 0 ? -errno : result;
+}
+
+long clinux_pipe(int32_t ends[2]) {
+    CLINUX_RESULT(pipe2(ends, O_NONBLOCK | O_CLOEXEC));
+}
+
+long clinux_pipe_size(int fd, int bytes) {
+    CLINUX_RESULT(fcntl(fd, F_SETPIPE_SZ, bytes));
+}
+
+long clinux_splice(int from, int to, size_t count) {
+    CLINUX_RETRY(splice(from, 0, to, 0, count, SPLICE_F_MOVE | SPLICE_F_NONBLOCK));
+}
+
+long clinux_affinity_count(void) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    if (sched_getaffinity(0, sizeof set, &set) < 0) return 1;
+    long count = CPU_COUNT(&set);
+    return count > 0 ? count : 1;
+}
+
+void clinux_name_thread(pthread_t thread, const char *name) {
+    pthread_setname_np(thread, name);
+}
+
+/* xoshiro256** (Blackman and Vigna, public domain), one state per thread. */
+uint64_t clinux_random_word(void) {
+    static _Thread_local uint64_t state[4];
+    while ((state[0] | state[1] | state[2] | state[3]) == 0) {
+        if (getrandom(state, sizeof state, 0) != (long)sizeof state) state[0] = 0;
+    }
+    uint64_t product = state[1] * 5;
+    uint64_t result = ((product << 7) | (product >> 57)) * 9;
+    uint64_t shifted = state[1] << 17;
+    state[2] ^= state[0];
+    state[3] ^= state[1];
+    state[1] ^= state[2];
+    state[0] ^= state[3];
+    state[2] ^= shifted;
+    state[3] = (state[3] << 45) | (state[3] >> 19);
+    return result;
+}

@@ -1,0 +1,81 @@
+/// Rules on the fields of a response: framing and connection.
+enum ResponseRules {
+    /// Applies the rules to a head whose lines are parsed, and returns the first that is broken.
+    static func apply(
+        _ base: UnsafePointer<UInt8>,
+        fields: UnsafeMutablePointer<FieldSpan>,
+        section: inout FieldSection,
+        requestMethod: Method,
+        tables: ParserTables,
+        to head: inout ResponseHead
+    ) -> HeadError? {
+        let rules = FieldRules(base: base, fields: fields, tables: tables)
+        if head.minorVersion == 1 { head.flags.insert(.keepAlive) }
+        if let error = framing(rules, &section, requestMethod, &head) { return error }
+        if let error = connection(rules, &section, &head) { return error }
+        if head.framing == .untilClose { head.flags.remove(.keepAlive) }
+        return nil
+    }
+
+    /// How the body ends, in the order of RFC 9112 §6.3.
+    ///
+    /// Lengths are checked even where none counts.
+    private static func framing(
+        _ rules: FieldRules,
+        _ section: inout FieldSection,
+        _ requestMethod: Method,
+        _ head: inout ResponseHead
+    ) -> HeadError? {
+        var framing = BodyFraming.untilClose
+        if section.has(.transferEncoding) {
+            guard head.minorVersion == 1 else { return .transferEncodingInHTTP10 }
+            guard !section.has(.contentLength) else { return .contentLengthWithTransferEncoding }
+            guard !section.repeats(.transferEncoding) else { return .badTransferEncoding }
+            // RFC 9112 §6.1: never in these.
+            guard head.status >= 200, head.status != 204 else { return .badTransferEncoding }
+            switch rules.transferCoding(section.index(.transferEncoding)) {
+            case .chunked: framing = .chunked
+            case .unsupported: return .unsupportedTransferEncoding
+            case .invalid: return .badTransferEncoding
+            }
+        } else if section.has(.contentLength) {
+            guard !section.repeats(.contentLength) else { return .repeatedContentLength }
+            let length = rules.contentLength(section.index(.contentLength))
+            guard length >= 0 else { return .badContentLength }
+            head.flags.insert(.hasContentLength)
+            framing = length > 0 ? .length(length) : .none
+        }
+        head.framing = hasNoBody(head.status, requestMethod) ? .none : framing
+        return nil
+    }
+
+    private static func hasNoBody(_ status: UInt16, _ requestMethod: Method) -> Bool {
+        if status < 200 || status == 204 || status == 304 || requestMethod == .head { return true }
+        return requestMethod == .connect && status < 300
+    }
+
+    /// Connection and the fields that belong to it; Upgrade counts only in a 101
+    /// (RFC 9110 §7.6.1, §7.8 and §15.2.2).
+    private static func connection(
+        _ rules: FieldRules,
+        _ section: inout FieldSection,
+        _ head: inout ResponseHead
+    ) -> HeadError? {
+        guard section.seen & FieldRules.droppedIDs != 0 else { return nil }
+        head.flags.insert(.hasDropped)
+        rules.dropConnectionFields(&section)
+        guard section.has(.connection) else { return nil }
+        let options = rules.connection(&section)
+        guard !options.contains(.invalid) else { return .badConnection }
+        if options.contains(.close) {
+            head.flags.remove(.keepAlive)
+        } else if options.contains(.keepAlive) {
+            head.flags.insert(.keepAlive)
+        }
+        if options.contains(.upgrade), section.has(.upgrade), head.status == 101 {
+            guard rules.isUpgradeValid(&section) else { return .badUpgrade }
+            head.flags.insert(.upgrade)
+        }
+        return nil
+    }
+}

@@ -1,0 +1,122 @@
+/// Known field names, and what names, values, hosts and targets may hold.
+///
+/// Safe: every function reads only the `count` bytes that its caller vouches for.
+package enum FieldNames {
+    /// The id of a name in any case; `unknown` where it is not in the table.
+    package static func id(_ name: UnsafePointer<UInt8>, count: Int) -> FieldID {
+        guard count > 0 else { return .unknown }
+        let tables = ParserTables.shared
+        return FieldID(
+            rawValue: UInt8(
+                truncatingIfNeeded: tables.id(
+                    of: name,
+                    count: count,
+                    first: name.word(0, end: count)
+                )
+            )
+        )
+    }
+
+    /// The lower-case text of a known name, which lives forever; no bytes for any other id.
+    package static func lowercaseName(_ id: FieldID) -> (UnsafePointer<UInt8>, Int) {
+        ParserTables.shared.name(of: id)
+    }
+
+    /// Whether the bytes are a token: a method or a field name (RFC 9110 §5.6.2).
+    package static func isToken(_ bytes: UnsafePointer<UInt8>, count: Int) -> Bool {
+        count > 0 && ParserTables.shared.all(ParserTables.token, bytes, count: count)
+    }
+
+    /// Whether the bytes may be written as a field value: no control character but HTAB, and no
+    /// white space at either end (RFC 9110 §5.5).
+    ///
+    /// Empty is allowed.
+    package static func isFieldValue(_ bytes: UnsafePointer<UInt8>, count: Int) -> Bool {
+        guard count > 0 else { return count == 0 }
+        guard !Byte.isBlank(bytes[0]), !Byte.isBlank(bytes[count &- 1]) else { return false }
+        return ParserTables.shared.all(ParserTables.value, bytes, count: count)
+    }
+
+    /// Whether two texts are equal but for the case of ASCII letters.
+    package static func equalsIgnoringCase(
+        _ first: UnsafePointer<UInt8>,
+        _ firstCount: Int,
+        _ second: UnsafePointer<UInt8>,
+        _ secondCount: Int
+    ) -> Bool {
+        guard firstCount == secondCount else { return false }
+        var at = 0
+        while at < firstCount {
+            guard lowercased(first[at]) == lowercased(second[at]) else { return false }
+            at &+= 1
+        }
+        return true
+    }
+
+    /// Whether the bytes are `uri-host [ ":" port ]` with a host (RFC 9110 §7.2).
+    package static func isHost(_ bytes: UnsafePointer<UInt8>, count: Int) -> Bool {
+        HostSyntax.hostLength(bytes, count: count, tables: ParserTables.shared) > 0
+    }
+
+    /// Whether the bytes are a target in origin form (RFC 9112 §3.2.1), with the bytes that the
+    /// parser lets through.
+    package static func isTarget(_ bytes: UnsafePointer<UInt8>, count: Int) -> Bool {
+        count > 0 && bytes[0] == Byte.slash
+            && ParserTables.shared.all(ParserTables.target, bytes, count: count)
+    }
+
+    /// Whether the host alone writes the field, because it frames the message or belongs to one
+    /// connection (RFC 9110 §7.6.1, RFC 9112 §6).
+    package static func isConnectionField(_ id: FieldID) -> Bool {
+        switch id {
+        case .connection, .keepAlive, .proxyConnection, .te, .trailer, .transferEncoding, .upgrade,
+            .contentLength:
+            true
+        default:
+            false
+        }
+    }
+
+    /// Whether a trailer section may not carry the field: it frames, routes or modifies the
+    /// message, authenticates, tells the content's format, controls the response, or belongs to the
+    /// connection (RFC 9110 §6.5.1).
+    ///
+    /// Forwarding fields are here too: behind us they are trusted.
+    static func isForbiddenInTrailers(_ id: FieldID) -> Bool {
+        if isConnectionField(id) { return true }
+        switch id {
+        case .host, .expect, .maxForwards, .cacheControl, .pragma, .range,
+            .ifMatch, .ifNoneMatch, .ifModifiedSince, .ifUnmodifiedSince, .ifRange,
+            .authorization, .wwwAuthenticate, .proxyAuthenticate, .proxyAuthorization,
+            .cookie, .setCookie,
+            .contentEncoding, .contentType, .contentRange, .contentLanguage, .contentLocation,
+            .age, .expires, .date, .location, .retryAfter, .vary, .warning,
+            .forwarded, .xForwardedFor, .xForwardedProto, .xForwardedHost, .xForwardedPort,
+            .xRealIp, .via:
+            return true
+        default:
+            return false
+        }
+    }
+
+    /// Whether the bytes equal a lower-case text but for case.
+    static func equals(
+        _ bytes: UnsafePointer<UInt8>,
+        count: Int,
+        _ lowercase: StaticString
+    ) -> Bool {
+        guard count == lowercase.utf8CodeUnitCount else { return false }
+        let text = lowercase.utf8Start
+        var at = 0
+        while at < count {
+            guard lowercased(bytes[at]) == text[at] else { return false }
+            at &+= 1
+        }
+        return true
+    }
+
+    @inline(__always)  // Three instructions in the comparing loops.
+    private static func lowercased(_ byte: UInt8) -> UInt8 {
+        byte &- 0x41 < 26 ? byte | 0x20 : byte
+    }
+}

@@ -1,0 +1,118 @@
+package import CSluice
+import HTTP
+import Sys
+import Synchronization
+
+/// The functions that the host offers to plugins, and what it says of itself.
+package enum HostTable {
+    /// What a `sluice_host` handle points to; never freed.
+    final class Handle: Sendable {
+        let name: String
+        let levelMax: UInt32
+        /// Seconds and lines of the current second: a plugin can't flood the log.
+        let lines = Atomic<UInt64>(0)
+
+        init(name: String, levelMax: UInt32) {
+            self.name = name
+            self.levelMax = levelMax
+        }
+
+        static let linesPerSecondMax: UInt64 = 100
+
+        /// Whether one more line may be written in this second.
+        func mayWrite() -> Bool {
+            let second = Clock.wallSeconds() & 0xffff_ffff
+            let now = lines.load(ordering: .relaxed)
+            guard now >> 32 == second else {
+                lines.store(second << 32 | 1, ordering: .relaxed)
+                return true
+            }
+            return lines.wrappingAdd(1, ordering: .relaxed).newValue & 0xffff_ffff
+                <= Self.linesPerSecondMax
+        }
+    }
+
+    /// The handle of an instance, for its `create`.
+    static func makeHandle(name: String, levelMax: UInt32) -> OpaquePointer {
+        OpaquePointer(
+            Unmanaged.passRetained(Handle(name: name, levelMax: levelMax)).toOpaque())
+    }
+
+    /// What the host says in the handshake; one for the process.
+    // Safe: filled once, never changed and never freed.
+    package nonisolated(unsafe) static let hello: UnsafePointer<sluice_host_hello> = {
+        let hello = UnsafeMutablePointer<sluice_host_hello>.allocate(capacity: 1)
+        hello.initialize(to: sluice_host_hello())
+        hello.pointee.size = UInt32(MemoryLayout<sluice_host_hello>.size)
+        hello.pointee.abi_minor = UInt32(SLUICE_ABI_MINOR)
+        hello.pointee.host_name = sluice_slice("sluice")
+        hello.pointee.host_version = sluice_slice(hostVersion)
+        hello.pointee.get_extension = { id in
+            guard let id, strcmp(id, SLUICE_CORE_ID) == 0 else { return nil }
+            return UnsafeRawPointer(HostTable.core)
+        }
+        return UnsafePointer(hello)
+    }()
+
+    /// Version of the host, as plugins see it.
+    package static let hostVersion: StaticString = "0.1.0"
+
+    /// `sluice.core/1`.
+    // Safe: as `hello`.
+    nonisolated(unsafe) static let core: UnsafePointer<sluice_core> = {
+        let core = UnsafeMutablePointer<sluice_core>.allocate(capacity: 1)
+        core.initialize(to: sluice_core())
+        core.pointee.size = UInt32(MemoryLayout<sluice_core>.size)
+        core.pointee.log = { host, level, message in
+            guard let host else { return }
+            HostTable.log(host, level, message)
+        }
+        core.pointee.log_level = { host in
+            guard let host else { return 0 }
+            // Safe: handles are retained for ever by `makeHandle`.
+            return Unmanaged<Handle>.fromOpaque(UnsafeRawPointer(host))
+                ._withUnsafeGuaranteedRef { $0.levelMax }
+        }
+        core.pointee.now = { _ in Clock.monotonicNanoseconds() }
+        core.pointee.wall_clock = { _ in Clock.wallSeconds() }
+        core.pointee.random = { _ in Process.randomWord() }
+        core.pointee.request_alloc = { request, length in
+            guard let request, length > 0, length <= UInt64(RequestContext.pluginBytesMax) else {
+                return nil
+            }
+            // Safe: `sluice_req` is the address of a context (`HookCall.call`).
+            let context = UnsafeMutablePointer<RequestContext>(request)
+            let used = context.pointee.pluginBytes &+ Int(length)
+            guard used <= RequestContext.pluginBytesMax else { return nil }
+            context.pointee.pluginBytes = used
+            return context.pointee.arena.allocate(Int(length))
+        }
+        return UnsafePointer(core)
+    }()
+
+    /// Bytes of a plugin's line.
+    private static let lineBytesMax = 1_000
+
+    private static func log(_ host: OpaquePointer, _ level: UInt32, _ message: sluice_slice) {
+        // Safe: as in `log_level`.
+        let handle = Unmanaged<Handle>.fromOpaque(UnsafeRawPointer(host)).takeUnretainedValue()
+        guard level <= handle.levelMax, handle.mayWrite(), let bytes = message.ptr else { return }
+        let names: [StaticString] = ["error", "error", "warn", "info", "debug"]
+        var line: [UInt8] = Array("\(names[Int(min(level, 4))]) plugin=\(handle.name) ".utf8)
+        for index in 0..<min(Int(clamping: message.len), lineBytesMax) {
+            let byte = bytes[index]
+            line.append(byte >= 0x20 && byte != 0x7f ? byte : UInt8(ascii: " "))
+        }
+        line.append(UInt8(ascii: "\n"))
+        line.withUnsafeBytes { File.writeError($0.baseAddress ?? UnsafeRawPointer(bytes), $0.count) }
+    }
+
+    private static func strcmp(_ a: UnsafePointer<CChar>, _ b: String) -> Int32 {
+        var index = 0
+        for byte in b.utf8 {
+            guard a[index] == CChar(bitPattern: byte) else { return 1 }
+            index += 1
+        }
+        return a[index] == 0 ? 0 : 1
+    }
+}

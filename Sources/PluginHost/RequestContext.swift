@@ -1,0 +1,73 @@
+package import CSluice
+package import Sys
+
+/// What the host keeps of a request for its plugins; `sluice_req` of the ABI is a pointer to it.
+///
+/// Plain memory at a fixed address inside the exchange's block: plugins hold raw pointers into it
+/// for as long as the headers say.
+package struct RequestContext {
+    package var arena: Arena
+    package var request: Message
+    package var response: Message
+    package var facts: sluice_facts
+    /// Slots of this worker, indexed by instance.
+    package var slots: UnsafePointer<UnsafeMutableRawPointer?>
+    /// Contexts of the plugins before and after routing; offsets are in the hook entries.
+    package var globalContexts: UnsafeMutableRawPointer?
+    package var routeContexts: UnsafeMutableRawPointer?
+    /// Plugins that the request has come to, in chain order; they are left on the way out.
+    package var entered = 0
+    /// Plugins whose response hooks run: fewer than `entered` after one of them answered.
+    package var leaving = 0
+    /// Bit per chain position: no more hooks but `request_end`.
+    package var detached: UInt64 = 0
+    /// Bytes that plugins took by `request_alloc`.
+    package var pluginBytes = 0
+    /// Views as built last, and whether they still hold.
+    var requestView: UnsafeMutablePointer<sluice_headers>?
+    var responseView: UnsafeMutablePointer<sluice_headers>?
+    var requestViewIsCurrent = false
+    var responseViewIsCurrent = false
+
+    /// Bytes that all plugins of a request may take together.
+    package static let pluginBytesMax = 65_536
+
+    package init(
+        arena: Arena, request: Message, response: Message,
+        slots: UnsafePointer<UnsafeMutableRawPointer?>
+    ) {
+        self.arena = arena
+        self.request = request
+        self.response = response
+        self.slots = slots
+        facts = sluice_facts()
+        facts.size = UInt32(MemoryLayout<sluice_facts>.size)
+    }
+
+    /// Forgets what was built of the response: it was replaced.
+    package mutating func replaceResponse(_ message: Message) {
+        response = message
+        responseViewIsCurrent = false
+    }
+
+    /// The request changed outside of a hook.
+    package mutating func requestChanged() {
+        requestViewIsCurrent = false
+    }
+
+    /// A copy of bytes that lives as long as the request.
+    package mutating func keep(_ bytes: UnsafePointer<UInt8>, _ count: Int) -> Slice? {
+        guard let copy = arena.copy(bytes, count) else { return nil }
+        return Slice(copy, count)
+    }
+}
+
+extension sluice_slice {
+    package init(_ slice: Slice) {
+        self.init(ptr: slice.bytes, len: UInt64(slice.count))
+    }
+
+    package init(_ text: StaticString) {
+        self.init(ptr: text.utf8Start, len: UInt64(text.utf8CodeUnitCount))
+    }
+}

@@ -1,0 +1,122 @@
+import HTTP
+import PluginHost
+import Reactor
+import Sys
+
+/// What the timer of an object belongs to.
+enum TimerKind {
+    static let downstream: UInt8 = 1
+    static let upstream: UInt8 = 2
+    static let listeners: UInt8 = 3
+}
+
+/// State bits of a connection.
+struct ConnectionFlags: OptionSet {
+    var rawValue: UInt16
+    init(rawValue: UInt16) { self.rawValue = rawValue }
+
+    /// Closed; its memory is taken back after the batch of events.
+    static let dead = ConnectionFlags(rawValue: 1 << 0)
+    /// There may be bytes, or an end, to read.
+    static let readable = ConnectionFlags(rawValue: 1 << 1)
+    /// The peer has said that it will send no more, so a short read is not the last one.
+    static let readClosed = ConnectionFlags(rawValue: 1 << 2)
+    /// A read returned the end.
+    static let ended = ConnectionFlags(rawValue: 1 << 3)
+    /// In the worker's list of connections to go on with.
+    static let queued = ConnectionFlags(rawValue: 1 << 4)
+    /// Reset or otherwise broken, as the kernel reported.
+    static let failed = ConnectionFlags(rawValue: 1 << 5)
+    /// Upstream: took a request before the one it has now.
+    static let reused = ConnectionFlags(rawValue: 1 << 6)
+    /// Downstream: the first request's head is still to come.
+    static let fresh = ConnectionFlags(rawValue: 1 << 7)
+}
+
+/// Where a client's connection stands.
+enum DownstreamState: UInt8 {
+    /// Waiting for a request; holds no buffer.
+    case idle
+    /// Part of a head has come.
+    case head
+    /// A request is being served.
+    case exchange
+    /// The answer is out and says close; waiting for the client's end so that closing is no reset.
+    case lingering
+}
+
+/// A client's connection: plain memory in a slab, about 130 bytes, and nothing else while idle.
+struct Downstream {
+    var timer = TimerNode(kind: TimerKind.downstream)
+    var fd: Int32
+    var flags: ConnectionFlags = [.fresh]
+    var state = DownstreamState.idle
+    var listener: UInt16
+    var port: UInt16
+    var requests: UInt32 = 0
+    /// Unread input: part of a head, or what came behind the current message.
+    var input: UnsafeMutablePointer<UInt8>?
+    var inputCapacity: UInt32 = 0
+    var inputStart: UInt32 = 0
+    var inputEnd: UInt32 = 0
+    /// Searches a partial head for its end.
+    var scanner = HeadEndScanner()
+    var exchange: UnsafeMutablePointer<Exchange>?
+    /// Next in the list of dead ones, or of those to go on with.
+    var nextDead: UnsafeMutablePointer<Downstream>?
+    var nextQueued: UnsafeMutablePointer<Downstream>?
+    /// Neighbours in the list of all open ones.
+    var nextOpen: UnsafeMutablePointer<Downstream>?
+    var previousOpen: UnsafeMutablePointer<Downstream>?
+    var ip: IPAddress
+
+    init(fd: Int32, listener: Int, ip: IPAddress, port: UInt16) {
+        self.fd = fd
+        self.listener = UInt16(listener)
+        self.ip = ip
+        self.port = port
+    }
+
+    /// Bytes of unread input.
+    var inputCount: Int { Int(inputEnd &- inputStart) }
+}
+
+/// Where a peer's connection stands.
+enum UpstreamState: UInt8 {
+    case connecting
+    /// Serves an exchange.
+    case active
+    /// In the pool.
+    case idle
+}
+
+/// A connection to a peer.
+struct Upstream {
+    var timer = TimerNode(kind: TimerKind.upstream)
+    var fd: Int32
+    var flags: ConnectionFlags = []
+    var state = UpstreamState.connecting
+    /// Index among all peers.
+    var peer: Int32
+    var requests: UInt32 = 0
+    /// Part of a response head.
+    var input: Block?
+    var inputCount = 0
+    var scanner = HeadEndScanner()
+    var exchange: UnsafeMutablePointer<Exchange>?
+    /// Neighbours in the pool, most recently used first; `next` also links dead ones.
+    var next: UnsafeMutablePointer<Upstream>?
+    var previous: UnsafeMutablePointer<Upstream>?
+
+    init(fd: Int32, peer: Int) {
+        self.fd = fd
+        self.peer = Int32(peer)
+    }
+}
+
+/// Idle connections to one peer.
+struct PeerPool {
+    var first: UnsafeMutablePointer<Upstream>?
+    var last: UnsafeMutablePointer<Upstream>?
+    var count = 0
+}

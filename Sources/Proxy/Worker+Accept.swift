@@ -1,0 +1,226 @@
+import HTTP
+import PluginHost
+import Reactor
+import Sys
+import Synchronization
+
+/// Taking connections, and letting go of them.
+extension Worker {
+    /// Connections taken from one listener before others get their turn.
+    private static let acceptsMax = 64
+    /// Milliseconds without accepting after the process ran out of descriptors.
+    private static let pauseMilliseconds: UInt64 = 100
+    /// Milliseconds that a connection without a request gets once the listeners are closed.
+    private static let freshGraceMilliseconds: UInt64 = 1_000
+
+    /// Takes what waits in a listener's queue.
+    mutating func accept(_ listener: Int) {
+        guard listening[listener] >= 0, !areListenersPaused else { return }
+        var peer = SocketAddress()
+        for _ in 0..<Self.acceptsMax {
+            let result = Socket.accept(listening[listener], from: &peer)
+            if result >= 0 {
+                open(Int32(truncatingIfNeeded: result), listener, peer)
+                continue
+            }
+            if result == Syscall.outOfDescriptors || result == Syscall.outOfDescriptorsInSystem {
+                pauseListeners()
+                return
+            }
+            if result != Syscall.connectionAborted { return }
+        }
+    }
+
+    private mutating func open(_ fd: Int32, _ listener: Int, _ peer: borrowing SocketAddress) {
+        let plan = listeners + listener
+        let ip = peer.ip
+        guard
+            plan.pointee.connections.pointee.wrappingAdd(1, ordering: .relaxed).newValue
+                <= plan.pointee.connectionsMax
+        else {
+            plan.pointee.connections.pointee.wrappingSubtract(1, ordering: .relaxed)
+            refuse(fd, ip, peer.port, limit: "connections")
+            return
+        }
+        if let addresses = plan.pointee.addresses, ip.family != 0, !addresses.add(ip) {
+            plan.pointee.connections.pointee.wrappingSubtract(1, ordering: .relaxed)
+            refuse(fd, ip, peer.port, limit: "connections_per_address")
+            return
+        }
+        guard let down = downstreams.take() else {
+            Syscall.close(fd)
+            return
+        }
+        down.initialize(to: Downstream(fd: fd, listener: listener, ip: ip, port: peer.port))
+        connectionCount &+= 1
+        down.pointee.nextOpen = firstOpen
+        firstOpen?.pointee.previousOpen = down
+        firstOpen = down
+        do {
+            try poller.add(
+                connection: fd, token: Token.make(Token.downstream, UnsafeMutableRawPointer(down)))
+        } catch {
+            log.write(1) { line in
+                line.text("connection not watched: ")
+                line.text(error.description)
+            }
+            close(down)
+            return
+        }
+        timers.set(
+            timer(of: down), deadline: now &+ UInt64(plan.pointee.settings.timeouts.head))
+        // A client that has something to say has often said it by now.
+        down.pointee.flags.insert(.readable)
+        advance(down)
+    }
+
+    private mutating func refuse(_ fd: Int32, _ ip: IPAddress, _ port: UInt16, limit: StaticString) {
+        log.write(2) { line in
+            line.text("connection refused, limit ")
+            line.text(limit)
+            line.text(" reached; client ")
+            line.address(ip, port: port)
+        }
+        let text: StaticString = """
+            HTTP/1.1 503 Service Unavailable\r
+            Content-Type: text/plain\r
+            Content-Length: 24\r
+            Retry-After: 1\r
+            Connection: close\r
+            \r
+            503 Service Unavailable
+
+            """
+        _ = Syscall.send(fd, text.utf8Start, text.utf8CodeUnitCount)
+        // What the client has sent already must be read, or closing resets the answer.
+        _ = Syscall.receive(fd, scratch, Self.scratchBytes)
+        Syscall.shutdownWrite(fd)
+        Syscall.close(fd)
+    }
+
+    /// Stops accepting for a while: without descriptors every attempt fails and the queue stays
+    /// readable, so that asking again at once would spin.
+    private mutating func pauseListeners() {
+        areListenersPaused = true
+        for fd in listening where fd >= 0 { poller.remove(fd) }
+        timers.set(listenerTimer, deadline: now &+ Self.pauseMilliseconds)
+        log.write(1) { line in
+            line.text("out of file descriptors: no new connections for 100 ms; raise the limit ")
+            line.text("(ulimit -n) or lower limits.connections")
+        }
+    }
+
+    mutating func resumeListeners() {
+        areListenersPaused = false
+        for index in listening.indices where listening[index] >= 0 {
+            do {
+                try poller.add(
+                    input: listening[index], token: Token.listener(index),
+                    shared: listeners[index].address.isUnix)
+            } catch {
+                log.write(1) { line in
+                    line.text("listener not watched: ")
+                    line.text(error.description)
+                }
+            }
+        }
+    }
+
+    /// Takes no more connections; requests go on, idle connections end now.
+    mutating func drain() {
+        guard !isDraining else { return }
+        // Those that the kernel has accepted already are ours to answer.
+        for index in listening.indices where listening[index] >= 0 {
+            accept(index)
+            if !areListenersPaused { poller.remove(listening[index]) }
+            Syscall.close(listening[index])
+            listening[index] = -1
+        }
+        timers.cancel(listenerTimer)
+        isDraining = true
+        var next = firstOpen
+        while let down = next {
+            next = down.pointee.nextOpen
+            guard down.pointee.state == .idle else { continue }
+            if down.pointee.flags.contains(.fresh) {
+                // Its request may be on the way.
+                timers.set(timer(of: down), deadline: now &+ Self.freshGraceMilliseconds)
+            } else {
+                close(down)
+            }
+        }
+    }
+
+    /// Closes a client's connection and forgets it.
+    mutating func close(_ down: UnsafeMutablePointer<Downstream>) {
+        guard !down.pointee.flags.contains(.dead) else { return }
+        down.pointee.flags.insert(.dead)
+        timers.cancel(timer(of: down))
+        Syscall.close(down.pointee.fd)
+        freeInput(down)
+        let plan = listeners + Int(down.pointee.listener)
+        plan.pointee.connections.pointee.wrappingSubtract(1, ordering: .relaxed)
+        if let addresses = plan.pointee.addresses, down.pointee.ip.family != 0 {
+            addresses.remove(down.pointee.ip)
+        }
+        connectionCount &-= 1
+        if let previous = down.pointee.previousOpen {
+            previous.pointee.nextOpen = down.pointee.nextOpen
+        } else {
+            firstOpen = down.pointee.nextOpen
+        }
+        down.pointee.nextOpen?.pointee.previousOpen = down.pointee.previousOpen
+        down.pointee.nextDead = deadDownstreams
+        deadDownstreams = down
+    }
+
+    // MARK: Timers
+
+    @inline(__always)
+    func timer(of down: UnsafeMutablePointer<Downstream>) -> UnsafeMutablePointer<TimerNode> {
+        // Safe: the timer is the first member.
+        UnsafeMutableRawPointer(down).assumingMemoryBound(to: TimerNode.self)
+    }
+
+    @inline(__always)
+    func timer(of up: UnsafeMutablePointer<Upstream>) -> UnsafeMutablePointer<TimerNode> {
+        UnsafeMutableRawPointer(up).assumingMemoryBound(to: TimerNode.self)
+    }
+
+    // MARK: Input that waits
+
+    /// Gives the connection's input block back.
+    mutating func freeInput(_ down: UnsafeMutablePointer<Downstream>) {
+        guard let input = down.pointee.input else { return }
+        buffers.give(Block(bytes: input, capacity: Int(down.pointee.inputCapacity)))
+        down.pointee.input = nil
+        down.pointee.inputCapacity = 0
+        down.pointee.inputStart = 0
+        down.pointee.inputEnd = 0
+        down.pointee.scanner = HeadEndScanner()
+    }
+
+    /// Keeps bytes for later, in place of what was kept before. They may lie in the present block.
+    mutating func keepInput(
+        _ down: UnsafeMutablePointer<Downstream>, _ bytes: UnsafePointer<UInt8>, _ count: Int
+    ) {
+        guard count > 0 else {
+            freeInput(down)
+            return
+        }
+        let old = down.pointee.input
+        let oldCapacity = Int(down.pointee.inputCapacity)
+        if let old, bytes >= UnsafePointer(old), bytes < UnsafePointer(old + oldCapacity) {
+            down.pointee.inputStart = UInt32(bytes - UnsafePointer(old))
+            down.pointee.inputEnd = down.pointee.inputStart &+ UInt32(count)
+            return
+        }
+        let block = buffers.take(count)
+        block.bytes.update(from: bytes, count: count)
+        if let old { buffers.give(Block(bytes: old, capacity: oldCapacity)) }
+        down.pointee.input = block.bytes
+        down.pointee.inputCapacity = UInt32(block.capacity)
+        down.pointee.inputStart = 0
+        down.pointee.inputEnd = UInt32(count)
+    }
+}

@@ -1,0 +1,186 @@
+import CSluice
+import HTTP
+import PluginHost
+import Reactor
+import Sys
+
+/// Answers that the host or a plugin makes.
+extension Worker {
+    /// Answers when nothing of a response has gone out, else cuts the connection.
+    mutating func replyOrCut(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ status: UInt16, reason: StaticString
+    ) {
+        if exchange.pointee.flags.contains(.responseStarted) {
+            cut(exchange)
+        } else {
+            reply(exchange, status, reason: reason)
+        }
+    }
+
+    /// Answers with a status and its name as the body.
+    ///
+    /// - Parameters:
+    ///   - reason: why, for the log; empty for nothing to log.
+    ///   - peer: the peer that is to blame, for the log.
+    ///   - fields: further fields of the answer.
+    mutating func reply(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ status: UInt16, reason: StaticString,
+        peer: Int? = nil, fields: [(id: FieldID, value: StaticString)] = []
+    ) {
+        if reason.utf8CodeUnitCount > 0 { logReply(exchange, status, reason, peer) }
+        var message = emptyResponse(exchange, status)
+        for field in fields { append(field.id, Slice(field.value), to: &message, exchange) }
+        if status == 503 { append(.retryAfter, Slice("1"), to: &message, exchange) }
+        var body = Slice("")
+        let name = HeadWriter.reason(of: status)
+        if status != 204,
+            let text = exchange.pointee.context.arena.allocate(
+                UInt8.self, count: name.utf8CodeUnitCount &+ 8)
+        {
+            var at = HeadWriter.writeDecimal(UInt64(status), to: text)
+            text[at] = UInt8(ascii: " ")
+            at &+= 1
+            at &+= HeadWriter.copy(name, to: text + at)
+            text[at] = UInt8(ascii: "\n")
+            body = Slice(text, at &+ 1)
+            append(.contentType, Slice("text/plain"), to: &message, exchange)
+        }
+        sendLocal(exchange, message, body)
+    }
+
+    private mutating func logReply(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ status: UInt16, _ reason: StaticString,
+        _ peer: Int?
+    ) {
+        let request = exchange.pointee.context.request
+        let down = exchange.pointee.down
+        log.write(status >= 500 ? 2 : 3) { line in
+            line.number(Int(status))
+            line.text(": ")
+            line.text(reason)
+            if let peer {
+                let text = peers[peer].text
+                line.text("; peer ")
+                line.escaped(text.bytes, text.count)
+            } else if let upstream = exchange.pointee.upstream {
+                let name = upstream.pointee.name
+                line.text("; upstream ")
+                line.escaped(name.bytes, name.count)
+            }
+            line.text("; ")
+            line.escaped(request.method.bytes, request.method.count)
+            line.text(" ")
+            var path = 0
+            while path < request.path.count, request.path.bytes[path] != UInt8(ascii: "?") {
+                path &+= 1
+            }
+            line.escaped(request.path.bytes, path)
+            line.text("; client ")
+            line.address(down.pointee.ip, port: down.pointee.port)
+        }
+    }
+
+    /// Sends what the plugin at this place of the chain put into its reply.
+    mutating func replyOfPlugin(
+        _ exchange: UnsafeMutablePointer<Exchange>, position: Int
+    ) {
+        let status = UInt16(truncatingIfNeeded: calls.reply.pointee.status)
+        let body = calls.reply.pointee.body
+        exchange.pointee.context.leaving = min(exchange.pointee.context.leaving, position)
+        var message = emptyResponse(exchange, status)
+        if let error = calls.applyReplyFields(
+            to: &message, &exchange.pointee.context.arena)
+        {
+            let name = exchange.pointee.chain.plugins[position].name
+            log.write(1) { line in
+                line.text("plugin ")
+                line.escaped(name.bytes, name.count)
+                line.text(" made a reply with a field that is refused: ")
+                line.text("\(error)")
+            }
+            reply(exchange, 500, reason: "")
+            return
+        }
+        let hasBody = status != 204 && status != 304
+        sendLocal(
+            exchange, message, hasBody ? Slice(body.ptr, Int(clamping: body.len)) : Slice(""))
+    }
+
+    private func emptyResponse(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ status: UInt16
+    ) -> Message {
+        var message = Message(
+            isRequest: false, head: exchange.pointee.context.request.head,
+            fields: exchange.pointee.context.request.fields)
+        message.status = status
+        return message
+    }
+
+    private func append(
+        _ id: FieldID, _ value: Slice, to message: inout Message,
+        _ exchange: UnsafeMutablePointer<Exchange>
+    ) {
+        let name = FieldNames.lowercaseName(id)
+        _ = message.append(
+            id: id, name: Slice(name.0, name.1), value: value,
+            arena: &exchange.pointee.context.arena)
+    }
+
+    /// Runs the hooks of an answer that did not come from a peer, and writes it.
+    private mutating func sendLocal(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ message: Message, _ body: Slice
+    ) {
+        detachUpstream(exchange, reuse: false)
+        releaseReplay(exchange)
+        releaseHeld(&exchange.pointee.requestBody)
+        // An interim response that the client has not taken yet can't be overtaken.
+        guard !exchange.pointee.responseBody.hasHeld else {
+            cut(exchange)
+            return
+        }
+        exchange.pointee.flags.insert(.localReply)
+        exchange.pointee.context.replaceResponse(message)
+        exchange.pointee.context.facts.status = UInt32(message.status)
+        guard runLocalHooks(exchange) else { return }
+        exchange.pointee.flags.insert(.responseStarted)
+        decideConnection(exchange)
+        let status = exchange.pointee.context.response.status
+        let hasLength = status != 204 && status != 304
+        var response = exchange.pointee.context.response
+        if hasLength, let digits = exchange.pointee.context.arena.allocate(UInt8.self, count: 24) {
+            let count = HeadWriter.writeDecimal(UInt64(body.count), to: digits)
+            append(.contentLength, Slice(digits, count), to: &response, exchange)
+        }
+        let count = writeResponseHead(exchange, response, ResponseHead(), framing: "")
+        guard count > 0 else {
+            cut(exchange)
+            return
+        }
+        let isHead = exchange.pointee.head.method == .head
+        exchange.pointee.response = .body
+        exchange.pointee.responseBody = BodyPipe()
+        let written = emitResponse(
+            exchange, headCount: count, data: body.bytes, count: isHead ? 0 : body.count,
+            isEnd: true)
+        if written == .done { finish(exchange) }
+    }
+
+    /// Runs `local_reply`, for errors, and `response_headers`; false when a plugin answered anew.
+    private mutating func runLocalHooks(_ exchange: UnsafeMutablePointer<Exchange>) -> Bool {
+        let chain = exchange.pointee.chain
+        let positions = 0..<exchange.pointee.context.leaving
+        guard !positions.isEmpty else { return true }
+        let flags = UInt32(SLUICE_ARGS_LOCAL)
+        if exchange.pointee.context.response.status >= 400, chain.hookCount(.localReply) > 0 {
+            let outcome = calls.run(
+                .localReply, of: chain, positions: positions, context(of: exchange), flags: flags)
+            if let failure = calls.failure { logFailure(failure, exchange) }
+            if case .reset = outcome { return settle(outcome, exchange) }
+        }
+        guard chain.hookCount(.responseHeaders) > 0 else { return true }
+        let outcome = calls.run(
+            .responseHeaders, of: chain, positions: positions, context(of: exchange), flags: flags)
+        guard outcome != .proceed || calls.failure != nil else { return true }
+        return settle(outcome, exchange)
+    }
+}

@@ -1,0 +1,406 @@
+import CSluice
+import HTTP
+import PluginHost
+import Reactor
+import Sys
+
+/// From a client's bytes to a request that has a route.
+extension Worker {
+    /// Reads and begins requests until one is being served or there is nothing to read.
+    mutating func readRequests(_ down: UnsafeMutablePointer<Downstream>) {
+        var turns = Self.turnsMax
+        // Bytes behind the last request are looked at before any more is read.
+        if down.pointee.inputCount > 0, down.pointee.state == .idle, let input = down.pointee.input {
+            let bytes = input + Int(down.pointee.inputStart)
+            guard parse(down, bytes, down.pointee.inputCount) else { return }
+        }
+        while down.pointee.flags.contains(.readable) {
+            guard turns > 0 else {
+                enqueue(down)
+                return
+            }
+            turns &-= 1
+            let (to, room) = inputRoom(down)
+            let count = Syscall.receive(down.pointee.fd, to, room)
+            guard count > 0 else {
+                if count == Syscall.wouldBlock {
+                    down.pointee.flags.remove(.readable)
+                } else {
+                    close(down)
+                }
+                return
+            }
+            if count < room, !down.pointee.flags.contains(.readClosed) {
+                down.pointee.flags.remove(.readable)
+            }
+            let parsed: Bool
+            if let input = down.pointee.input {
+                down.pointee.inputEnd &+= UInt32(count)
+                parsed = parse(
+                    down, input + Int(down.pointee.inputStart), down.pointee.inputCount)
+            } else {
+                parsed = parse(down, scratch, count)
+            }
+            guard parsed else { return }
+        }
+    }
+
+    /// Where the next bytes of a head go: behind those that came before, or into the scratch.
+    private mutating func inputRoom(
+        _ down: UnsafeMutablePointer<Downstream>
+    ) -> (UnsafeMutablePointer<UInt8>, Int) {
+        guard let input = down.pointee.input else { return (scratch, Self.headReadBytes) }
+        let end = Int(down.pointee.inputEnd)
+        let capacity = Int(down.pointee.inputCapacity)
+        if end < capacity { return (input + end, capacity &- end) }
+        // A head is refused at its bound, so a larger block is always to be had.
+        let count = down.pointee.inputCount
+        let block = buffers.take(count &+ 1)
+        block.bytes.update(from: input + Int(down.pointee.inputStart), count: count)
+        buffers.give(Block(bytes: input, capacity: capacity))
+        down.pointee.input = block.bytes
+        down.pointee.inputCapacity = UInt32(block.capacity)
+        down.pointee.inputStart = 0
+        down.pointee.inputEnd = UInt32(count)
+        return (block.bytes + count, block.capacity &- count)
+    }
+
+    /// Parses a head and begins its exchange.
+    ///
+    /// - Parameter bytes: in the scratch, or in the connection's input.
+    /// - Returns: whether more must be read; false when an exchange began or the connection ended.
+    private mutating func parse(
+        _ down: UnsafeMutablePointer<Downstream>, _ bytes: UnsafeMutablePointer<UInt8>,
+        _ count: Int
+    ) -> Bool {
+        let listener = listeners + Int(down.pointee.listener)
+        // A head that drips in is parsed once, when its end is there.
+        if down.pointee.state == .head, count < listener.pointee.head.headBytesMax,
+            !down.pointee.scanner.found(in: bytes, count: count)
+        {
+            return true
+        }
+        var head = RequestHead()
+        switch HeadParser.parseRequest(
+            bytes, count: count, limits: listener.pointee.head, fields: requestFields, into: &head)
+        {
+        case .complete:
+            begin(down, bytes, count, head)
+            return false
+        case .incomplete:
+            if down.pointee.state == .idle {
+                down.pointee.state = .head
+                // A new connection's time began when it was accepted.
+                if !down.pointee.flags.contains(.fresh) {
+                    timers.set(
+                        timer(of: down),
+                        deadline: now &+ UInt64(listener.pointee.settings.timeouts.head))
+                }
+                _ = down.pointee.scanner.found(in: bytes, count: count)
+            }
+            keepInput(down, bytes, count)
+            return true
+        case .invalid(let error):
+            refuse(down, error, bytes, count)
+            return false
+        }
+    }
+
+    // MARK: Beginning
+
+    private mutating func begin(
+        _ down: UnsafeMutablePointer<Downstream>, _ bytes: UnsafeMutablePointer<UInt8>,
+        _ count: Int, _ head: RequestHead
+    ) {
+        let headCount = Int(head.byteCount)
+        guard let exchange = makeExchange(down, bytes, head) else {
+            close(down)
+            return
+        }
+        if down.pointee.input == nil {
+            rest = bytes + headCount
+            restCount = count &- headCount
+            restOwner = down
+        } else {
+            down.pointee.inputStart &+= UInt32(headCount)
+            if down.pointee.inputCount == 0 { freeInput(down) }
+        }
+        down.pointee.scanner = HeadEndScanner()
+        start(exchange)
+        keepRest(down)
+    }
+
+    /// Puts what is left behind a head into the connection, before the scratch is used again.
+    mutating func keepRest(_ down: UnsafeMutablePointer<Downstream>) {
+        guard restOwner == down else { return }
+        restOwner = nil
+        guard !down.pointee.flags.contains(.dead), restCount > 0 else { return }
+        keepInput(down, rest, restCount)
+        if down.pointee.state == .idle { enqueue(down) }
+    }
+
+    /// An exchange with its own copy of the head.
+    private mutating func makeExchange(
+        _ down: UnsafeMutablePointer<Downstream>, _ bytes: UnsafePointer<UInt8>,
+        _ head: RequestHead
+    ) -> UnsafeMutablePointer<Exchange>? {
+        guard let exchange = exchanges.take() else { return nil }
+        let used = MemoryLayout<Exchange>.stride
+        var arena = Arena(
+            block: UnsafeMutableRawPointer(exchange) + ((used &+ 63) & ~63),
+            count: Exchange.blockBytes &- ((used &+ 63) & ~63))
+        let fieldCount = Int(head.fieldCount)
+        guard let copy = arena.copy(bytes, Int(head.byteCount)),
+            let fields = arena.allocate(FieldSpan.self, count: fieldCount)
+        else {
+            arena.release()
+            exchanges.give(exchange)
+            return nil
+        }
+        fields.update(from: requestFields, count: fieldCount)
+        var message = Message(isRequest: true, head: copy, fields: fields)
+        message.fieldCount = fieldCount
+        message.fieldsEnd = Int(head.fieldsEnd)
+        message.method = Slice(copy + Int(head.methodStart), Int(head.methodLength))
+        message.path =
+            head.targetLength > 0
+            ? Slice(copy + Int(head.pathStart), Int(head.targetLength)) : Slice("/")
+        message.authority = Slice(copy + Int(head.authorityStart), Int(head.authorityLength))
+        exchange.initialize(
+            to: Exchange(
+                context: RequestContext(
+                    arena: arena, request: message, response: message, slots: slots),
+                down: down, listener: listeners + Int(down.pointee.listener), chain: globalChain,
+                head: head, now: now))
+        down.pointee.exchange = exchange
+        down.pointee.state = .exchange
+        down.pointee.flags.remove(.fresh)
+        down.pointee.requests &+= 1
+        requestNumber &+= 1
+        let limits = exchange.pointee.listener.pointee.settings.limits
+        if !head.flags.contains(.keepAlive) || isDraining
+            || Int(down.pointee.requests) >= limits.requests
+        {
+            exchange.pointee.flags.insert(.closeDownstream)
+        }
+        if head.flags.contains(.expectContinue), head.framing != .none {
+            exchange.pointee.flags.insert(.awaitsContinue)
+        }
+        exchange.pointee.requestBody.reader = BodyReader(head.framing)
+        return exchange
+    }
+
+    /// Checks what the host itself answers, runs the request's hooks and finds its route.
+    private mutating func start(_ exchange: UnsafeMutablePointer<Exchange>) {
+        enterChain(exchange)
+        guard !answersByPolicy(exchange) else { return }
+        guard runRequestHooks(exchange, positions: 0..<globalChain.pluginCount) else { return }
+        guard let route = routes.match(
+                exchange.pointee.context.request,
+                listener: Int(exchange.pointee.down.pointee.listener)) else {
+            reply(exchange, 404, reason: "no route")
+            return
+        }
+        let chain = route.pointee.chain
+        exchange.pointee.chain = chain
+        exchange.pointee.upstream = route.pointee.upstream
+        if chain.pluginCount > 0 { enterRoute(exchange, route) }
+        if chain.pluginCount > chain.globalCount {
+            exchange.pointee.context.entered = chain.pluginCount
+            exchange.pointee.context.leaving = chain.pluginCount
+            guard runRequestHooks(exchange, positions: chain.globalCount..<chain.pluginCount)
+            else { return }
+        }
+        guard exchange.pointee.upstream != nil else {
+            reply(exchange, 404, reason: "no upstream, and no plugin answered")
+            return
+        }
+        attempt(exchange)
+    }
+
+    /// Methods and sizes that no plugin decides on. True when the request was answered.
+    private mutating func answersByPolicy(_ exchange: UnsafeMutablePointer<Exchange>) -> Bool {
+        let head = exchange.pointee.head
+        switch head.method {
+        case .connect, .trace:
+            exchange.pointee.flags.insert(.closeDownstream)
+            reply(
+                exchange, 405, reason: "method not allowed",
+                fields: [(.allow, "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS")])
+            return true
+        case .options where head.flags.contains(.asterisk):
+            reply(
+                exchange, 204, reason: "",
+                fields: [(.allow, "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS")])
+            return true
+        default: break
+        }
+        if case .length(let count) = head.framing,
+            count > exchange.pointee.listener.pointee.bodyBytesMax
+        {
+            exchange.pointee.flags.insert(.closeDownstream)
+            reply(exchange, 413, reason: "limits.body: Content-Length is over it")
+            return true
+        }
+        return false
+    }
+
+    // MARK: Hooks
+
+    /// Prepares what the global plugins need; nothing to do without any.
+    private mutating func enterChain(_ exchange: UnsafeMutablePointer<Exchange>) {
+        guard globalChain.pluginCount > 0 else { return }
+        exchange.pointee.context.entered = globalChain.pluginCount
+        exchange.pointee.context.leaving = globalChain.pluginCount
+        fillFacts(exchange)
+        exchange.pointee.context.globalContexts = makeContexts(
+            exchange, globalChain.globalContextBytes)
+    }
+
+    private mutating func enterRoute(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ route: UnsafePointer<RoutePlan>
+    ) {
+        if exchange.pointee.context.facts.time_start == 0 { fillFacts(exchange) }
+        exchange.pointee.context.facts.route = sluice_slice(route.pointee.name)
+        if let upstream = route.pointee.upstream {
+            exchange.pointee.context.facts.upstream = sluice_slice(upstream.pointee.name)
+        }
+        exchange.pointee.context.routeContexts = makeContexts(
+            exchange, route.pointee.chain.routeContextBytes)
+    }
+
+    private func makeContexts(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ count: Int
+    ) -> UnsafeMutableRawPointer? {
+        guard count > 0, let memory = exchange.pointee.context.arena.allocate(count) else {
+            return nil
+        }
+        memory.initializeMemory(as: UInt8.self, repeating: 0, count: count)
+        return memory
+    }
+
+    private mutating func fillFacts(_ exchange: UnsafeMutablePointer<Exchange>) {
+        let down = exchange.pointee.down
+        let text = exchange.pointee.context.arena.allocate(
+            UInt8.self, count: IPAddress.textBytesMax)
+        exchange.pointee.context.facts.http_version =
+            UInt32(exchange.pointee.head.minorVersion == 0 ? SLUICE_HTTP_1_0 : SLUICE_HTTP_1_1)
+        exchange.pointee.context.facts.request_number = requestNumber
+        if let text {
+            let count = down.pointee.ip.write(to: text)
+            exchange.pointee.context.facts.client_address = sluice_slice(Slice(text, count))
+        }
+        exchange.pointee.context.facts.local_address = sluice_slice(
+            exchange.pointee.listener.pointee.text)
+        // Safe: 16 bytes of address in both.
+        withUnsafeMutableBytes(of: &exchange.pointee.context.facts.client_ip) { to in
+            to.storeBytes(of: down.pointee.ip.low, as: UInt64.self)
+            to.storeBytes(of: down.pointee.ip.high, toByteOffset: 8, as: UInt64.self)
+        }
+        exchange.pointee.context.facts.client_family = UInt32(down.pointee.ip.family)
+        exchange.pointee.context.facts.client_port = UInt32(down.pointee.port)
+        exchange.pointee.context.facts.time_start = nowNanoseconds
+        exchange.pointee.context.facts.time_now = nowNanoseconds
+    }
+
+    /// Runs `request_headers` of some plugins; false when the request was answered or cut.
+    private mutating func runRequestHooks(
+        _ exchange: UnsafeMutablePointer<Exchange>, positions: Range<Int>
+    ) -> Bool {
+        let chain = exchange.pointee.chain
+        guard chain.hookCount(.requestHeaders) > 0 else { return true }
+        let flags = exchange.pointee.head.framing == .none ? UInt32(SLUICE_ARGS_EOS) : 0
+        let outcome = calls.run(
+            .requestHeaders, of: chain, positions: positions, context(of: exchange), flags: flags)
+        return settle(outcome, exchange)
+    }
+
+    /// Acts on what a request phase came to; true when the request goes on.
+    mutating func settle(
+        _ outcome: PhaseOutcome, _ exchange: UnsafeMutablePointer<Exchange>
+    ) -> Bool {
+        if let failure = calls.failure { logFailure(failure, exchange) }
+        switch outcome {
+        case .proceed: return true
+        case .respond(let position):
+            replyOfPlugin(exchange, position: position)
+        case .reset(let position):
+            exchange.pointee.context.leaving = 0
+            exchange.pointee.context.entered = max(
+                exchange.pointee.context.entered, position &+ 1)
+            exchange.pointee.outcome = UInt32(SLUICE_OUTCOME_RESET)
+            cut(exchange)
+        case .failed(let position, let status):
+            exchange.pointee.context.leaving = min(exchange.pointee.context.leaving, position)
+            reply(exchange, status, reason: "a plugin failed")
+        }
+        return false
+    }
+
+    @inline(__always)
+    func context(
+        of exchange: UnsafeMutablePointer<Exchange>
+    ) -> UnsafeMutablePointer<RequestContext> {
+        // Safe: the context is the first member.
+        UnsafeMutableRawPointer(exchange).assumingMemoryBound(to: RequestContext.self)
+    }
+
+    mutating func logFailure(
+        _ failure: HookFailure, _ exchange: UnsafeMutablePointer<Exchange>
+    ) {
+        let name = exchange.pointee.chain.plugins[failure.position].name
+        log.write(1) { line in
+            line.text("plugin ")
+            line.escaped(name.bytes, name.count)
+            line.text(" failed in phase ")
+            line.number(failure.phase.rawValue)
+            line.text(", verdict ")
+            line.number(Int(failure.verdict))
+            line.text(", code ")
+            line.number(Int(failure.code))
+            if let edit = failure.edit {
+                line.text(", edit refused: ")
+                line.text("\(edit)")
+            }
+        }
+    }
+
+    // MARK: Refusing
+
+    /// Answers a request that broke a rule, and ends the connection: where the next request would
+    /// begin is not known.
+    private mutating func refuse(
+        _ down: UnsafeMutablePointer<Downstream>, _ error: HeadError,
+        _ bytes: UnsafePointer<UInt8>, _ count: Int
+    ) {
+        log.write(3) { line in
+            line.text("request refused: ")
+            line.text("\(error)")
+            line.text("; client ")
+            line.address(down.pointee.ip, port: down.pointee.port)
+            line.text("; begins \"")
+            line.escaped(bytes, count, most: 60)
+            line.text("\"")
+        }
+        refuse(down, status: error.status, outcome: UInt32(SLUICE_OUTCOME_MALFORMED))
+    }
+
+    /// Answers a connection that has no whole request.
+    mutating func refuse(
+        _ down: UnsafeMutablePointer<Downstream>, status: UInt16, outcome: UInt32
+    ) {
+        var head = RequestHead()
+        head.byteCount = 0
+        guard let exchange = makeExchange(down, scratch, head) else {
+            close(down)
+            return
+        }
+        freeInput(down)
+        exchange.pointee.context.request.method = Slice("")
+        exchange.pointee.context.request.path = Slice("")
+        exchange.pointee.flags.insert(.closeDownstream)
+        exchange.pointee.outcome = outcome
+        enterChain(exchange)
+        reply(exchange, status, reason: "")
+    }
+}

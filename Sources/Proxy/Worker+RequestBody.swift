@@ -1,0 +1,347 @@
+import CSluice
+import HTTP
+import PluginHost
+import Reactor
+import Sys
+
+/// The request's way to the peer.
+extension Worker {
+    /// Writes the head, if there is one, and moves the body as far as both sides allow.
+    mutating func pumpRequest(_ exchange: UnsafeMutablePointer<Exchange>, headCount: Int = 0) {
+        guard let up = exchange.pointee.up, up.pointee.state == .active else { return }
+        var headCount = headCount
+        var turns = Self.turnsMax
+        while true {
+            if exchange.pointee.requestBody.hasHeld, !flushRequest(exchange, up) { return }
+            if exchange.pointee.requestBody.reader.isDone, headCount == 0 {
+                requestSent(exchange)
+                return
+            }
+            var bytes = scratch
+            var count = 0
+            if !exchange.pointee.requestBody.reader.isDone {
+                guard
+                    nextRequestBytes(
+                        exchange, up, headCount: headCount, turns: &turns, &bytes, &count)
+                else { return }
+            }
+            guard forward(exchange, up, headCount: headCount, bytes, count) else { return }
+            headCount = 0
+        }
+    }
+
+    /// Writes what is held; false when the request can't go on now.
+    private mutating func flushRequest(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ up: UnsafeMutablePointer<Upstream>
+    ) -> Bool {
+        var sent = 0
+        let result = flush(&exchange.pointee.requestBody, to: up.pointee.fd, sent: &sent)
+        if sent > 0 {
+            exchange.pointee.flags.insert(.sentToPeer)
+            armWrite(up, exchange)
+        }
+        switch result {
+        case .done: return true
+        case .blocked: return false
+        case .failed:
+            requestWriteFailed(exchange)
+            return false
+        }
+    }
+
+    /// Gets the next bytes of the body: those that wait, or by a read.
+    ///
+    /// - Returns: false when the body can't go on now. A head alone goes out without bytes.
+    private mutating func nextRequestBytes(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ up: UnsafeMutablePointer<Upstream>,
+        headCount: Int, turns: inout Int, _ bytes: inout UnsafeMutablePointer<UInt8>,
+        _ count: inout Int
+    ) -> Bool {
+        let down = exchange.pointee.down
+        if restOwner == down, restCount > 0 {
+            bytes = rest
+            count = restCount
+            return true
+        }
+        if let input = down.pointee.input, down.pointee.inputCount > 0 {
+            bytes = input + Int(down.pointee.inputStart)
+            count = down.pointee.inputCount
+            return true
+        }
+        if headCount > 0 { return true }
+        guard down.pointee.flags.contains(.readable) else {
+            armBody(exchange)
+            return false
+        }
+        guard turns > 0 else {
+            enqueue(down)
+            return false
+        }
+        turns &-= 1
+        if canSpliceRequest(exchange, up) {
+            guard let result = spliceRequest(exchange, up) else { return false }
+            if !result { return false }
+        }
+        return readRequestBody(exchange, &bytes, &count)
+    }
+
+    private func canSpliceRequest(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ up: UnsafeMutablePointer<Upstream>
+    ) -> Bool {
+        exchange.pointee.requestBody.canSplice && !keepsReplay(exchange, up)
+    }
+
+    /// Moves the body by a pipe. True: copy instead; false: the body can't go on now; nil: it is
+    /// done or failed, and was dealt with.
+    private mutating func spliceRequest(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ up: UnsafeMutablePointer<Upstream>
+    ) -> Bool? {
+        let down = exchange.pointee.down
+        var moved = 0
+        var read = 0
+        let result = splice(
+            &exchange.pointee.requestBody, from: down.pointee.fd, to: up.pointee.fd,
+            moved: &moved, read: &read)
+        if read > 0 { exchange.pointee.lastRead = now }
+        if moved > 0 {
+            exchange.pointee.flags.insert(.sentToPeer)
+            armWrite(up, exchange)
+        }
+        switch result {
+        case .unavailable: return true
+        case .done: requestSent(exchange)
+        case .empty:
+            down.pointee.flags.remove(.readable)
+            armBody(exchange)
+        case .blocked: break
+        case .turn: enqueue(down)
+        case .ended, .readFailed: clientGone(exchange)
+        case .writeFailed: requestWriteFailed(exchange)
+        }
+        return nil
+    }
+
+    private mutating func readRequestBody(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ bytes: inout UnsafeMutablePointer<UInt8>,
+        _ count: inout Int
+    ) -> Bool {
+        let down = exchange.pointee.down
+        var room = min(
+            exchange.pointee.listener.pointee.settings.limits.bufferBytes,
+            Self.scratchBytes &- ChunkLimits.trailerBytesMax &- 64)
+        if exchange.pointee.requestBody.reader.kind == .length {
+            // Not a byte of the next request is read.
+            room = Int(min(Int64(room), exchange.pointee.requestBody.reader.remaining))
+        }
+        let got = Syscall.receive(down.pointee.fd, scratch, room)
+        guard got > 0 else {
+            if got == Syscall.wouldBlock {
+                down.pointee.flags.remove(.readable)
+                armBody(exchange)
+            } else {
+                clientGone(exchange)
+            }
+            return false
+        }
+        if got < room, !down.pointee.flags.contains(.readClosed) {
+            down.pointee.flags.remove(.readable)
+        }
+        exchange.pointee.lastRead = now
+        bytes = scratch
+        count = got
+        return true
+    }
+
+    /// Writes a head and a run of the client's bytes; what is behind the body is kept.
+    ///
+    /// - Returns: whether the body may go on.
+    private mutating func forward(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ up: UnsafeMutablePointer<Upstream>,
+        headCount: Int, _ bytes: UnsafeMutablePointer<UInt8>, _ count: Int
+    ) -> Bool {
+        var result = BodyReader.Result()
+        if count > 0 {
+            guard readMessage(exchange, bytes, count, &result) else { return false }
+            exchange.pointee.requestBody.byteCount &+= UInt64(result.dataCount)
+            guard
+                exchange.pointee.requestBody.byteCount
+                    <= UInt64(exchange.pointee.listener.pointee.bodyBytesMax)
+            else {
+                bodyTooLarge(exchange)
+                return false
+            }
+        }
+        let data = UnsafePointer(bytes + result.dataStart)
+        if result.dataCount > 0 { exchange.pointee.flags.remove(.awaitsContinue) }
+        let keeps = result.dataCount > 0 && keepsReplay(exchange, up)
+        if keeps { keepReplay(exchange, data, result.dataCount) }
+        exchange.pointee.requestBody.writing =
+            exchange.pointee.head.framing == .chunked ? .chunked : .plain
+        var sent = 0
+        let written = emit(
+            &exchange.pointee.requestBody, to: up.pointee.fd, headCount: headCount, data: data,
+            count: result.dataCount,
+            isEnd: exchange.pointee.requestBody.reader.isDone, sent: &sent)
+        if sent > 0 {
+            exchange.pointee.flags.insert(.sentToPeer)
+        } else if written == .failed, !exchange.pointee.flags.contains(.sentToPeer), !keeps {
+            // Nothing of the request has left, so even one that must not be repeated may go again.
+            keepReplay(exchange, data, result.dataCount)
+        }
+        switch written {
+        case .done: return true
+        case .blocked:
+            armWrite(up, exchange)
+            return false
+        case .failed:
+            requestWriteFailed(exchange)
+            return false
+        }
+    }
+
+    /// Splits a run of the client's bytes into body and what is behind it.
+    ///
+    /// - Returns: false when the body broke a rule and the request was answered.
+    mutating func readMessage(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ bytes: UnsafeMutablePointer<UInt8>,
+        _ count: Int, _ result: inout BodyReader.Result
+    ) -> Bool {
+        if exchange.pointee.requestBody.trailer != nil {
+            result.hasTrailers = true
+        } else {
+            result = exchange.pointee.requestBody.reader.read(bytes, count)
+        }
+        if result.hasTrailers, result.error == nil {
+            var consumed = 0
+            let from = result.consumed
+            let trailer = collectTrailer(
+                &exchange.pointee.requestBody, bytes + from, count &- from, consumed: &consumed)
+            result.consumed &+= consumed
+            if trailer == .invalid { result.error = .badLineEnd }
+        }
+        if let error = result.error {
+            badRequestBody(exchange, error)
+            return false
+        }
+        consume(exchange.pointee.down, bytes, count, consumed: result.consumed)
+        return true
+    }
+
+    /// Takes bytes off where they came from; those behind the message are kept.
+    private mutating func consume(
+        _ down: UnsafeMutablePointer<Downstream>, _ bytes: UnsafeMutablePointer<UInt8>,
+        _ count: Int, consumed: Int
+    ) {
+        if restOwner == down, restCount > 0 {
+            rest += consumed
+            restCount &-= consumed
+        } else if down.pointee.input != nil, down.pointee.inputCount > 0 {
+            down.pointee.inputStart &+= UInt32(consumed)
+            // The block stays, though it may be empty now: `bytes` points into it.
+        } else if consumed < count {
+            keepInput(down, bytes + consumed, count &- consumed)
+        }
+    }
+
+    // MARK: The end of the request
+
+    /// All of the request has been given to the peer.
+    private mutating func requestSent(_ exchange: UnsafeMutablePointer<Exchange>) {
+        exchange.pointee.requestBody.isFinished = true
+        if exchange.pointee.down.pointee.inputCount == 0 { freeInput(exchange.pointee.down) }
+        guard let up = exchange.pointee.up, let upstream = exchange.pointee.upstream else { return }
+        if exchange.pointee.head.framing != .none {
+            timers.set(
+                timer(of: up), deadline: now &+ UInt64(upstream.pointee.timeouts.firstByte))
+        }
+    }
+
+    /// The peer takes no more. It may have answered before, so its answer is looked for first.
+    mutating func requestWriteFailed(_ exchange: UnsafeMutablePointer<Exchange>) {
+        guard let up = exchange.pointee.up else { return }
+        // The answer is read into the scratch, where the client's next bytes may still lie.
+        keepRest(exchange.pointee.down)
+        releaseHeld(&exchange.pointee.requestBody)
+        exchange.pointee.flags.insert([.peerStoppedReading, .closeUpstream])
+        exchange.pointee.requestBody.isFinished = true
+        exchange.pointee.requestBody.isBlocked = false
+        up.pointee.flags.insert([.readable, .readClosed])
+        if exchange.pointee.response == .head { readResponseHead(exchange) }
+    }
+
+    private mutating func badRequestBody(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ error: ChunkError
+    ) {
+        log.write(3) { line in
+            line.text("request body refused: ")
+            line.text("\(error)")
+        }
+        exchange.pointee.flags.insert(.closeDownstream)
+        exchange.pointee.outcome = UInt32(SLUICE_OUTCOME_MALFORMED)
+        replyOrCut(exchange, 400, reason: "")
+    }
+
+    private mutating func bodyTooLarge(_ exchange: UnsafeMutablePointer<Exchange>) {
+        exchange.pointee.flags.insert(.closeDownstream)
+        replyOrCut(exchange, 413, reason: "limits.body: the body is over it")
+    }
+
+    // MARK: Keeping the body for another attempt
+
+    /// Whether the body must be kept: the connection may turn out to be closed already, and the
+    /// method may be repeated.
+    private func keepsReplay(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ up: UnsafeMutablePointer<Upstream>
+    ) -> Bool {
+        up.pointee.flags.contains(.reused) && exchange.pointee.head.method.isIdempotent
+            && !exchange.pointee.flags.contains(.replayOverflow)
+    }
+
+    private mutating func keepReplay(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ data: UnsafePointer<UInt8>, _ count: Int
+    ) {
+        guard let upstream = exchange.pointee.upstream, count > 0 else { return }
+        let limit = upstream.pointee.retries.replayBytes
+        let total = exchange.pointee.replayCount &+ count
+        guard total <= limit else {
+            exchange.pointee.flags.insert(.replayOverflow)
+            releaseReplay(exchange)
+            return
+        }
+        if let block = exchange.pointee.replay, block.capacity < total {
+            let larger = buffers.take(total)
+            larger.bytes.update(from: block.bytes, count: exchange.pointee.replayCount)
+            buffers.give(block)
+            exchange.pointee.replay = larger
+        }
+        let block = exchange.pointee.replay ?? buffers.take(total)
+        exchange.pointee.replay = block
+        (block.bytes + exchange.pointee.replayCount).update(from: data, count: count)
+        exchange.pointee.replayCount = total
+    }
+
+    mutating func releaseReplay(_ exchange: UnsafeMutablePointer<Exchange>) {
+        guard let block = exchange.pointee.replay else { return }
+        buffers.give(block)
+        exchange.pointee.replay = nil
+        exchange.pointee.replayCount = 0
+    }
+
+    /// Sends the head and the body bytes that an earlier attempt had read, then goes on.
+    mutating func replayRequest(_ exchange: UnsafeMutablePointer<Exchange>, headCount: Int) {
+        guard let up = exchange.pointee.up, let block = exchange.pointee.replay else { return }
+        exchange.pointee.requestBody.writing =
+            exchange.pointee.head.framing == .chunked ? .chunked : .plain
+        var sent = 0
+        let written = emit(
+            &exchange.pointee.requestBody, to: up.pointee.fd, headCount: headCount,
+            data: block.bytes, count: exchange.pointee.replayCount,
+            isEnd: exchange.pointee.requestBody.reader.isDone, sent: &sent)
+        if sent > 0 { exchange.pointee.flags.insert(.sentToPeer) }
+        switch written {
+        case .done: pumpRequest(exchange)
+        case .blocked: armWrite(up, exchange)
+        case .failed: requestWriteFailed(exchange)
+        }
+    }
+}

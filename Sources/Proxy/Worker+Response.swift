@@ -1,0 +1,474 @@
+import CSluice
+import HTTP
+import PluginHost
+import Reactor
+import Sys
+
+/// The response's way to the client.
+extension Worker {
+    /// Reads until the response's head is whole, and begins to pass it on.
+    mutating func readResponseHead(_ exchange: UnsafeMutablePointer<Exchange>) {
+        guard let up = exchange.pointee.up, up.pointee.state == .active else { return }
+        if exchange.pointee.responseBody.hasHeld {
+            // An interim response had to wait; what came behind it is looked at now.
+            guard flushResponse(exchange) else { return }
+            if let input = up.pointee.input {
+                parseResponse(exchange, up, input.bytes, up.pointee.inputCount)
+                if exchange.pointee.isEnded || exchange.pointee.responseBody.hasHeld { return }
+            }
+        }
+        while exchange.pointee.response == .head, up.pointee.flags.contains(.readable) {
+            let (to, room) = responseRoom(up)
+            let count = Syscall.receive(up.pointee.fd, to, room)
+            guard count > 0 else {
+                if count == Syscall.wouldBlock, !exchange.pointee.flags.contains(.peerStoppedReading)
+                {
+                    up.pointee.flags.remove(.readable)
+                    return
+                }
+                upstreamFailedBeforeResponse(
+                    exchange, status: 502, reason: "the peer closed before its response")
+                return
+            }
+            if count < room, !up.pointee.flags.contains(.readClosed) {
+                up.pointee.flags.remove(.readable)
+            }
+            if let input = up.pointee.input {
+                up.pointee.inputCount &+= count
+                parseResponse(exchange, up, input.bytes, up.pointee.inputCount)
+            } else {
+                parseResponse(exchange, up, scratch, count)
+            }
+            if exchange.pointee.isEnded { return }
+            if exchange.pointee.responseBody.hasHeld { return }
+        }
+    }
+
+    private mutating func responseRoom(
+        _ up: UnsafeMutablePointer<Upstream>
+    ) -> (UnsafeMutablePointer<UInt8>, Int) {
+        guard let input = up.pointee.input else { return (scratch, Self.headReadBytes) }
+        let count = up.pointee.inputCount
+        if count < input.capacity { return (input.bytes + count, input.capacity &- count) }
+        let larger = buffers.take(count &+ 1)
+        larger.bytes.update(from: input.bytes, count: count)
+        buffers.give(input)
+        up.pointee.input = larger
+        return (larger.bytes + count, larger.capacity &- count)
+    }
+
+    /// Parses heads until the final one: interim responses are passed on on the way.
+    private mutating func parseResponse(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ up: UnsafeMutablePointer<Upstream>,
+        _ bytes: UnsafeMutablePointer<UInt8>, _ count: Int
+    ) {
+        var limits = HeadLimits()
+        limits.headBytesMax = ResponseLimits.headBytesMax
+        limits.fieldCountMax = ResponseLimits.fieldsMax
+        var at = 0
+        if up.pointee.input != nil, count < limits.headBytesMax,
+            !up.pointee.scanner.found(in: bytes, count: count)
+        {
+            return
+        }
+        while at < count {
+            var head = ResponseHead()
+            switch HeadParser.parseResponse(
+                bytes + at, count: count &- at, limits: limits, fields: responseFields,
+                requestMethod: exchange.pointee.head.method, into: &head)
+            {
+            case .incomplete:
+                keepResponse(up, bytes + at, count &- at)
+                return
+            case .invalid(let error):
+                badResponse(exchange, "\(error)")
+                return
+            case .complete: break
+            }
+            let end = at &+ Int(head.byteCount)
+            if head.status < 200, head.status != 101 {
+                guard passInterim(exchange, bytes + at, head) else { return }
+                at = end
+                if exchange.pointee.responseBody.hasHeld {
+                    keepResponse(up, bytes + at, count &- at)
+                    return
+                }
+                continue
+            }
+            beginResponse(exchange, up, bytes + at, head, bytes + end, count &- end)
+            return
+        }
+        freeInput(up)
+    }
+
+    /// Keeps part of a head; its bytes may lie in the present block.
+    private mutating func keepResponse(
+        _ up: UnsafeMutablePointer<Upstream>, _ bytes: UnsafePointer<UInt8>, _ count: Int
+    ) {
+        guard count > 0 else {
+            freeInput(up)
+            return
+        }
+        let old = up.pointee.input
+        if let old, bytes == UnsafePointer(old.bytes) {
+            up.pointee.inputCount = count
+            return
+        }
+        let block = buffers.take(count)
+        block.bytes.update(from: bytes, count: count)
+        if let old { buffers.give(old) }
+        up.pointee.input = block
+        up.pointee.inputCount = count
+        up.pointee.scanner = HeadEndScanner()
+    }
+
+    mutating func badResponse(_ exchange: UnsafeMutablePointer<Exchange>, _ why: String) {
+        log.write(2) { line in
+            line.text("response refused: ")
+            line.text(why)
+        }
+        detachUpstream(exchange, reuse: false)
+        replyOrCut(exchange, 502, reason: "the peer's response breaks HTTP/1.1")
+    }
+
+    // MARK: Interim responses
+
+    /// Passes a 1xx on where the client can take it (RFC 9110 §15.2).
+    private mutating func passInterim(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ bytes: UnsafeMutablePointer<UInt8>,
+        _ head: ResponseHead
+    ) -> Bool {
+        exchange.pointee.interimCount &+= 1
+        guard exchange.pointee.interimCount <= ResponseLimits.interimMax else {
+            badResponse(exchange, "more than \(ResponseLimits.interimMax) interim responses")
+            return false
+        }
+        let isContinue = head.status == 100
+        if isContinue, !exchange.pointee.flags.contains(.awaitsContinue) { return true }
+        guard exchange.pointee.head.minorVersion > 0 else { return true }
+        exchange.pointee.flags.remove(.awaitsContinue)
+        let message = responseMessage(bytes, head)
+        let count = writeResponseHead(exchange, message, head, framing: nil)
+        let written = emitResponse(exchange, headCount: count, data: bytes, count: 0, isEnd: false)
+        return written != .failed
+    }
+
+    /// A message over the bytes just parsed; it lives as long as they do.
+    private func responseMessage(
+        _ bytes: UnsafePointer<UInt8>, _ head: ResponseHead
+    ) -> Message {
+        var message = Message(isRequest: false, head: bytes, fields: responseFields)
+        message.fieldCount = Int(head.fieldCount)
+        message.fieldsEnd = Int(head.fieldsEnd)
+        message.status = head.status
+        return message
+    }
+
+    // MARK: The final response
+
+    /// Passes the head on with what came of the body.
+    private mutating func beginResponse(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ up: UnsafeMutablePointer<Upstream>,
+        _ bytes: UnsafeMutablePointer<UInt8>, _ head: ResponseHead,
+        _ body: UnsafeMutablePointer<UInt8>, _ bodyCount: Int
+    ) {
+        let isTunnel = head.status == 101
+        if isTunnel,
+            !exchange.pointee.head.flags.contains(.upgrade) || !head.flags.contains(.upgrade)
+        {
+            badResponse(exchange, "101 for a request that asked for no upgrade")
+            return
+        }
+        peers[Int(up.pointee.peer)].setFailures(false)
+        if !head.flags.contains(.keepAlive) { exchange.pointee.flags.insert(.closeUpstream) }
+        exchange.pointee.context.replaceResponse(responseMessage(bytes, head))
+        exchange.pointee.context.facts.status = UInt32(head.status)
+        if !isTunnel {
+            guard runResponseHooks(exchange, hasBody: head.framing != .none) else { return }
+        }
+        releaseReplay(exchange)
+        exchange.pointee.flags.insert(.responseStarted)
+        decideConnection(exchange)
+        exchange.pointee.responseBody.reader = BodyReader(head.framing)
+        let framing = chooseWriting(exchange, head)
+        let count = writeResponseHead(
+            exchange, exchange.pointee.context.response, head, framing: framing)
+        guard count > 0 else {
+            exchange.pointee.flags.remove(.responseStarted)
+            badResponse(exchange, "head is too large with its added fields")
+            return
+        }
+        if isTunnel {
+            beginTunnel(exchange, headCount: count, body, bodyCount)
+            return
+        }
+        exchange.pointee.response = .body
+        forwardResponse(exchange, up, headCount: count, body, bodyCount)
+        freeInput(up)
+        if !exchange.pointee.isEnded { pumpResponse(exchange) }
+    }
+
+    private mutating func runResponseHooks(
+        _ exchange: UnsafeMutablePointer<Exchange>, hasBody: Bool
+    ) -> Bool {
+        let chain = exchange.pointee.chain
+        guard chain.hookCount(.responseHeaders) > 0 else { return true }
+        exchange.pointee.context.facts.time_now = nowNanoseconds
+        let outcome = calls.run(
+            .responseHeaders, of: chain, positions: 0..<exchange.pointee.context.leaving,
+            context(of: exchange), flags: hasBody ? 0 : UInt32(SLUICE_ARGS_EOS))
+        guard outcome != .proceed || calls.failure != nil else { return true }
+        if outcome != .proceed { exchange.pointee.flags.insert(.closeUpstream) }
+        return settle(outcome, exchange)
+    }
+
+    /// Decides whether the client's connection can take another request.
+    func decideConnection(_ exchange: UnsafeMutablePointer<Exchange>) {
+        if isDraining { exchange.pointee.flags.insert(.closeDownstream) }
+        let body = exchange.pointee.requestBody.reader
+        guard !body.isDone else { return }
+        // The rest of a request that was answered early is thrown away when it is short, and when
+        // the client is not still waiting for 100 before it sends it.
+        let drainBytes = exchange.pointee.listener.pointee.settings.limits.drainBytes
+        if exchange.pointee.flags.contains(.awaitsContinue)
+            || (body.kind == .length && body.remaining > Int64(drainBytes))
+        {
+            exchange.pointee.flags.insert(.closeDownstream)
+        }
+    }
+
+    /// How the body is written for this client, and the fields that say so.
+    private func chooseWriting(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ head: ResponseHead
+    ) -> StaticString {
+        switch head.framing {
+        case .none, .length:
+            exchange.pointee.responseBody.writing = .plain
+            return ""
+        case .chunked, .untilClose:
+            if exchange.pointee.head.minorVersion > 0 {
+                exchange.pointee.responseBody.writing = .chunked
+                return "Transfer-Encoding: chunked\r\n"
+            }
+            // An HTTP/1.0 client knows the end only by the connection's.
+            exchange.pointee.responseBody.writing = .plain
+            exchange.pointee.flags.insert(.closeDownstream)
+            return ""
+        }
+    }
+
+    /// Writes a head for the client into `out`; 0 when it does not fit.
+    ///
+    /// - Parameter framing: fields about the body; nil for an interim response.
+    mutating func writeResponseHead(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ message: borrowing Message,
+        _ head: ResponseHead, framing: StaticString?
+    ) -> Int {
+        guard message.fieldBytesMax &+ Int(head.reasonLength) &+ 512 <= Self.headOutBytes else {
+            return 0
+        }
+        var at = HeadWriter.copy("HTTP/1.1 ", to: out)
+        at &+= HeadWriter.writeDecimal(UInt64(message.status), to: out + at)
+        out[at] = UInt8(ascii: " ")
+        at &+= 1
+        if message.status == head.status, head.reasonLength > 0 {
+            at &+= HeadWriter.copy(message.head + Int(head.reasonStart), count: Int(head.reasonLength), to: out + at)
+        } else if message.status != head.status || head.byteCount == 0 {
+            at &+= HeadWriter.copy(HeadWriter.reason(of: message.status), to: out + at)
+        }
+        at &+= HeadWriter.copy("\r\n", to: out + at)
+        at &+= message.writeFields(to: out + at)
+        if let framing {
+            at &+= HeadWriter.copy(framing, to: out + at)
+            if message.status == 101 {
+                at &+= HeadWriter.copy("Connection: Upgrade\r\nUpgrade: ", to: out + at)
+                if let value = message.received(.upgrade) {
+                    at &+= HeadWriter.copy(value.bytes, count: value.count, to: out + at)
+                }
+                at &+= HeadWriter.copy("\r\n", to: out + at)
+            } else if exchange.pointee.flags.contains(.closeDownstream) {
+                at &+= HeadWriter.copy("Connection: close\r\n", to: out + at)
+            } else if exchange.pointee.head.minorVersion == 0 {
+                at &+= HeadWriter.copy("Connection: keep-alive\r\n", to: out + at)
+            }
+            if !message.has(.date) {
+                let date = currentDate()
+                at &+= HeadWriter.copy("Date: ", to: out + at)
+                at &+= HeadWriter.copy(date.bytes, count: date.count, to: out + at)
+                at &+= HeadWriter.copy("\r\n", to: out + at)
+            }
+        }
+        at &+= HeadWriter.copy("\r\n", to: out + at)
+        return at
+    }
+
+    // MARK: Body
+
+    /// Moves the response's body as far as both sides allow.
+    mutating func pumpResponse(_ exchange: UnsafeMutablePointer<Exchange>) {
+        var turns = Self.turnsMax
+        while exchange.pointee.response == .body, !exchange.pointee.isEnded {
+            if exchange.pointee.responseBody.hasHeld, !flushResponse(exchange) { return }
+            if exchange.pointee.responseBody.reader.isDone,
+                exchange.pointee.responseBody.spliced == 0
+            {
+                finish(exchange)
+                return
+            }
+            guard let up = exchange.pointee.up else { return }
+            guard up.pointee.flags.contains(.readable) || exchange.pointee.responseBody.spliced > 0
+            else {
+                armRead(up, exchange)
+                return
+            }
+            guard turns > 0 else {
+                enqueue(exchange.pointee.down)
+                return
+            }
+            turns &-= 1
+            if exchange.pointee.responseBody.canSplice {
+                guard spliceResponse(exchange, up) else { return }
+                // No pipe to be had: copy.
+            }
+            readResponseBody(exchange, up)
+        }
+    }
+
+    /// Moves the body by a pipe; true when it must be copied instead.
+    private mutating func spliceResponse(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ up: UnsafeMutablePointer<Upstream>
+    ) -> Bool {
+        let down = exchange.pointee.down
+        var moved = 0
+        var read = 0
+        let result = splice(
+            &exchange.pointee.responseBody, from: up.pointee.fd, to: down.pointee.fd,
+            moved: &moved, read: &read)
+        if moved > 0 { exchange.pointee.lastWrite = now }
+        exchange.pointee.context.facts.bytes_out &+= UInt64(moved)
+        switch result {
+        case .unavailable: return true
+        case .done: finish(exchange)
+        case .empty:
+            up.pointee.flags.remove(.readable)
+            armRead(up, exchange)
+        case .blocked: armWrite(exchange)
+        case .turn: enqueue(down)
+        case .ended, .readFailed: upstreamCut(exchange)
+        case .writeFailed: clientGone(exchange)
+        }
+        return false
+    }
+
+    private mutating func readResponseBody(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ up: UnsafeMutablePointer<Upstream>
+    ) {
+        let room = min(
+            exchange.pointee.listener.pointee.settings.limits.bufferBytes,
+            Self.scratchBytes &- ChunkLimits.trailerBytesMax &- 64)
+        let count = Syscall.receive(up.pointee.fd, scratch, room)
+        guard count > 0 else {
+            if count == Syscall.wouldBlock {
+                up.pointee.flags.remove(.readable)
+            } else if count == 0, exchange.pointee.responseBody.reader.kind == .untilClose {
+                exchange.pointee.responseBody.reader.finish()
+                exchange.pointee.flags.insert(.closeUpstream)
+                forwardResponse(exchange, up, headCount: 0, scratch, 0)
+            } else {
+                upstreamCut(exchange)
+            }
+            return
+        }
+        if count < room, !up.pointee.flags.contains(.readClosed) {
+            up.pointee.flags.remove(.readable)
+        }
+        forwardResponse(exchange, up, headCount: 0, scratch, count)
+    }
+
+    /// Writes a head and a run of the peer's bytes.
+    private mutating func forwardResponse(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ up: UnsafeMutablePointer<Upstream>,
+        headCount: Int, _ bytes: UnsafeMutablePointer<UInt8>, _ count: Int
+    ) {
+        var result = BodyReader.Result()
+        if count > 0 {
+            if exchange.pointee.responseBody.trailer != nil {
+                result.hasTrailers = true
+            } else {
+                result = exchange.pointee.responseBody.reader.read(bytes, count)
+            }
+            if result.hasTrailers, result.error == nil {
+                var consumed = 0
+                let from = result.consumed
+                let trailer = collectTrailer(
+                    &exchange.pointee.responseBody, bytes + from, count &- from,
+                    consumed: &consumed)
+                result.consumed &+= consumed
+                if trailer == .invalid { result.error = .badLineEnd }
+            }
+            // What is behind the response was not asked for: the connection is not used again.
+            if result.consumed < count { exchange.pointee.flags.insert(.closeUpstream) }
+        }
+        exchange.pointee.responseBody.byteCount &+= UInt64(result.dataCount)
+        let isEnd = exchange.pointee.responseBody.reader.isDone && result.error == nil
+        let written = emitResponse(
+            exchange, headCount: headCount, data: bytes + result.dataStart,
+            count: result.dataCount, isEnd: isEnd)
+        guard written != .failed else { return }
+        if result.error != nil {
+            upstreamCut(exchange)
+            return
+        }
+        if isEnd, written == .done { finish(exchange) }
+    }
+
+    /// Writes to the client; a failure ends the exchange.
+    mutating func emitResponse(
+        _ exchange: UnsafeMutablePointer<Exchange>, headCount: Int, data: UnsafePointer<UInt8>,
+        count: Int, isEnd: Bool
+    ) -> WriteResult {
+        var sent = 0
+        let result = emit(
+            &exchange.pointee.responseBody, to: exchange.pointee.down.pointee.fd,
+            headCount: headCount, data: data, count: count, isEnd: isEnd, sent: &sent)
+        if sent > 0 { exchange.pointee.lastWrite = now }
+        exchange.pointee.context.facts.bytes_out &+= UInt64(count)
+        if result == .failed {
+            clientGone(exchange)
+        } else if result == .blocked {
+            armWrite(exchange)
+        }
+        return result
+    }
+
+    /// Writes what is held for the client; false when the exchange can't go on now.
+    mutating func flushResponse(_ exchange: UnsafeMutablePointer<Exchange>) -> Bool {
+        var sent = 0
+        let result = flush(
+            &exchange.pointee.responseBody, to: exchange.pointee.down.pointee.fd, sent: &sent)
+        if sent > 0 { exchange.pointee.lastWrite = now }
+        switch result {
+        case .done: return true
+        case .blocked: return false
+        case .failed:
+            clientGone(exchange)
+            return false
+        }
+    }
+
+    /// The peer failed after its response had begun: the client must not take what it got for the
+    /// whole.
+    mutating func upstreamCut(_ exchange: UnsafeMutablePointer<Exchange>) {
+        if let up = exchange.pointee.up {
+            let text = peers[Int(up.pointee.peer)].text
+            log.write(2) { line in
+                line.text("peer ")
+                line.escaped(text.bytes, text.count)
+                line.text(" ended in the middle of its response")
+            }
+            peers[Int(up.pointee.peer)].setFailures(true)
+        }
+        exchange.pointee.outcome = UInt32(SLUICE_OUTCOME_UPSTREAM_CUT)
+        cut(exchange)
+    }
+}

@@ -1,0 +1,143 @@
+import CSluice
+import HTTP
+import PluginHost
+import Reactor
+import Sys
+
+/// After 101 Switching Protocols: bytes both ways until both sides have ended.
+extension Worker {
+    /// Passes the 101 on; only from here on do the client's bytes behind its request flow.
+    mutating func beginTunnel(
+        _ exchange: UnsafeMutablePointer<Exchange>, headCount: Int,
+        _ bytes: UnsafeMutablePointer<UInt8>, _ count: Int
+    ) {
+        exchange.pointee.flags.insert([.closeDownstream, .closeUpstream])
+        exchange.pointee.response = .tunnel
+        exchange.pointee.responseBody.reader = BodyReader(.untilClose)
+        exchange.pointee.responseBody.writing = .plain
+        exchange.pointee.lastRead = now
+        exchange.pointee.lastWrite = now
+        if let up = exchange.pointee.up { timers.cancel(timer(of: up)) }
+        let written = emitResponse(
+            exchange, headCount: headCount, data: bytes, count: count, isEnd: false)
+        guard written != .failed else { return }
+        if let up = exchange.pointee.up { freeInput(up) }
+        armTunnel(exchange)
+        pumpTunnel(exchange)
+    }
+
+    /// Moves what there is in both directions.
+    mutating func pumpTunnel(_ exchange: UnsafeMutablePointer<Exchange>) {
+        // The request's own body, if it had one, goes first.
+        if exchange.pointee.requestBody.reader.kind != .untilClose {
+            if !exchange.pointee.requestBody.isFinished { pumpRequest(exchange) }
+            if exchange.pointee.isEnded { return }
+            if exchange.pointee.requestBody.isFinished {
+                exchange.pointee.requestBody = BodyPipe()
+                exchange.pointee.requestBody.reader = BodyReader(.untilClose)
+            }
+        }
+        if exchange.pointee.requestBody.reader.kind == .untilClose {
+            pumpTunnelUp(exchange)
+            if exchange.pointee.isEnded { return }
+        }
+        pumpTunnelDown(exchange)
+        if exchange.pointee.isEnded { return }
+        if exchange.pointee.flags.isSuperset(of: [.tunnelUpEnded, .tunnelDownEnded]) {
+            finishTunnel(exchange)
+        }
+    }
+
+    private mutating func pumpTunnelUp(_ exchange: UnsafeMutablePointer<Exchange>) {
+        guard let up = exchange.pointee.up else { return }
+        let down = exchange.pointee.down
+        for _ in 0..<Self.turnsMax {
+            var sent = 0
+            if exchange.pointee.requestBody.hasHeld {
+                let result = flush(&exchange.pointee.requestBody, to: up.pointee.fd, sent: &sent)
+                if result == .failed { return finishTunnel(exchange) }
+                if result == .blocked { return }
+            }
+            var bytes = scratch
+            var count = 0
+            if restOwner == down, restCount > 0 {
+                bytes = rest
+                count = restCount
+                restCount = 0
+            } else if let input = down.pointee.input, down.pointee.inputCount > 0 {
+                bytes = input + Int(down.pointee.inputStart)
+                count = down.pointee.inputCount
+                down.pointee.inputStart = down.pointee.inputEnd
+            } else {
+                if exchange.pointee.flags.contains(.tunnelUpEnded) { return }
+                guard down.pointee.flags.contains(.readable) else { return }
+                count = readTunnel(exchange, down.pointee.fd, &down.pointee.flags)
+                if count == 0 {
+                    exchange.pointee.flags.insert(.tunnelUpEnded)
+                    Syscall.shutdownWrite(up.pointee.fd)
+                }
+                if count < 0, count != Syscall.wouldBlock { return finishTunnel(exchange) }
+                if count <= 0 { return }
+                exchange.pointee.lastRead = now
+            }
+            let written = emit(
+                &exchange.pointee.requestBody, to: up.pointee.fd, headCount: 0, data: bytes,
+                count: count, isEnd: false, sent: &sent)
+            exchange.pointee.requestBody.byteCount &+= UInt64(count)
+            if down.pointee.inputCount == 0 { freeInput(down) }
+            if written == .failed { return finishTunnel(exchange) }
+            if written == .blocked { return }
+        }
+        enqueue(down)
+    }
+
+    private mutating func pumpTunnelDown(_ exchange: UnsafeMutablePointer<Exchange>) {
+        guard let up = exchange.pointee.up else { return }
+        let down = exchange.pointee.down
+        for _ in 0..<Self.turnsMax {
+            var sent = 0
+            if exchange.pointee.responseBody.hasHeld {
+                let result = flush(
+                    &exchange.pointee.responseBody, to: down.pointee.fd, sent: &sent)
+                if result == .failed { return finishTunnel(exchange) }
+                if result == .blocked { return }
+            }
+            if exchange.pointee.flags.contains(.tunnelDownEnded) { return }
+            guard up.pointee.flags.contains(.readable) else { return }
+            let count = readTunnel(exchange, up.pointee.fd, &up.pointee.flags)
+            if count == 0 {
+                exchange.pointee.flags.insert(.tunnelDownEnded)
+                Syscall.shutdownWrite(down.pointee.fd)
+            }
+            if count < 0, count != Syscall.wouldBlock { return finishTunnel(exchange) }
+            if count <= 0 { return }
+            exchange.pointee.lastWrite = now
+            let written = emit(
+                &exchange.pointee.responseBody, to: down.pointee.fd, headCount: 0, data: scratch,
+                count: count, isEnd: false, sent: &sent)
+            exchange.pointee.context.facts.bytes_out &+= UInt64(count)
+            if written == .failed { return finishTunnel(exchange) }
+            if written == .blocked { return }
+        }
+        enqueue(down)
+    }
+
+    /// Reads into the scratch; notes when there is no more.
+    private func readTunnel(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ fd: Int32, _ flags: inout ConnectionFlags
+    ) -> Int {
+        let room = exchange.pointee.listener.pointee.settings.limits.bufferBytes
+        let count = Syscall.receive(fd, scratch, room)
+        if count == Syscall.wouldBlock || (count < room && !flags.contains(.readClosed)) {
+            flags.remove(.readable)
+        }
+        return count
+    }
+
+    private mutating func finishTunnel(_ exchange: UnsafeMutablePointer<Exchange>) {
+        let down = exchange.pointee.down
+        exchange.pointee.responseBody.reader.finish()
+        finish(exchange)
+        close(down)
+    }
+}

@@ -1,0 +1,381 @@
+import CSluice
+import HTTP
+import PluginHost
+import Reactor
+import Sys
+
+/// Choosing a peer, getting a connection to it, and trying again.
+extension Worker {
+    /// Begins the next attempt of a request; answers it when there is none left.
+    mutating func attempt(_ exchange: UnsafeMutablePointer<Exchange>) {
+        guard let upstream = exchange.pointee.upstream else { return }
+        while exchange.pointee.attempts < upstream.pointee.retries.attempts {
+            exchange.pointee.attempts &+= 1
+            exchange.pointee.context.facts.attempt = UInt32(
+                truncatingIfNeeded: exchange.pointee.attempts)
+            guard let local = pick(exchange, upstream) else {
+                guard exchange.pointee.attempts == 1 else { break }
+                reply(exchange, 503, reason: "the balancer has no peer")
+                return
+            }
+            let peer = upstream.pointee.firstPeer &+ local
+            exchange.pointee.context.facts.peer = sluice_slice(peers[peer].text)
+            if !exchange.pointee.flags.contains(.freshConnection), let up = takeIdle(peer) {
+                bind(exchange, up)
+                send(exchange)
+                return
+            }
+            if connect(exchange, upstream, peer: peer) { return }
+            markTried(exchange, upstream, local)
+        }
+        reply(exchange, 502, reason: "no peer could be reached")
+    }
+
+    /// Index of a peer within its upstream; nil when there is none to use.
+    private func pick(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ upstream: UnsafeMutablePointer<UpstreamPlan>
+    ) -> Int? {
+        guard let pick = upstream.pointee.pick else { return 0 }
+        pickCall.pointee.size = UInt32(MemoryLayout<sluice_pick>.size)
+        pickCall.pointee.attempt = UInt32(exchange.pointee.attempts)
+        pickCall.pointee.worker_index = UInt32(index)
+        pickCall.pointee.has_hash = 0
+        pickCall.pointee.tried = UnsafePointer(exchange.pointee.tried)
+        pickCall.pointee.count = 0
+        let result = pick.call(pick.state, slots[pick.instance], pick.table, pickCall)
+        guard result == UInt32(SLUICE_PICK_OK), pickCall.pointee.count > 0 else { return nil }
+        let chosen = Int(pickCall.pointee.candidates.0)
+        return chosen < upstream.pointee.peerCount ? chosen : nil
+    }
+
+    private func markTried(
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ upstream: UnsafeMutablePointer<UpstreamPlan>, _ local: Int
+    ) {
+        if exchange.pointee.tried == nil {
+            let words = (upstream.pointee.peerCount &+ 63) / 64
+            guard
+                let map = exchange.pointee.context.arena.allocate(UInt64.self, count: words)
+            else { return }
+            map.initialize(repeating: 0, count: words)
+            exchange.pointee.tried = map
+        }
+        exchange.pointee.tried?[local / 64] |= 1 << UInt64(local % 64)
+    }
+
+    private func bind(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ up: UnsafeMutablePointer<Upstream>
+    ) {
+        exchange.pointee.up = up
+        up.pointee.exchange = exchange
+        if !exchange.pointee.flags.contains(.inFlight) {
+            exchange.pointee.flags.insert(.inFlight)
+            peers[Int(up.pointee.peer)].addInFlight(1)
+        }
+    }
+
+    // MARK: Connecting
+
+    /// Begins a connection; false when that failed at once.
+    private mutating func connect(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ upstream: UnsafeMutablePointer<UpstreamPlan>,
+        peer: Int
+    ) -> Bool {
+        guard let up = upstreams.take() else { return false }
+        let fd: Int32
+        let isEstablished: Bool
+        do {
+            (fd, isEstablished) = try Socket.connect(peers[peer].address)
+        } catch {
+            upstreams.give(up)
+            peerFailed(peer, "connect", error)
+            return false
+        }
+        up.initialize(to: Upstream(fd: fd, peer: peer))
+        do {
+            try poller.add(
+                connection: fd, token: Token.make(Token.upstream, UnsafeMutableRawPointer(up)))
+        } catch {
+            Syscall.close(fd)
+            upstreams.give(up)
+            peerFailed(peer, "connect", error)
+            return false
+        }
+        bind(exchange, up)
+        if isEstablished {
+            send(exchange)
+        } else {
+            timers.set(timer(of: up), deadline: now &+ UInt64(upstream.pointee.timeouts.connect))
+        }
+        return true
+    }
+
+    /// An event on a connection that is being made.
+    mutating func connectEvent(_ up: UnsafeMutablePointer<Upstream>) {
+        guard let exchange = up.pointee.exchange else {
+            closeUpstream(up)
+            return
+        }
+        let error = Syscall.socketError(up.pointee.fd)
+        if error != 0 {
+            connectFailed(exchange, Errno(Int32(truncatingIfNeeded: error)))
+            return
+        }
+        if exchange.pointee.down.pointee.flags.contains(.failed) {
+            clientGone(exchange)
+            return
+        }
+        timers.cancel(timer(of: up))
+        peers[Int(up.pointee.peer)].setFailures(false)
+        send(exchange)
+    }
+
+    /// Gives up a connection that is being made, and tries the next peer.
+    mutating func connectFailed(_ exchange: UnsafeMutablePointer<Exchange>, _ error: Errno) {
+        guard let up = exchange.pointee.up, let upstream = exchange.pointee.upstream else { return }
+        let peer = Int(up.pointee.peer)
+        peerFailed(peer, "connect", error)
+        markTried(exchange, upstream, peer &- upstream.pointee.firstPeer)
+        detachUpstream(exchange, reuse: false)
+        if exchange.pointee.attempts >= upstream.pointee.retries.attempts, error == .timedOut {
+            reply(exchange, 504, reason: "connect timed out")
+            return
+        }
+        attempt(exchange)
+    }
+
+    private mutating func peerFailed(_ peer: Int, _ what: StaticString, _ error: Errno) {
+        peers[peer].setFailures(true)
+        let text = peers[peer].text
+        log.write(2) { line in
+            line.text("peer ")
+            line.escaped(text.bytes, text.count)
+            line.text(" ")
+            line.text(what)
+            line.text(": ")
+            line.text(error.description)
+        }
+    }
+
+    // MARK: Sending
+
+    /// Runs the attempt's hooks, writes the head and as much of the body as there is.
+    private mutating func send(_ exchange: UnsafeMutablePointer<Exchange>) {
+        guard let up = exchange.pointee.up, let upstream = exchange.pointee.upstream else { return }
+        up.pointee.state = .active
+        up.pointee.requests &+= 1
+        exchange.pointee.response = .head
+        exchange.pointee.flags.subtract([.sentToPeer, .peerStoppedReading, .closeUpstream])
+        if exchange.pointee.chain.hookCount(.upstreamRequest) > 0 {
+            saveRequest(exchange)
+            let flags = exchange.pointee.head.framing == .none ? UInt32(SLUICE_ARGS_EOS) : 0
+            let outcome = calls.run(
+                .upstreamRequest, of: exchange.pointee.chain,
+                positions: 0..<exchange.pointee.chain.pluginCount, context(of: exchange),
+                flags: flags)
+            guard settle(outcome, exchange) else { return }
+        }
+        timers.set(timer(of: up), deadline: now &+ UInt64(upstream.pointee.timeouts.firstByte))
+        let count = writeRequestHead(exchange, upstream)
+        guard count > 0 else {
+            reply(exchange, 502, reason: "request head is too large with its added fields")
+            return
+        }
+        exchange.pointee.requestBody.isFinished = false
+        if exchange.pointee.attempts > 1, exchange.pointee.replayCount > 0 {
+            replayRequest(exchange, headCount: count)
+        } else {
+            pumpRequest(exchange, headCount: count)
+        }
+    }
+
+    /// Puts the request back to what it was before an attempt's hooks, so that an attempt never
+    /// sees the edits of another.
+    private func saveRequest(_ exchange: UnsafeMutablePointer<Exchange>) {
+        let count = exchange.pointee.context.request.fieldCount
+        if let saved = exchange.pointee.savedRequest, let fields = exchange.pointee.savedFields {
+            exchange.pointee.context.request = saved
+            exchange.pointee.context.request.fields.update(from: fields, count: count)
+            exchange.pointee.context.requestChanged()
+            return
+        }
+        guard
+            let fields = exchange.pointee.context.arena.allocate(FieldSpan.self, count: count)
+        else { return }
+        fields.update(from: exchange.pointee.context.request.fields, count: count)
+        exchange.pointee.savedFields = fields
+        exchange.pointee.savedRequest = exchange.pointee.context.request
+    }
+
+    /// Writes the head for the peer into `out`; 0 when it does not fit.
+    private func writeRequestHead(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ upstream: UnsafeMutablePointer<UpstreamPlan>
+    ) -> Int {
+        if let host = upstream.pointee.hostOverride {
+            exchange.pointee.context.request.authority = host
+            exchange.pointee.context.request.isAuthorityChanged = true
+            exchange.pointee.context.request.drop(.host)
+        } else if exchange.pointee.context.request.authority.count == 0 {
+            // An HTTP/1.0 request without Host; HTTP/1.1 to the peer needs one.
+            let peer = upstream.pointee.firstPeer
+            exchange.pointee.context.request.authority =
+                peers[peer].address.isUnix ? Slice("localhost") : peers[peer].text
+            exchange.pointee.context.request.isAuthorityChanged = true
+        }
+        let request = exchange.pointee.context.request
+        let fixed = request.method.count &+ request.path.count &+ request.authority.count &+ 256
+        guard request.fieldBytesMax &+ fixed <= Self.headOutBytes else { return 0 }
+        var at = HeadWriter.copy(request.method.bytes, count: request.method.count, to: out)
+        out[at] = UInt8(ascii: " ")
+        at &+= 1
+        at &+= HeadWriter.copy(request.path.bytes, count: request.path.count, to: out + at)
+        at &+= HeadWriter.copy(" HTTP/1.1\r\n", to: out + at)
+        if request.isAuthorityChanged {
+            at &+= HeadWriter.copy("Host: ", to: out + at)
+            at &+= HeadWriter.copy(request.authority.bytes, count: request.authority.count, to: out + at)
+            at &+= HeadWriter.copy("\r\n", to: out + at)
+        }
+        at &+= request.writeFields(to: out + at)
+        if exchange.pointee.head.framing == .chunked {
+            at &+= HeadWriter.copy("Transfer-Encoding: chunked\r\n", to: out + at)
+        }
+        if exchange.pointee.head.flags.contains(.upgrade), let value = request.received(.upgrade) {
+            at &+= HeadWriter.copy("Connection: Upgrade\r\nUpgrade: ", to: out + at)
+            at &+= HeadWriter.copy(value.bytes, count: value.count, to: out + at)
+            at &+= HeadWriter.copy("\r\n", to: out + at)
+        }
+        at &+= HeadWriter.copy("\r\n", to: out + at)
+        return at
+    }
+
+    // MARK: Failing
+
+    /// The peer's connection failed before a byte of the response came: tries again when that is
+    /// safe, else answers.
+    mutating func upstreamFailedBeforeResponse(
+        _ exchange: UnsafeMutablePointer<Exchange>, status: UInt16, reason: StaticString
+    ) {
+        guard let up = exchange.pointee.up, let upstream = exchange.pointee.upstream else { return }
+        let isReused = up.pointee.flags.contains(.reused)
+        let wasSent = exchange.pointee.flags.contains(.sentToPeer)
+        let hasBytes = up.pointee.inputCount > 0 || exchange.pointee.interimCount > 0
+        let peer = Int(up.pointee.peer)
+        detachUpstream(exchange, reuse: false)
+        // A connection that waited in the pool may have been closed by the peer at any time, so
+        // its failure says nothing of the request (RFC 9112 §9.3.1). A fresh one's does.
+        let isReplayable =
+            !exchange.pointee.flags.contains(.replayOverflow)
+            && (!wasSent || exchange.pointee.head.method.isIdempotent)
+        if isReused, isReplayable, !hasBytes,
+            exchange.pointee.attempts < upstream.pointee.retries.attempts
+        {
+            exchange.pointee.flags.insert(.freshConnection)
+            log.write(4) { line in line.text("retry after a reused connection failed") }
+            resetRequest(exchange)
+            attempt(exchange)
+            return
+        }
+        peers[peer].setFailures(true)
+        reply(exchange, status, reason: reason, peer: peer)
+    }
+
+    /// Makes the request ready to be sent from its begin.
+    private mutating func resetRequest(_ exchange: UnsafeMutablePointer<Exchange>) {
+        releaseHeld(&exchange.pointee.requestBody)
+        exchange.pointee.requestBody.isBlocked = false
+        exchange.pointee.requestBody.isFinished = false
+        exchange.pointee.response = .none
+    }
+
+    // MARK: The pool
+
+    /// The idle connection to a peer that was used last.
+    private mutating func takeIdle(_ peer: Int) -> UnsafeMutablePointer<Upstream>? {
+        guard let up = pools[peer].first else { return nil }
+        removeIdle(up)
+        up.pointee.flags.insert(.reused)
+        return up
+    }
+
+    private func removeIdle(_ up: UnsafeMutablePointer<Upstream>) {
+        let peer = Int(up.pointee.peer)
+        if let previous = up.pointee.previous {
+            previous.pointee.next = up.pointee.next
+        } else {
+            pools[peer].first = up.pointee.next
+        }
+        if let next = up.pointee.next {
+            next.pointee.previous = up.pointee.previous
+        } else {
+            pools[peer].last = up.pointee.previous
+        }
+        up.pointee.next = nil
+        up.pointee.previous = nil
+        pools[peer].count &-= 1
+    }
+
+    /// An event on an idle connection: the peer closed it, or sent what nobody asked for.
+    mutating func idleEvent(_ up: UnsafeMutablePointer<Upstream>) {
+        guard up.pointee.flags.contains(.readable) else { return }
+        // The event may be older than the connection's return to the pool.
+        if Syscall.receive(up.pointee.fd, scratch, 1) == Syscall.wouldBlock,
+            !up.pointee.flags.contains(.readClosed)
+        {
+            up.pointee.flags.remove(.readable)
+            return
+        }
+        closeUpstream(up)
+    }
+
+    /// Takes the connection from an exchange: back to the pool when it may be used again.
+    mutating func detachUpstream(_ exchange: UnsafeMutablePointer<Exchange>, reuse: Bool) {
+        guard let up = exchange.pointee.up, let upstream = exchange.pointee.upstream else { return }
+        exchange.pointee.up = nil
+        up.pointee.exchange = nil
+        if exchange.pointee.flags.contains(.inFlight) {
+            exchange.pointee.flags.remove(.inFlight)
+            peers[Int(up.pointee.peer)].addInFlight(-1)
+        }
+        let settings = upstream.pointee.pool
+        let peer = Int(up.pointee.peer)
+        guard reuse, !isDraining, !up.pointee.flags.contains(.readClosed),
+            settings.requests == 0 || Int(up.pointee.requests) < settings.requests,
+            settings.idlePerPeer > 0
+        else {
+            closeUpstream(up)
+            return
+        }
+        if pools[peer].count >= settings.idlePerPeer, let oldest = pools[peer].last {
+            closeUpstream(oldest)
+        }
+        freeInput(up)
+        up.pointee.state = .idle
+        up.pointee.previous = nil
+        up.pointee.next = pools[peer].first
+        pools[peer].first?.pointee.previous = up
+        pools[peer].first = up
+        if pools[peer].last == nil { pools[peer].last = up }
+        pools[peer].count &+= 1
+        timers.set(timer(of: up), deadline: now &+ UInt64(upstream.pointee.timeouts.idle))
+    }
+
+    /// Closes a peer's connection and forgets it.
+    mutating func closeUpstream(_ up: UnsafeMutablePointer<Upstream>) {
+        guard !up.pointee.flags.contains(.dead) else { return }
+        if up.pointee.state == .idle { removeIdle(up) }
+        up.pointee.flags.insert(.dead)
+        timers.cancel(timer(of: up))
+        Syscall.close(up.pointee.fd)
+        freeInput(up)
+        up.pointee.next = deadUpstreams
+        deadUpstreams = up
+    }
+
+    mutating func freeInput(_ up: UnsafeMutablePointer<Upstream>) {
+        guard let block = up.pointee.input else { return }
+        buffers.give(block)
+        up.pointee.input = nil
+        up.pointee.inputCount = 0
+        up.pointee.scanner = HeadEndScanner()
+    }
+}

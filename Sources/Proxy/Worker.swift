@@ -1,0 +1,354 @@
+import CSluice
+import HTTP
+import PluginHost
+package import Reactor
+package import Sys
+import Synchronization
+
+/// What the control thread tells a worker.
+package enum WorkerMessage: Sendable {
+    /// Take no more connections, let requests finish, then end.
+    case drain
+}
+
+/// One core's share of the proxy: its listeners, connections, buffers and timers, and the loop that
+/// serves them. Nothing of it is ever touched by another thread but the mailbox.
+///
+/// All state is plain memory at fixed addresses: connections and exchanges are pointers into slabs.
+/// A closed one is only marked; its memory is taken back when the batch of events is over, so that a
+/// pointer seen anywhere in the batch is still good to look at.
+package struct Worker: ~Copyable {
+    let index: Int
+    let plan: Plan
+    let listeners: UnsafeMutablePointer<ListenerPlan>
+    let peers: UnsafeMutablePointer<PeerPlan>
+    let routes: RouteTable
+    let globalChain: PhaseChain
+    let mailbox: Mailbox<WorkerMessage>
+
+    var poller: Epoll
+    var timers: TimerWheel
+    var log: ErrorLog
+    var downstreams: Slab<Downstream>
+    var upstreams: Slab<Upstream>
+    var exchanges: Slab<Exchange>
+    var buffers = BufferPool()
+    var pipes = PipePool()
+    var calls = HookCall()
+
+    /// Where reads go: one buffer, always warm in the cache.
+    let scratch: UnsafeMutablePointer<UInt8>
+    /// Where heads are written.
+    let out: UnsafeMutablePointer<UInt8>
+    /// Framing around a chunk: its size line, and what follows its data.
+    let chunkLine: UnsafeMutablePointer<UInt8>
+    let chunkTail: UnsafeMutablePointer<UInt8>
+    let requestFields: UnsafeMutablePointer<FieldSpan>
+    let responseFields: UnsafeMutablePointer<FieldSpan>
+    let slots: UnsafeMutablePointer<UnsafeMutableRawPointer?>
+    let pools: UnsafeMutablePointer<PeerPool>
+    let pickCall: UnsafeMutablePointer<sluice_pick>
+    let dateText: UnsafeMutablePointer<UInt8>
+    /// What came behind the head that is being handled: still in the scratch buffer.
+    var rest: UnsafeMutablePointer<UInt8>
+    var restCount = 0
+    var restOwner: UnsafeMutablePointer<Downstream>?
+    var dateSecond: Int64 = -1
+
+    /// Listening descriptors, -1 when closed; in the order of the plan.
+    var listening: [Int32]
+    var areListenersPaused = false
+    let listenerTimer: UnsafeMutablePointer<TimerNode>
+    var isDraining = false
+    var connectionCount = 0
+    /// CLOCK_MONOTONIC at the begin of the batch.
+    var nowNanoseconds: UInt64
+    /// The same in milliseconds: what deadlines count in.
+    var now: UInt64
+    var requestNumber: UInt64
+
+    /// All connections of clients.
+    var firstOpen: UnsafeMutablePointer<Downstream>?
+    var queued: UnsafeMutablePointer<Downstream>?
+    var deadDownstreams: UnsafeMutablePointer<Downstream>?
+    var deadUpstreams: UnsafeMutablePointer<Upstream>?
+    var deadExchanges: UnsafeMutablePointer<Exchange>?
+
+    /// Bytes of one read.
+    static let scratchBytes = 262_144
+    /// Bytes of a read that may bring a head, so that a new head and all that came with it fit one
+    /// block.
+    static let headReadBytes = 131_072
+    /// Bytes of a head that the host writes.
+    static let headOutBytes = 130_048
+    /// Reads of one connection before others get their turn.
+    static let turnsMax = 16
+
+    /// - Parameters:
+    ///   - listening: a listening descriptor for each listener of the plan; the worker closes them.
+    ///   - mailbox: where the control thread's messages come from.
+    package init(
+        index: Int, plan: Plan, listening: [Int32], mailbox: Mailbox<WorkerMessage>,
+        poller: consuming Epoll
+    ) {
+        self.poller = poller
+        self.index = index
+        self.plan = plan
+        self.listening = listening
+        self.mailbox = mailbox
+        listeners = plan.listeners
+        peers = plan.peers
+        routes = plan.routes
+        globalChain = plan.globalChain
+        nowNanoseconds = Clock.monotonicNanoseconds()
+        now = nowNanoseconds / 1_000_000
+        timers = TimerWheel(now: now)
+        log = ErrorLog(level: plan.logLevel, source: "worker", index: index)
+        downstreams = Slab(chunkCount: 512, countMax: .max / 2)
+        upstreams = Slab(chunkCount: 128, countMax: .max / 2)
+        precondition(MemoryLayout<Exchange>.stride <= Exchange.blockBytes / 2)
+        exchanges = Slab(chunkCount: 64, countMax: .max / 2, stride: Exchange.blockBytes)
+        scratch = .allocate(capacity: Self.scratchBytes)
+        rest = scratch
+        out = .allocate(capacity: Self.headOutBytes + 1_024)
+        chunkLine = .allocate(capacity: 32)
+        chunkTail = .allocate(capacity: ChunkLimits.trailerBytesMax + 64)
+        requestFields = .allocate(capacity: plan.fieldsMax)
+        responseFields = .allocate(capacity: plan.fieldsMax)
+        slots = .allocate(capacity: max(plan.instances.count, 1))
+        slots.initialize(repeating: nil, count: max(plan.instances.count, 1))
+        pools = .allocate(capacity: max(plan.peerCount, 1))
+        pools.initialize(repeating: PeerPool(), count: max(plan.peerCount, 1))
+        pickCall = .allocate(capacity: 1)
+        pickCall.initialize(to: sluice_pick())
+        dateText = .allocate(capacity: 32)
+        listenerTimer = .allocate(capacity: 1)
+        listenerTimer.initialize(to: TimerNode(kind: TimerKind.listeners))
+        requestNumber = UInt64(index) << 48
+    }
+
+    /// Begins to watch the listeners and the mailbox; once, before `run`.
+    package mutating func start() throws(Errno) {
+        for (at, fd) in listening.enumerated() {
+            try poller.add(
+                input: fd, token: Token.listener(at), shared: listeners[at].address.isUnix)
+        }
+        try poller.add(input: mailbox.descriptor, token: Token.mailbox, shared: false)
+    }
+
+    deinit {
+        scratch.deallocate()
+        out.deallocate()
+        chunkLine.deallocate()
+        chunkTail.deallocate()
+        requestFields.deallocate()
+        responseFields.deallocate()
+        slots.deallocate()
+        pools.deallocate()
+        pickCall.deallocate()
+        dateText.deallocate()
+        listenerTimer.deallocate()
+    }
+
+    /// Serves until it is told to drain and the last request has ended.
+    package mutating func run() {
+        for instance in plan.instances { slots[instance.index] = instance.startWorker(index) }
+        while !isDraining || connectionCount > 0 {
+            let wait = queued != nil ? 0 : timers.millisecondsToNext(now: now)
+            let count = poller.wait(milliseconds: wait)
+            nowNanoseconds = Clock.monotonicNanoseconds()
+            now = nowNanoseconds / 1_000_000
+            for event in 0..<count { dispatch(poller.event(event)) }
+            runQueued()
+            while let node = timers.popExpired(now: now) { expire(node) }
+            reap()
+        }
+        for peer in 0..<plan.peerCount {
+            while let connection = pools[peer].first { closeUpstream(connection) }
+        }
+        reap()
+        for instance in plan.instances { instance.stopWorker(slots[instance.index]) }
+    }
+
+    // MARK: Events
+
+    /// What an event belongs to: an address with a kind in its unused upper bits.
+    enum Token {
+        static let kindShift: UInt64 = 56
+        static let downstream: UInt64 = 1
+        static let upstream: UInt64 = 2
+        static let listenerKind: UInt64 = 3
+        static let mailbox: UInt64 = 4 << kindShift
+
+        static func listener(_ index: Int) -> UInt64 {
+            listenerKind << kindShift | UInt64(index)
+        }
+
+        static func make(_ kind: UInt64, _ address: UnsafeMutableRawPointer) -> UInt64 {
+            kind << kindShift | UInt64(UInt(bitPattern: address))
+        }
+
+        static func address(_ token: UInt64) -> UnsafeMutableRawPointer? {
+            UnsafeMutableRawPointer(bitPattern: UInt(token & (1 << kindShift &- 1)))
+        }
+    }
+
+    @inline(__always)
+    private mutating func dispatch(_ event: (token: UInt64, readiness: Readiness)) {
+        switch event.token >> Token.kindShift {
+        case Token.downstream:
+            // Safe: tokens are made from elements of the slab, whose memory stays.
+            guard let address = Token.address(event.token) else { return }
+            downstreamEvent(address.assumingMemoryBound(to: Downstream.self), event.readiness)
+        case Token.upstream:
+            guard let address = Token.address(event.token) else { return }
+            upstreamEvent(address.assumingMemoryBound(to: Upstream.self), event.readiness)
+        case Token.listenerKind:
+            accept(Int(event.token & 0xffff))
+        default:
+            for message in mailbox.take() {
+                switch message {
+                case .drain: drain()
+                }
+            }
+        }
+    }
+
+    /// Notes what an event says about a connection.
+    @inline(__always)
+    static func note(_ readiness: Readiness, in flags: inout ConnectionFlags) {
+        if readiness.rawValue
+            & (Readiness.readable.rawValue | Readiness.readClosed.rawValue
+                | Readiness.closed.rawValue | Readiness.failed.rawValue) != 0
+        {
+            flags.insert(.readable)
+        }
+        if readiness.rawValue
+            & (Readiness.readClosed.rawValue | Readiness.closed.rawValue
+                | Readiness.failed.rawValue) != 0
+        {
+            flags.insert(.readClosed)
+            if readiness.rawValue & (Readiness.failed.rawValue | Readiness.closed.rawValue) != 0 {
+                flags.insert(.failed)
+            }
+        }
+    }
+
+    private mutating func downstreamEvent(
+        _ down: UnsafeMutablePointer<Downstream>, _ readiness: Readiness
+    ) {
+        guard !down.pointee.flags.contains(.dead) else { return }
+        Self.note(readiness, in: &down.pointee.flags)
+        advance(down)
+    }
+
+    /// Goes on with a client's connection as far as it can go now.
+    mutating func advance(_ down: UnsafeMutablePointer<Downstream>) {
+        switch down.pointee.state {
+        case .idle, .head: readRequests(down)
+        case .exchange:
+            guard let exchange = down.pointee.exchange else { return }
+            advance(exchange)
+        case .lingering: linger(down)
+        }
+    }
+
+    private mutating func upstreamEvent(
+        _ up: UnsafeMutablePointer<Upstream>, _ readiness: Readiness
+    ) {
+        guard !up.pointee.flags.contains(.dead) else { return }
+        Self.note(readiness, in: &up.pointee.flags)
+        switch up.pointee.state {
+        case .connecting: connectEvent(up)
+        case .idle: idleEvent(up)
+        case .active:
+            guard let exchange = up.pointee.exchange else { return }
+            advance(exchange)
+        }
+    }
+
+    /// Goes on with an exchange in both directions as far as they can go now.
+    mutating func advance(_ exchange: UnsafeMutablePointer<Exchange>) {
+        guard !exchange.pointee.isEnded else { return }
+        if exchange.pointee.down.pointee.flags.contains(.readClosed), clientWentAway(exchange) {
+            return
+        }
+        switch exchange.pointee.response {
+        case .none: return
+        case .tunnel:
+            pumpTunnel(exchange)
+            return
+        case .drain:
+            drainRequestBody(exchange)
+            return
+        case .head, .body: break
+        }
+        if !exchange.pointee.requestBody.isFinished {
+            pumpRequest(exchange)
+            if exchange.pointee.isEnded { return }
+        }
+        switch exchange.pointee.response {
+        case .head: readResponseHead(exchange)
+        case .body: pumpResponse(exchange)
+        case .tunnel: pumpTunnel(exchange)
+        case .drain, .none: break
+        }
+    }
+
+    // MARK: Lists
+
+    /// Goes on with this connection after the others of the batch had their turn.
+    mutating func enqueue(_ down: UnsafeMutablePointer<Downstream>) {
+        guard !down.pointee.flags.contains(.queued) else { return }
+        down.pointee.flags.insert(.queued)
+        down.pointee.nextQueued = queued
+        queued = down
+    }
+
+    private mutating func runQueued() {
+        var next = queued
+        queued = nil
+        while let down = next {
+            next = down.pointee.nextQueued
+            down.pointee.flags.remove(.queued)
+            if !down.pointee.flags.contains(.dead) { advance(down) }
+        }
+    }
+
+    /// Takes back the memory of what was closed in this batch.
+    private mutating func reap() {
+        while let exchange = deadExchanges {
+            deadExchanges = exchange.pointee.nextDead
+            exchange.pointee.context.arena.release()
+            exchanges.give(exchange)
+        }
+        var kept: UnsafeMutablePointer<Downstream>?
+        while let down = deadDownstreams {
+            deadDownstreams = down.pointee.nextDead
+            if down.pointee.flags.contains(.queued) {
+                down.pointee.nextDead = kept
+                kept = down
+            } else {
+                downstreams.give(down)
+            }
+        }
+        deadDownstreams = kept
+        while let up = deadUpstreams {
+            deadUpstreams = up.pointee.next
+            upstreams.give(up)
+        }
+    }
+
+    // MARK: Date
+
+    /// The current date as 29 bytes (RFC 9110 §5.6.7), written once a second.
+    mutating func currentDate() -> Slice {
+        // The wall clock runs at most a batch ahead of this; a second is all that is shown.
+        let second = Int64(Clock.wallSeconds())
+        if second != dateSecond {
+            dateSecond = second
+            _ = HeadWriter.writeDate(secondsSinceEpoch: second, to: dateText)
+        }
+        return Slice(dateText, 29)
+    }
+}

@@ -1,0 +1,34 @@
+/// What the command line asks for.
+package enum Command: Equatable, Sendable {
+    /// Serves until a signal. With `supervisor` false, without the process that restarts it.
+    case run(manifest: String, supervisor: Bool)
+    /// Does everything that `run` does before it serves; `binds` false leaves the addresses alone.
+    case check(manifest: String, binds: Bool)
+    case version
+    case demo
+    /// Lists the plugins of a manifest.
+    case pluginList(manifest: String)
+    /// Describes the plugin in a file.
+    case pluginInspect(file: String)
+    /// Prints a text and does nothing else.
+    case help(String)
+
+    /// The manifest when none is named.
+    package static let defaultManifest = "sluice.json5"
+}
+
+/// Codes that the process ends with.
+package enum ExitCode: Int32, Sendable {
+    case ok = 0
+    case failure = 1
+    case usage = 2
+    /// `EX_CONFIG` of sysexits.h.
+    case configuration = 78
+}
+
+/// A command line that asks for nothing sluice knows, in one line.
+package struct UsageError: Error, Equatable, Sendable {
+    package var message: String
+
+    init(_ message: String) { self.message = message }
+}

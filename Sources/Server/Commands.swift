@@ -1,0 +1,178 @@
+internal import PluginHost
+internal import Proxy
+internal import Sys
+
+/// What the commands do.
+///
+/// Each returns the code that the process ends with; only `main` ends it.
+package struct Commands {
+    let terminal: Terminal
+    let surroundings: ManifestSurroundings
+
+    package init(terminal: Terminal, surroundings: ManifestSurroundings) {
+        self.terminal = terminal
+        self.surroundings = surroundings
+    }
+
+    /// The whole program: reads the arguments, without the name of the process, and does as told.
+    package static func main(_ arguments: [String]) -> Never {
+        let commands = Commands(terminal: .process, surroundings: .process)
+        Process.exit(commands.execute(arguments).rawValue)
+    }
+
+    package func execute(_ arguments: [String]) -> ExitCode {
+        do throws(UsageError) {
+            return execute(try Command.parse(arguments))
+        } catch {
+            terminal.complain("sluice: \(error.message)")
+            return .usage
+        }
+    }
+
+    func execute(_ command: Command) -> ExitCode {
+        switch command {
+        case .run(let manifest, let supervisor): return run(manifest, supervisor: supervisor)
+        case .check(let manifest, let binds): return check(manifest, binds: binds)
+        case .demo: return demo()
+        case .pluginList(let manifest): return listPlugins(manifest)
+        case .pluginInspect(let file): return inspectPlugin(file)
+        case .version: terminal.print(Version.line)
+        case .help(let text): terminal.print(text)
+        }
+        return .ok
+    }
+
+    // MARK: Commands
+
+    private func run(_ manifest: String, supervisor: Bool) -> ExitCode {
+        Signals.block()
+        return withSettings(of: manifest) { serve($0, manifest) }
+    }
+
+    private func check(_ manifest: String, binds: Bool) -> ExitCode {
+        withSettings(of: manifest) { settings in
+            do throws(Preparation.Failure) {
+                let prepared = try Preparation(settings, manifest: manifest, binds: binds)
+                for fd in prepared.listening.joined() { Syscall.close(fd) }
+            } catch {
+                error.lines.forEach(terminal.complain)
+                return .configuration
+            }
+            let counts = [
+                count(settings.listeners.count, "listener"),
+                count(settings.plugins.count, "plugin"),
+                count(settings.upstreams.count, "upstream"),
+                count(settings.routes.count, "route"),
+            ]
+            terminal.print("\(manifest): good (\(counts.joined(separator: ", ")))")
+            return .ok
+        }
+    }
+
+    private func demo() -> ExitCode {
+        Signals.block()
+        terminal.print(Demo.introduction)
+        do throws(ManifestFailure) {
+            let settings = try Manifest.parse(Array(Demo.manifest.utf8), path: "demo", surroundings)
+            return serve(settings, "demo")
+        } catch {
+            error.lines.forEach(terminal.complain)
+            return .configuration
+        }
+    }
+
+    private func serve(_ settings: ProxySettings, _ manifest: String) -> ExitCode {
+        do throws(Preparation.Failure) {
+            let prepared = try Preparation(settings, manifest: manifest, binds: true)
+            return Serving(prepared, logLevel: settings.logLevel).run()
+        } catch {
+            error.lines.forEach(terminal.complain)
+            return .configuration
+        }
+    }
+
+    private func listPlugins(_ manifest: String) -> ExitCode {
+        withSettings(of: manifest) { settings in
+            let loaded = PluginLoader.load(settings, workerCount: 1)
+            for instance in loaded.instances {
+                terminal.print(PluginDescription.line(instance))
+            }
+            loaded.problems.forEach { terminal.complain("\(manifest): \($0)") }
+            return loaded.problems.isEmpty ? .ok : .configuration
+        }
+    }
+
+    private func inspectPlugin(_ file: String) -> ExitCode {
+        do throws(PluginError) {
+            let library = try PluginLibrary(path: file, pin: nil)
+            let sha256 = try PluginLibrary.sha256(of: file)
+            PluginDescription.lines(library, sha256: sha256).forEach(terminal.print)
+            return .ok
+        } catch {
+            terminal.complain(error.description)
+            return .failure
+        }
+    }
+
+    // MARK: Steps
+
+    /// Reads a manifest and goes on with it, or shows what is wrong with it.
+    private func withSettings(
+        of manifest: String,
+        _ body: (ProxySettings) -> ExitCode
+    ) -> ExitCode {
+        do throws(ManifestFailure) {
+            return body(try Manifest.read(manifest, surroundings))
+        } catch {
+            error.lines.forEach(terminal.complain)
+            return .configuration
+        }
+    }
+
+    private func count(_ count: Int, _ what: String) -> String {
+        "\(count) \(what)\(count == 1 ? "" : "s")"
+    }
+}
+
+/// Where commands write to, a line at a time.
+package struct Terminal: Sendable {
+    /// What was asked for.
+    package var print: @Sendable (String) -> Void
+    /// Why it could not be had.
+    package var complain: @Sendable (String) -> Void
+
+    package init(
+        print: @escaping @Sendable (String) -> Void,
+        complain: @escaping @Sendable (String) -> Void
+    ) {
+        self.print = print
+        self.complain = complain
+    }
+
+    /// The standard output and error of the process.
+    package static let process = Terminal {
+        File.write($0 + "\n", to: 1)
+    } complain: {
+        File.write($0 + "\n", to: 2)
+    }
+}
+
+extension ManifestSurroundings {
+    /// The machine that the process runs on.
+    package static var process: ManifestSurroundings {
+        ManifestSurroundings(
+            executableFolder: ManifestPath.folder(of: Process.executablePath())
+        ) { path in
+            File.isFolder(path) ? .folder : File.exists(path) ? .file : .missing
+        } read: { path, bytesMax in
+            do throws(Errno) {
+                return .bytes(try File.readAll(path, bytesMax: bytesMax))
+            } catch {
+                return error == fileTooBig ? .tooLarge : .failed(reason: error.description)
+            }
+        }
+    }
+
+    /// `EFBIG` of Linux, which `File.readAll` throws for a file over the bound.
+    private static let fileTooBig = Errno(27)
+}

@@ -1,0 +1,84 @@
+package import Proxy
+
+/// Reads manifests.
+package enum Manifest {
+    /// Bytes of a manifest's file; a larger one is refused.
+    package static let bytesMax = ManifestLimits.fileBytesMax
+
+    /// Reads and checks a manifest's file.
+    ///
+    /// - Parameter path: the file; messages name it like this, and relative paths in the manifest
+    ///   start from its folder.
+    /// - Throws: every problem that the manifest has.
+    package static func read(
+        _ path: String,
+        _ surroundings: ManifestSurroundings
+    ) throws(ManifestFailure) -> ProxySettings {
+        switch surroundings.read(path, bytesMax) {
+        case .bytes(let bytes): return try parse(bytes, path: path, surroundings)
+        case .tooLarge:
+            throw failure(
+                path,
+                "the file is larger than \(Quantity.sizeText(Int64(bytesMax)))"
+            )
+        case .failed(let reason): throw failure(path, "cannot be read: \(reason)")
+        }
+    }
+
+    /// Reads and checks the text of a manifest, as `read` does.
+    package static func parse(
+        _ bytes: [UInt8],
+        path: String,
+        _ surroundings: ManifestSurroundings
+    ) throws(ManifestFailure) -> ProxySettings {
+        guard bytes.count <= bytesMax else {
+            throw failure(
+                path,
+                "the file is larger than \(Quantity.sizeText(Int64(bytesMax)))"
+            )
+        }
+        let places = TextPlaces(bytes)
+        let root: Node
+        do throws(JSON5Parser.SyntaxError) {
+            root = try JSON5Parser.parse(bytes)
+        } catch {
+            throw failure(path, error.message, places.place(of: error.offset))
+        }
+        var reader = ManifestReader(
+            surroundings: surroundings,
+            folder: ManifestPath.folder(of: path)
+        )
+        var settings = ProxySettings()
+        Table.manifest.read(root, into: &settings, &reader)
+        reader.resolveReferences()
+        guard reader.problems.isEmpty else {
+            let ordered = reader.problems.enumerated().sorted {
+                ($0.element.offset, $0.offset) < ($1.element.offset, $1.offset)
+            }
+            throw ManifestFailure(
+                problems: ordered.map { _, problem in
+                    ManifestProblem(
+                        file: path,
+                        place: places.place(of: problem.offset),
+                        path: problem.path,
+                        message: problem.message
+                    )
+                }
+            )
+        }
+        return settings
+    }
+
+    private static func failure(
+        _ path: String,
+        _ message: String,
+        _ place: TextPlace? = nil
+    ) -> ManifestFailure {
+        ManifestFailure(
+            problems: [ManifestProblem(file: path, place: place, path: "", message: message)])
+    }
+}
+
+extension ProxySettings: Defaulted {
+    static var defaults: Self { ProxySettings() }
+}

@@ -1,0 +1,174 @@
+internal import Proxy
+
+extension ListenerSettings: Defaulted {
+    static var defaults: Self { ListenerSettings(address: "") }
+}
+extension DownstreamLimits: Defaulted {
+    static var defaults: Self { DownstreamLimits() }
+}
+extension DownstreamTimeouts: Defaulted {
+    static var defaults: Self { DownstreamTimeouts() }
+}
+
+/// One entry of `listeners`.
+extension Table where Root == ListenerSettings {
+    static let listener = Table(
+        "listener",
+        at: "listeners[]",
+        later: ["tls", "proxy_protocol", "reuse_port", "fast_open"],
+        keys: [
+            Key(
+                required: "listen",
+                \.address,
+                .listen,
+                "`\"192.0.2.1:80\"`, `\"[2001:db8::1]:80\"`, `\"unix:/run/sluice.sock\"`, or"
+                    + " `\":80\"` for all addresses, IPv6 and IPv4. Port 0 takes a free port."
+            ),
+            Key(
+                check: "protocols",
+                .list(of: .words([("h1", true)], later: ["h2", "h2c", "h3"]), 1...1),
+                default: "[\"h1\"]",
+                "Protocols that clients may speak. `\"h1\"` is HTTP/1.1 and HTTP/1.0."
+            ),
+            Key(
+                "backlog",
+                \.backlog,
+                .integer(1...65_535),
+                "Connections that wait to be accepted; the kernel's `net.core.somaxconn` bounds it"
+                    + " too. Beyond it the kernel drops connection attempts."
+            ),
+            Key(
+                "mode",
+                \.unixMode,
+                .mode,
+                "Permissions of the file of a Unix socket, in octal."
+            ),
+            Key(
+                "tcp_keepalive",
+                \.tcpKeepaliveSeconds,
+                .orNone(.seconds(0...32_400)),
+                "Silence after which TCP asks whether the client is still there. Whole seconds."
+            ),
+            Key(
+                "half_close",
+                \.halfClose,
+                .words(HalfClose.allCases.map { ($0.rawValue, $0) }),
+                "A client that closed its sending side behind a whole request gets its answer"
+                    + " (`\"serve\"`), or the exchange is given up (`\"abort\"`)."
+            ),
+            Key("limits", \.limits, .table(.limits), "Bounds of one client."),
+            Key("timeouts", \.timeouts, .table(.downstreamTimeouts), "Times of one client."),
+        ]
+    )
+}
+
+extension Table where Root == DownstreamLimits {
+    static let limits = Table(
+        "limits",
+        at: "listeners[].limits",
+        keys: [
+            Key(
+                "head",
+                \.headBytes,
+                .size(256...65_535),
+                "A request's head: its first line and all fields. Over it: 431."
+            ),
+            Key(
+                "fields",
+                \.fields,
+                .integer(1...1_024),
+                "Fields of a request's head. Over it: 431."
+            ),
+            Key(
+                "target",
+                \.targetBytes,
+                .size(1...65_000),
+                "The target in a request's first line. Over it: 414."
+            ),
+            Key(
+                "body",
+                \.bodyBytes,
+                .optional("none", .size(0...(512 << 40))),
+                "A request's body. Over it: 413."
+            ),
+            Key(
+                "body_rate",
+                \.bodyRate,
+                .orNone(.size(0...(1 << 30))),
+                "Least speed of a request's body in bytes a second, averaged over ten seconds."
+                    + " Under it: 408."
+            ),
+            Key(
+                "requests",
+                \.requests,
+                .integer(1...1_000_000_000),
+                "Requests on one connection. The last answer says `Connection: close`."
+            ),
+            Key(
+                "connections",
+                \.connections,
+                .optional("auto", .integer(1...1_048_576)),
+                "Connections of this listener at a time, over all workers. `\"auto\"` is three"
+                    + " quarters of the descriptors that the process may open. Over it: 503 and"
+                    + " close."
+            ),
+            Key(
+                "connections_per_address",
+                \.connectionsPerAddress,
+                .orNone(.integer(0...1_048_576)),
+                "Connections of one client address at a time, over all workers. Over it: 503 and"
+                    + " close."
+            ),
+            Key(
+                "buffer",
+                \.bufferBytes,
+                .size(4_096...262_144),
+                "Bytes that are read ahead of a receiver that does not keep up, for each direction"
+                    + " of an exchange. At it, reading stops until the receiver has taken some."
+            ),
+            Key(
+                "drain",
+                \.drainBytes,
+                .size(0...(16 << 20)),
+                "Bytes of an unread request body that are thrown away to keep a connection whose"
+                    + " answer came early. Over it: the connection is closed."
+            ),
+        ]
+    )
+}
+
+extension Table where Root == DownstreamTimeouts {
+    static let downstreamTimeouts = Table(
+        "downstream_timeouts",
+        at: "listeners[].timeouts",
+        keys: [
+            Key(
+                "head",
+                \.head,
+                .time,
+                "The whole head of a request, from its first byte, or from the connection's begin."
+                    + " After it: 408."
+            ),
+            Key("body", \.body, .time, "Between two reads of a request's body. After it: 408."),
+            Key(
+                "idle",
+                \.idle,
+                .time,
+                "Between two requests of a connection. After it: closed without an answer."
+            ),
+            Key(
+                "write",
+                \.write,
+                .time,
+                "Between two writes that the client took bytes of. After it: the connection is"
+                    + " cut."
+            ),
+            Key(
+                "tunnel",
+                \.tunnel,
+                .time,
+                "A tunnel (after 101) without a byte in either direction. After it: closed."
+            ),
+        ]
+    )
+}

@@ -1,0 +1,101 @@
+internal import Proxy
+
+extension PluginSettings: Defaulted {
+    static var defaults: Self { PluginSettings(name: "", libraryPath: "") }
+}
+
+/// One entry of `plugins`.
+extension Table where Root == PluginSettings {
+    static let plugin = Table(
+        "plugin",
+        at: "plugins.NAME",
+        later: ["state", "quarantine", "timeout"],
+        keys: [
+            Key(
+                required: "library",
+                \.libraryPath,
+                .library,
+                "File of the shared library: a name in `plugin_dir`, or a path with a `/`, relative"
+                    + " to the manifest's folder. A file that is not there is an error."
+            ),
+            Key(
+                "sha256",
+                \.sha256,
+                .absent(
+                    .parsed(Pattern.digestForm) { text, _ throws(Complaint) in
+                        try Pattern.digest(text)
+                    }
+                ),
+                "SHA-256 that the library's file must have; the output of `sha256sum`. Not checked"
+                    + " when left out."
+            ),
+            Key(
+                "on_error",
+                \.onError,
+                .onError,
+                "What a failing hook means for its request: go on without the plugin (`\"open\"`),"
+                    + " or answer with this status, 400 to 599."
+            ),
+            Key(
+                "config",
+                \.configuration,
+                .configuration,
+                "The plugin's own settings; its README names the keys. sluice passes them on"
+                    + " unread, object members sorted by key."
+            ),
+        ]
+    )
+}
+
+extension ValueKind where Value == OnError {
+    static let onError = ValueKind.parsed(
+        Pattern.onErrorForm,
+        text: { value in
+            switch value {
+            case .open: "\"open\""
+            case .closed(let status): "\"closed:\(status)\""
+            }
+        },
+        { text, _ throws(Complaint) in try Pattern.onError(text) }
+    )
+}
+
+extension ValueKind where Value == ConfigurationValue {
+    /// An object that is handed to a plugin as it is.
+    static let configuration = ValueKind(
+        form: .anyObject,
+        text: { $0 == .object([]) ? "{}" : nil }
+    ) { node, reader in
+        guard case .object = node.content else {
+            reader.report(expected: ValueForm.anyObject.expectedText, at: node)
+            return nil
+        }
+        return reader.configuration(of: node)
+    }
+}
+
+extension ManifestReader {
+    /// The depth of recursion is that of the text, which its parser bounds.
+    fileprivate mutating func configuration(of node: Node) -> ConfigurationValue {
+        switch node.content {
+        case .null: return .null
+        case .bool(let value): return .bool(value)
+        case .integer(let value): return .integer(value)
+        case .number(let value): return .number(value)
+        case .string(let value): return .string(value)
+        case .array(let elements):
+            var values: [ConfigurationValue] = []
+            for (index, element) in elements.enumerated() {
+                values.append(inside(.index(index)) { $0.configuration(of: element) })
+            }
+            return .array(values)
+        case .object:
+            var members: [ConfigurationValue.Member] = []
+            for member in self.members(of: node, expected: "an object") ?? [] {
+                let value = inside(.key(member.key)) { $0.configuration(of: member.value) }
+                members.append(.init(key: member.key, value: value))
+            }
+            return .object(members.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) })
+        }
+    }
+}

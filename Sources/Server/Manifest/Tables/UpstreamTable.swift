@@ -1,0 +1,209 @@
+internal import Proxy
+
+extension UpstreamSettings: Defaulted {
+    static var defaults: Self { UpstreamSettings(name: "") }
+}
+extension PeerSettings: Defaulted {
+    static var defaults: Self { PeerSettings(address: "") }
+}
+extension UpstreamTimeouts: Defaulted {
+    static var defaults: Self { UpstreamTimeouts() }
+}
+extension RetrySettings: Defaulted {
+    static var defaults: Self { RetrySettings() }
+}
+extension PoolSettings: Defaulted {
+    static var defaults: Self { PoolSettings() }
+}
+
+/// One entry of `upstreams`.
+extension Table where Root == UpstreamSettings {
+    static let upstream = Table(
+        "upstream",
+        at: "upstreams.NAME",
+        later: ["tls", "hash_key", "discovery", "health", "proxy_protocol"],
+        keys: [
+            Key(
+                "balancer",
+                \.balancer,
+                .absent(.reference(to: .plugin)),
+                "Plugin instance that picks the peer. Needed when there are several peers."
+            ),
+            Key(
+                check: "protocol",
+                .words([("h1", true)], later: ["h2", "h2c", "h3"]),
+                default: "\"h1\"",
+                "Protocol that the peers speak."
+            ),
+            Key(
+                "host",
+                \.hostOverride,
+                .absent(.hostOverride),
+                "Value of `Host` that the peers see. The client's, when left out."
+            ),
+            Key(
+                required: "peers",
+                \.peers,
+                .list(of: .peer, 1...ManifestLimits.peersMax),
+                "Addresses of the peers: strings, or objects where more than the address is set."
+            ),
+            Key("timeouts", \.timeouts, .table(.upstreamTimeouts), "Times of an exchange."),
+            Key("retries", \.retries, .table(.retries), "When a request is tried again."),
+            Key("pool", \.pool, .table(.pool), "Idle connections to the peers."),
+        ],
+        check: checkPeers
+    )
+
+    @Sendable
+    private static func checkPeers(
+        _ node: Node,
+        _ settings: UpstreamSettings,
+        _ reader: inout ManifestReader
+    ) {
+        guard let peers = node.member("peers") else { return }
+        if peers.elements.count > 1, node.member("balancer") == nil {
+            reader.inside(.key("balancer")) {
+                $0.report(
+                    "this key is missing; an upstream with \(peers.elements.count) peers needs it",
+                    at: peers
+                )
+            }
+        }
+        // A wrong peer is not in the settings, so that the places no longer fit.
+        guard settings.peers.count == peers.elements.count else { return }
+        var first: [String: Int] = [:]
+        for (index, peer) in settings.peers.enumerated() where peer.address != "" {
+            guard let earlier = first[peer.address] else {
+                first[peer.address] = index
+                continue
+            }
+            reader.inside(.key("peers")) { reader in
+                reader.inside(.index(index)) {
+                    $0.report(
+                        "the same address as peers[\(earlier)]; use weight for a larger share",
+                        at: peers.elements[index]
+                    )
+                }
+            }
+        }
+    }
+}
+
+extension Table where Root == PeerSettings {
+    static let peer = Table(
+        "peer",
+        at: "upstreams.NAME.peers[]",
+        later: ["tls", "meta", "backup"],
+        keys: [
+            Key(
+                required: "address",
+                \.address,
+                .address(for: .peer),
+                "`\"192.0.2.1:80\"`, `\"[2001:db8::1]:80\"`, `\"unix:/run/app.sock\"`, or"
+                    + " `\"name:80\"`, resolved once at start."
+            ),
+            Key("weight", \.weight, .integer(1...65_535), "Share of the requests."),
+            Key(
+                "priority",
+                \.priority,
+                .integer(0...65_535),
+                "Peers with a larger number are used when none with a smaller one can be."
+            ),
+        ]
+    )
+}
+
+extension ValueKind where Value == PeerSettings {
+    /// An address, or an object with one.
+    static let peer: ValueKind = {
+        let address = ValueKind<String>.address(for: .peer)
+        let object = ValueKind.table(.peer)
+        return ValueKind(form: .either([address.form, object.form]), text: { _ in nil }) {
+            node,
+            reader in
+            if case .object = node.content { return object.read(node, &reader) }
+            guard case .string = node.content else {
+                reader.report(
+                    expected: address.form.expectedText + ", or an object with one",
+                    at: node
+                )
+                return nil
+            }
+            return address.read(node, &reader).map { PeerSettings(address: $0) }
+        }
+    }()
+}
+
+extension Table where Root == UpstreamTimeouts {
+    static let upstreamTimeouts = Table(
+        "upstream_timeouts",
+        at: "upstreams.NAME.timeouts",
+        keys: [
+            Key(
+                "connect",
+                \.connect,
+                .time,
+                "Until a connection stands. After it: the next peer, or 504."
+            ),
+            Key(
+                "first_byte",
+                \.firstByte,
+                .time,
+                "From the end of the request to the response's first byte. After it: 504."
+            ),
+            Key(
+                "read",
+                \.read,
+                .time,
+                "Between two reads of a response. After it: 504 before the head is whole, else the"
+                    + " client's connection is cut."
+            ),
+            Key(
+                "write",
+                \.write,
+                .time,
+                "Between two writes that the peer took bytes of. After it: 504."
+            ),
+            Key("idle", \.idle, .time, "An unused connection in the pool. After it: closed."),
+        ]
+    )
+}
+
+extension Table where Root == RetrySettings {
+    static let retries = Table(
+        "retries",
+        at: "upstreams.NAME.retries",
+        keys: [
+            Key("attempts", \.attempts, .integer(1...16), "Attempts in all, the first included."),
+            Key(
+                "replay",
+                \.replayBytes,
+                .size(0...1_048_576),
+                "Bytes of a request's body that are kept to send them again. A longer body is not"
+                    + " tried again once more than this was sent."
+            ),
+        ]
+    )
+}
+
+extension Table where Root == PoolSettings {
+    static let pool = Table(
+        "pool",
+        at: "upstreams.NAME.pool",
+        keys: [
+            Key(
+                "idle_per_peer",
+                \.idlePerPeer,
+                .integer(0...65_535),
+                "Idle connections that are kept for each peer and worker; 0 keeps none. Over it:"
+                    + " closed after the exchange."
+            ),
+            Key(
+                "requests",
+                \.requests,
+                .orNone(.integer(0...1_000_000_000)),
+                "Requests on one connection to a peer. At it: closed after the exchange."
+            ),
+        ]
+    )
+}

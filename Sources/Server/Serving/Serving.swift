@@ -1,0 +1,96 @@
+internal import PluginHost
+internal import Proxy
+internal import Reactor
+internal import Sys
+
+/// A serving process: its workers, and what signals do to them.
+struct Serving: ~Copyable {
+    private let preparation: Preparation
+    private let logLevel: LogLevel
+
+    init(_ preparation: consuming Preparation, logLevel: LogLevel) {
+        self.preparation = preparation
+        self.logLevel = logLevel
+    }
+
+    /// Serves until the last worker has ended.
+    ///
+    /// TERM and QUIT close the listeners and let requests finish; a second one, or INT, ends the
+    /// process at once. Signals must be blocked (`Signals.block`) before the first thread begins.
+    consuming func run() -> ExitCode {
+        var mailboxes: [Mailbox<WorkerMessage>] = []
+        var threads: [PinnedThread] = []
+        var log = ErrorLog(level: logLevel.rawValue, source: "main")
+        do throws(Errno) {
+            for index in 0..<preparation.plan.workerCount {
+                let mailbox = try Mailbox<WorkerMessage>()
+                mailboxes.append(mailbox)
+                threads.append(
+                    Self.startWorker(
+                        index, preparation.plan, preparation.listening[index], mailbox))
+            }
+        } catch {
+            log.write(1) { $0.text("a worker could not be started: \(error.description)") }
+            return .failure
+        }
+        for address in preparation.addresses {
+            log.write(3) { $0.text("listening on \(address.text)") }
+        }
+        log.write(3) { $0.text("ready, workers: \(preparation.plan.workerCount)") }
+        let boxes = mailboxes
+        let level = logLevel.rawValue
+        _ = PinnedThread.start(name: "signals") { Self.handleSignals(boxes, level) }
+        for thread in threads { thread.join() }
+        for instance in preparation.instances { instance.destroy() }
+        for address in preparation.addresses where address.isUnix {
+            File.remove(String(address.text.dropFirst("unix:".count)))
+        }
+        log.write(3) { $0.text("stopped") }
+        return .ok
+    }
+
+    private static func startWorker(
+        _ index: Int,
+        _ plan: Plan,
+        _ listening: [Int32],
+        _ mailbox: Mailbox<WorkerMessage>
+    ) -> PinnedThread {
+        PinnedThread.start(name: "worker-\(index)") {
+            do throws(Errno) {
+                var worker = Worker(
+                    index: index,
+                    plan: plan,
+                    listening: listening,
+                    mailbox: mailbox,
+                    poller: try Epoll()
+                )
+                try worker.start()
+                worker.run()
+            } catch {
+                // Without one of its workers the process would serve by half.
+                File.write("error worker=\(index) can't start: \(error.description)\n", to: 2)
+                Process.exit(ExitCode.failure.rawValue)
+            }
+        }
+    }
+
+    private static func handleSignals(_ mailboxes: [Mailbox<WorkerMessage>], _ level: UInt32) {
+        var log = ErrorLog(level: level, source: "main")
+        var isDraining = false
+        while true {
+            switch Signals.wait() {
+            case .interrupt:
+                log.write(3) { $0.text("stopping at once") }
+                Process.exit(ExitCode.ok.rawValue)
+            case .terminate where isDraining:
+                log.write(3) { $0.text("stopping at once: asked twice") }
+                Process.exit(ExitCode.ok.rawValue)
+            case .terminate:
+                isDraining = true
+                log.write(3) { $0.text("draining: no new connections, requests finish") }
+                for mailbox in mailboxes { mailbox.post(.drain) }
+            case .reopenLogs: break
+            }
+        }
+    }
+}

@@ -1,0 +1,135 @@
+import CLinux
+import Glibc
+
+/// A descriptor that closes itself. Connections of a worker are bare numbers in slabs instead.
+package struct FileDescriptor: ~Copyable, Sendable {
+    package let number: Int32
+
+    package init(owning number: Int32) {
+        precondition(number >= 0, "descriptor \(number)")
+        self.number = number
+    }
+
+    deinit { Syscall.close(number) }
+
+    /// Gives the number away; the caller closes it.
+    package consuming func release() -> Int32 {
+        let number = number
+        discard self
+        return number
+    }
+}
+
+/// Making sockets.
+package enum Socket {
+    /// Options of a listening socket.
+    package struct ListenOptions: Sendable {
+        package var backlog: Int32 = 4_096
+        /// Each worker has a socket of its own on the same port; not for Unix sockets.
+        package var reusePort = true
+        /// Seconds of silence before TCP probes begin; 0 is off.
+        package var keepaliveSeconds: Int32 = 60
+        /// Mode of a Unix socket's file.
+        package var unixMode: UInt32 = 0o660
+
+        package init() {}
+    }
+
+    /// A bound and listening socket. Connections inherit TCP_NODELAY and keep-alive from it, which
+    /// saves a call per connection.
+    ///
+    /// - Throws: what `socket`, `bind` or `listen` said.
+    package static func listen(
+        _ address: SocketAddress, _ options: ListenOptions
+    ) throws(Errno) -> FileDescriptor {
+        let fd = try FileDescriptor(
+            owning: Int32(
+                Errno.check(Int(clinux_socket(address.family, Int32(SOCK_STREAM.rawValue))))))
+        var address = address
+        if !address.isUnix {
+            _ = try set(fd.number, SOL_SOCKET, SO_REUSEADDR, 1)
+            if options.reusePort { _ = try set(fd.number, SOL_SOCKET, SO_REUSEPORT, 1) }
+            if address.family == AF_INET6 {
+                _ = try set(fd.number, Int32(IPPROTO_IPV6), IPV6_V6ONLY, 0)
+            }
+            _ = try set(fd.number, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+            if options.keepaliveSeconds > 0 {
+                _ = try set(fd.number, SOL_SOCKET, SO_KEEPALIVE, 1)
+                _ = try set(
+                    fd.number, Int32(IPPROTO_TCP), TCP_KEEPIDLE, options.keepaliveSeconds)
+            }
+            _ = try Errno.check(Int(clinux_bind(fd.number, &address.storage, address.length)))
+        } else {
+            try bindUnix(fd.number, &address, mode: options.unixMode)
+        }
+        _ = try Errno.check(Int(clinux_listen(fd.number, options.backlog)))
+        return fd
+    }
+
+    /// Binds a Unix socket. A file left behind by a process that is gone is replaced; one that
+    /// somebody still listens on is not.
+    private static func bindUnix(
+        _ fd: Int32, _ address: inout SocketAddress, mode: UInt32
+    ) throws(Errno) {
+        let old = umask(0o177)
+        defer { umask(old) }
+        var result = Int(clinux_bind(fd, &address.storage, address.length))
+        if result == -Int(EADDRINUSE), isAbandoned(address) {
+            _ = unlink(String(address.text.dropFirst("unix:".count)))
+            result = Int(clinux_bind(fd, &address.storage, address.length))
+        }
+        _ = try Errno.check(result)
+        let path = String(address.text.dropFirst("unix:".count))
+        guard chmod(path, mode) == 0 else { throw Errno(errno) }
+    }
+
+    /// Another descriptor of the same socket; the caller closes it.
+    package static func duplicate(_ fd: borrowing FileDescriptor) throws(Errno) -> Int32 {
+        Int32(try Errno.check(Int(clinux_duplicate(fd.number))))
+    }
+
+    private static func isAbandoned(_ address: SocketAddress) -> Bool {
+        guard let probe = try? connect(address).descriptor else { return true }
+        Syscall.close(probe)
+        return false
+    }
+
+    private static func set(
+        _ fd: Int32, _ level: Int32, _ option: Int32, _ value: Int32
+    ) throws(Errno) -> Int {
+        try Errno.check(Int(clinux_set_option(fd, level, option, value)))
+    }
+
+    /// Begins a connection. The caller closes the descriptor.
+    ///
+    /// - Returns: the descriptor, and whether the connection already stands.
+    /// - Throws: what `socket` or `connect` said, but for "in progress".
+    package static func connect(
+        _ address: borrowing SocketAddress
+    ) throws(Errno) -> (descriptor: Int32, established: Bool) {
+        let number = Int32(
+            try Errno.check(Int(clinux_socket(address.family, Int32(SOCK_STREAM.rawValue)))))
+        if !address.isUnix {
+            _ = clinux_set_option(number, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+        }
+        var copy = copy address
+        let result = Int(clinux_connect(number, &copy.storage, copy.length))
+        if result >= 0 { return (number, true) }
+        if result == Syscall.inProgress { return (number, false) }
+        Syscall.close(number)
+        throw Errno(Int32(truncatingIfNeeded: -result))
+    }
+
+    /// The address that a socket is bound to.
+    package static func localAddress(_ fd: Int32) throws(Errno) -> SocketAddress {
+        var address = SocketAddress()
+        _ = try Errno.check(Int(clinux_local_address(fd, &address.storage, &address.length)))
+        return address
+    }
+
+    /// Takes one connection off a listener's queue; the result is a descriptor or a negated errno.
+    @inline(__always)
+    package static func accept(_ fd: Int32, from peer: inout SocketAddress) -> Int {
+        Int(clinux_accept(fd, &peer.storage, &peer.length))
+    }
+}

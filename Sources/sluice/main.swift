@@ -1,0 +1,3 @@
+internal import Server
+
+Commands.main(Array(CommandLine.arguments.dropFirst()))

@@ -1,0 +1,205 @@
+#!/usr/bin/env python3
+"""Counts what one keep-alive request costs the proxy, and compares it with thresholds.json.
+
+    counts.py               the table, and a line per threshold that is passed or not
+    counts.py --top 20      also the functions with the most instructions per request
+
+Counts repeat from run to run and from machine to machine where times do not, so they can be held
+to a number. One worker, RoundRobin and Headers loaded, a 1 KB response, one client connection; each
+request is answered before the next is sent. A run of N and one of 2 N requests are compared, so
+that start and end cancel out.
+
+  allocations      malloc, calloc, realloc and their aligned forms (allocations.c, preloaded)
+  data_calls       system calls that move bytes (strace)
+  waits            epoll_wait and its variants
+  other_calls      every other system call
+  instructions     in user space, the plugins' included (valgrind's callgrind)
+  runtime_percent  the share of them in the Swift runtime and standard library
+
+SLUICE_BIN names another binary than .build/release/sluice.
+"""
+import argparse
+import collections
+import json
+import mmap
+import os
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "../EndToEnd"))
+from harness import BINARY, Origin, Sluice, eventually, manifest, serve  # noqa: E402
+from wire import Client, reply, request  # noqa: E402
+
+DATA = set("read readv pread64 recvfrom recvmsg recvmmsg write writev pwrite64 sendto sendmsg "
+           "sendmmsg splice sendfile tee vmsplice".split())
+WAITS = {"epoll_wait", "epoll_pwait", "epoll_pwait2"}
+# `swift_retain`, `_swift_...`, C++ of the runtime, and symbols mangled into the module `Swift`.
+RUNTIME = re.compile(r"_?_?swift_|swift::|\$ss|\$sS[a-z]")
+ANSWER = reply(b"x" * 1023 + b"\n", fields=[
+    ("Server", "origin"), ("Date", "Mon, 01 Jan 2024 00:00:00 GMT"), ("Content-Type", "text/plain"),
+    ("Connection", "keep-alive"), ("X-Origin", "a")])
+ASK = request(target="/1k", host="127.0.0.1:8080")
+WARM = 100
+
+
+def ask(client, count):
+    for _ in range(count):
+        client.send(ASK)
+        answer = client.response()
+        assert answer.status == 200 and len(answer.body) == 1024
+
+
+class Setting:
+    """A proxy with both plugins between one client and two origins."""
+
+    def __init__(self, **options):
+        self.folder = tempfile.TemporaryDirectory()
+        self.origins = [Origin(serve(ANSWER)) for _ in range(2)]
+        options["prefix"] = [a.format(folder=self.folder.name) for a in options.get("prefix", [])]
+        content = manifest(
+            *self.origins, log={"level": "info"}, plugins={"hdr": {"library": "libHeaders.so"}},
+            chain=["hdr"], listener={"limits": {"requests": 1_000_000_000}})
+        self.proxy = Sluice(self.folder.name, content, **options)
+        self.client = Client(self.proxy.address)
+        ask(self.client, WARM)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.client.close()
+        self.proxy.close()
+        for origin in self.origins:
+            origin.close()
+        self.folder.cleanup()
+
+
+def allocations(count):
+    """Per request, counted while it runs."""
+    with tempfile.TemporaryDirectory() as folder:
+        library, counter = folder + "/allocations.so", folder + "/count"
+        subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", library, HERE + "/allocations.c"],
+                       check=True)
+        with open(counter, "wb") as file:
+            file.write(bytes(8))
+        with open(counter, "rb") as file:
+            shared = mmap.mmap(file.fileno(), 8, prot=mmap.PROT_READ)
+        read = lambda: struct.unpack("=Q", shared[:8])[0]
+        with Setting(environment={"LD_PRELOAD": library, "SLUICE_ALLOCATIONS": counter}) as setting:
+            assert read() > 0, "the allocations of the proxy are not seen"
+            before = read()
+            ask(setting.client, count)
+            return (read() - before) / count
+
+
+def traced_calls(count):
+    """System calls of a whole run by name."""
+    # -D: strace is not the parent, so that signals reach the proxy itself.
+    with Setting(prefix=["strace", "-D", "-f", "-q", "-o", "{folder}/trace"]) as setting:
+        trace = setting.folder.name + "/trace"
+        ask(setting.client, count)
+        setting.proxy.stop()
+        ended = lambda: re.search(
+            r"^%d .*exited with" % setting.proxy.process.pid, open(trace).read(), re.M)
+        eventually(ended, "strace wrote the end of its trace")
+        # A call that another thread's line interrupts is written in two lines; only the first of
+        # them has the name at its begin.
+        return collections.Counter(re.findall(r"^\d+ +(\w+)\(", open(trace).read(), re.M))
+
+
+def callgrind(count):
+    """Instructions of a whole run by function."""
+    prefix = ["valgrind", "--quiet", "--tool=callgrind", "--callgrind-out-file={folder}/calls"]
+    with Setting(prefix=prefix) as setting:
+        ask(setting.client, count)
+        setting.proxy.stop()
+        return instructions_by_function(setting.folder.name + "/calls")
+
+
+def instructions_by_function(path):
+    """Reads callgrind's file: after `fn=` come lines of position and cost; the line after `calls=`
+    is what the callee cost and belongs to that one."""
+    names, costs = {}, collections.Counter()
+    function, is_callee = None, False
+    with open(path, errors="replace") as file:
+        for line in file:
+            if line.startswith("fn="):
+                number, _, name = line[3:].strip().partition(" ")
+                function = names.setdefault(number, name or number)
+            elif line.startswith(("cfn=", "cfi=", "cob=", "fl=", "fi=", "fe=", "ob=")):
+                if line.startswith("cfn="):
+                    number, _, name = line[4:].strip().partition(" ")
+                    if name:
+                        names.setdefault(number, name)
+            elif line.startswith("calls="):
+                is_callee = True
+            elif line[:1] in "0123456789+-*":
+                if is_callee:
+                    is_callee = False
+                else:
+                    costs[function] += int(line.split()[1])
+    return costs
+
+
+def per_request(measure, count):
+    """Difference of two runs, per request and key."""
+    short, long = measure(count), measure(2 * count)
+    return {key: (long[key] - short[key]) / count for key in long if long[key] != short[key]}
+
+
+def measure(calls, instructions):
+    """The counts of one request, and the instructions of each function."""
+    out = {"allocations": allocations(calls)}
+    by_name = per_request(traced_calls, calls)
+    out["data_calls"] = sum(v for n, v in by_name.items() if n in DATA)
+    out["waits"] = sum(v for n, v in by_name.items() if n in WAITS)
+    out["other_calls"] = sum(v for n, v in by_name.items() if n not in DATA | WAITS)
+    by_function = per_request(callgrind, instructions)
+    out["instructions"] = sum(by_function.values())
+    runtime = sum(v for n, v in by_function.items() if RUNTIME.match(n))
+    out["runtime_percent"] = 100 * runtime / out["instructions"]
+    return out, by_name, by_function
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--top", type=int, default=0, help="functions to list")
+    parser.add_argument("--requests", type=int, default=500, help="N of each measurement")
+    arguments = parser.parse_args()
+    missing = [tool for tool in ("cc", "strace", "valgrind") if not shutil.which(tool)]
+    if not os.access(BINARY, os.X_OK):
+        sys.exit("no binary at %s: run `make build`, or set SLUICE_BIN" % BINARY)
+    if missing:
+        sys.exit("missing: %s; run `make test-deps`" % ", ".join(missing))
+    with open(HERE + "/thresholds.json") as file:
+        thresholds = json.load(file)["h1_1k"]
+
+    counts, calls, functions = measure(arguments.requests, arguments.requests)
+    print("One keep-alive request, 1 KB, with RoundRobin and Headers:\n")
+    print("| count | per request | threshold | |\n|---|--:|--:|---|")
+    failed = []
+    for name, limit in thresholds.items():
+        ok, shown = counts[name] <= limit, "%.10g" % round(counts[name], 3)
+        print("| %s | %s | %g | %s |" % (name, shown, limit, "pass" if ok else "FAIL"))
+        if not ok:
+            failed.append("%s: %s per request, over the threshold of %g" % (name, shown, limit))
+    print("\nsystem calls: " + ", ".join(
+        "%s %.3g" % (n, v) for n, v in sorted(calls.items(), key=lambda item: -item[1])))
+    if arguments.top:
+        print("\n| instructions | function |\n|--:|---|")
+        for name, cost in sorted(functions.items(), key=lambda item: -item[1])[:arguments.top]:
+            print("| %.1f | %s |" % (cost, name[:110]))
+    for line in failed:
+        print("counts: " + line, file=sys.stderr)
+    print("\n%d passed, %d failed" % (len(thresholds) - len(failed), len(failed)))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

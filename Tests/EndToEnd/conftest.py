@@ -1,0 +1,141 @@
+"""Fixtures. Each makes as many of its kind as a test asks for, and ends them all after it."""
+import os
+import shutil
+import signal
+import socket
+import subprocess
+
+import pytest
+
+import harness
+import wire
+
+# Seconds that a test may take, unless it carries `@pytest.mark.seconds(N)`.
+SECONDS = 60
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "seconds(n): the most that this test may take")
+
+
+def pytest_sessionstart(session):
+    if not os.access(harness.BINARY, os.X_OK):
+        pytest.exit("no binary at %s: run `make build`, or set SLUICE_BIN" % harness.BINARY, 2)
+
+
+@pytest.fixture(autouse=True)
+def alarm(request):
+    """Fails a test that hangs."""
+    mark = request.node.get_closest_marker("seconds")
+    seconds = mark.args[0] if mark else SECONDS
+
+    def late(*_):
+        raise TimeoutError("the test took longer than %d s" % seconds)
+
+    previous = signal.signal(signal.SIGALRM, late)
+    signal.alarm(seconds)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, previous)
+
+
+def close_all(things):
+    """Closes every one, then raises the first error."""
+    first = None
+    for thing in things:
+        try:
+            thing.close()
+        except Exception as error:  # noqa: B902  raised below
+            first = first or error
+    if first:
+        raise first
+
+
+@pytest.fixture
+def origin():
+    made = []
+
+    def make(script, **options):
+        made.append(harness.Origin(script, **options))
+        return made[-1]
+
+    yield make
+    close_all(made)
+
+
+@pytest.fixture
+def sluice(tmp_path, origin):
+    made = []
+
+    def make(*peers, nofile=None, **options):
+        folder = tmp_path / ("sluice%d" % len(made))
+        folder.mkdir()
+        made.append(harness.Sluice(folder, harness.manifest(*peers, **options), nofile))
+        return made[-1]
+
+    yield make
+    close_all(made)
+
+
+@pytest.fixture
+def client(sluice):
+    """A connection to a proxy (its first listener) or to an address."""
+    made = []
+
+    def connect(to, **options):
+        made.append(wire.Client(getattr(to, "address", to), **options))
+        return made[-1]
+
+    yield connect
+    close_all(made)
+
+
+class Nginx:
+    """A real origin: static files, gzip off, uploads answered with their length."""
+
+    def __init__(self, folder):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.address = "127.0.0.1:%d" % self.port
+        self.root = folder / "www"
+        self.root.mkdir()
+        config = folder / "nginx.conf"
+        config.write_text("""
+worker_processes 1; daemon off; pid %(d)s/pid; error_log stderr; %(user)s
+events { worker_connections 1024; }
+http {
+  access_log off; default_type application/octet-stream; client_max_body_size 0;
+  client_body_temp_path %(d)s/b; proxy_temp_path %(d)s/p; fastcgi_temp_path %(d)s/f;
+  uwsgi_temp_path %(d)s/u; scgi_temp_path %(d)s/s;
+  server {
+    listen %(a)s; root %(d)s/www;
+    location = /hello { default_type text/plain; return 200 "hello from nginx\\n"; }
+    location = /missing { return 404; }
+    location = /moved { return 301 /hello; }
+  }
+}
+""" % dict(d=folder, a=self.address, user="user root;" if os.getuid() == 0 else ""))
+        self.process = subprocess.Popen(
+            ["nginx", "-p", str(folder), "-e", "stderr", "-c", str(config)],
+            stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        harness.eventually(self._listens, "nginx listens")
+
+    def _listens(self):
+        assert self.process.poll() is None, "nginx did not start"
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait(10)
+
+
+@pytest.fixture
+def nginx(tmp_path):
+    assert shutil.which("nginx"), "nginx is needed: run `make test-deps`"
+    folder = tmp_path / "nginx"
+    folder.mkdir()
+    server = Nginx(folder)
+    yield server
+    server.close()

@@ -1,0 +1,85 @@
+import Testing
+
+@testable import Server
+
+struct CommandParserTests {
+    private func parse(_ line: String) -> Result<Command, UsageError> {
+        do throws(UsageError) {
+            return .success(try Command.parse(line.split(separator: " ").map(String.init)))
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    @Test(arguments: [
+        ("run", Command.run(manifest: "sluice.json5", supervisor: true)),
+        ("run --no-supervisor", .run(manifest: "sluice.json5", supervisor: false)),
+        ("run -m a.json5", .run(manifest: "a.json5", supervisor: true)),
+        (
+            "run --no-supervisor --manifest=a=b",
+            .run(manifest: "a=b", supervisor: false)
+        ),
+        ("check --manifest a", .check(manifest: "a")), ("check -m -", .check(manifest: "-")),
+        ("version", .version), ("--version", .version), ("-V", .version), ("demo", .demo),
+        ("plugin list", .pluginList(manifest: "sluice.json5")),
+        ("plugin list -m=a", .pluginList(manifest: "a")),
+        ("plugin inspect a.so", .pluginInspect(file: "a.so")),
+        ("plugin inspect -- -a.so", .pluginInspect(file: "-a.so")),
+    ])
+    func `reads commands`(line: String, expected: Command) {
+        #expect(parse(line) == .success(expected))
+    }
+
+    @Test(arguments: [
+        ("", "no command; `sluice --help` lists them"),
+        ("chek", "unknown command \"chek\"; did you mean \"check\"?"),
+        ("serve", "unknown command \"serve\"; `sluice --help` lists them"),
+        ("plugins", "unknown command \"plugins\"; did you mean \"plugin\"?"),
+        ("plugin", "\"plugin\" needs another word; `sluice plugin --help` lists them"),
+        ("plugin inspct a", "unknown command \"plugin inspct\"; did you mean \"plugin inspect\"?"),
+        ("plugin eat", "unknown command \"plugin eat\"; `sluice plugin --help` lists them"),
+        ("reload", "\"reload\" is not supported by this version of sluice"),
+        ("plugin new a", "\"plugin new\" is not supported by this version of sluice"),
+        ("--verson", "unknown option \"--verson\" before a command; did you mean \"--version\"?"),
+        ("-m a run", "unknown option \"-m\" before a command"),
+        (
+            "run --manifst a",
+            "unknown option \"--manifst\" of `sluice run`; did you mean \"--manifest\"?"
+        ),
+        ("demo -m a", "unknown option \"-m\" of `sluice demo`"),
+        ("run -m", "option \"-m\" needs a FILE"),
+        ("run --manifest=", "option \"--manifest\" needs a FILE"),
+        ("run -m a --manifest b", "option \"--manifest\" is given twice"),
+        ("run --no-supervisor=1", "option \"--no-supervisor\" takes no value"),
+        ("check a", "unexpected argument \"a\" of `sluice check`"),
+        ("plugin inspect", "`sluice plugin inspect` needs a FILE.so"),
+        ("plugin inspect a b", "unexpected argument \"b\" of `sluice plugin inspect`"),
+        ("help serve", "unknown command \"serve\"; `sluice --help` lists them"),
+    ])
+    func `names what it does not know`(line: String, message: String) {
+        #expect(parse(line) == .failure(UsageError(message)))
+    }
+
+    @Test(arguments: CommandForm.all.map(\.name))
+    func `has help for each command`(name: String) throws {
+        for line in [name + " --help", name + " -h", "help " + name] {
+            guard case .success(.help(let text)) = parse(line) else {
+                Issue.record("no help for \(line)")
+                continue
+            }
+            #expect(text.hasPrefix("usage: sluice \(name)"))
+            #expect(text.contains("--help"))
+            #expect(text.split(separator: "\n").allSatisfy { $0.count <= 100 })
+        }
+    }
+
+    @Test(arguments: ["--help", "-h", "help"])
+    func `lists all commands`(line: String) {
+        guard case .success(.help(let text)) = parse(line) else {
+            Issue.record("no help")
+            return
+        }
+        for form in CommandForm.all { #expect(text.contains("  \(form.name)  ")) }
+        #expect(parse("plugin --help") == parse("help plugin"))
+    }
+}

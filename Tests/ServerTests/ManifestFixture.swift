@@ -1,0 +1,113 @@
+import Proxy
+
+@testable import Server
+
+/// Reads manifests from strings, against a machine on which only the named files exist.
+struct ManifestFixture {
+    var folder = "/etc/sluice"
+    var folders: Set<String> = ["/etc/sluice", "/etc/sluice/plugins"]
+    /// Libraries; nil is that every path ending in ".so" is one.
+    var files: Set<String>?
+
+    var surroundings: ManifestSurroundings {
+        let folders = folders
+        let files = files
+        return ManifestSurroundings(executableFolder: "/usr/bin") { path in
+            if folders.contains(path) { return .folder }
+            return files.map { $0.contains(path) } ?? path.hasSuffix(".so") ? .file : .missing
+        } read: { _, _ in
+            .failed(reason: "this machine has no files")
+        }
+    }
+
+    func parse(_ text: String) throws(ManifestFailure) -> ProxySettings {
+        try Manifest.parse(Array(text.utf8), path: folder + "/sluice.json5", surroundings)
+    }
+
+    /// The complete lines of all problems.
+    func lines(_ text: String) -> [String] {
+        do throws(ManifestFailure) {
+            _ = try parse(text)
+            return []
+        } catch {
+            return error.lines
+        }
+    }
+
+    /// The problems as "path: message", without file and place.
+    func problems(_ text: String) -> [String] {
+        do throws(ManifestFailure) {
+            _ = try parse(text)
+            return []
+        } catch {
+            return error.problems.map { $0.path.isEmpty ? $0.message : "\($0.path): \($0.message)" }
+        }
+    }
+}
+
+/// Texts of manifests that are good but for what a test puts into them.
+enum Sample {
+    /// A manifest with these members added to its objects.
+    static func manifest(
+        top: String = "",
+        listener: String = "",
+        plugin: String = "",
+        upstream: String = "",
+        route: String = ""
+    ) -> String {
+        """
+        {
+          version: 1,
+          listeners: [{ listen: "0.0.0.0:8080", \(listener) }],
+          plugins: { one: { library: "libOne.so", \(plugin) }, two: { library: "libTwo.so" } },
+          upstreams: { app: { peers: ["192.0.2.1:80"], \(upstream) } },
+          routes: [{ upstream: "app", \(route) }],
+          \(top)
+        }
+        """
+    }
+
+    /// A manifest with one member in the object of this table.
+    static func manifest(_ table: String, _ member: String) -> String {
+        switch table {
+        case "manifest": manifest(top: member)
+        case "log": manifest(top: "log: { \(member) }")
+        case "listener": manifest(listener: member)
+        case "limits": manifest(listener: "limits: { \(member) }")
+        case "downstream_timeouts": manifest(listener: "timeouts: { \(member) }")
+        case "plugin": manifest(plugin: member)
+        case "upstream": manifest(upstream: member)
+        case "peer":
+            """
+            { version: 1, listeners: [{ listen: ":1" }], routes: [{ upstream: "app" }],
+              upstreams: { app: { peers: [{ address: "192.0.2.1:80", \(member) }] } } }
+            """
+        case "upstream_timeouts": manifest(upstream: "timeouts: { \(member) }")
+        case "retries": manifest(upstream: "retries: { \(member) }")
+        case "pool": manifest(upstream: "pool: { \(member) }")
+        case "route": manifest(route: member)
+        case "match": manifest(route: "match: { \(member) }")
+        default: preconditionFailure("no place for the table \(table)")
+        }
+    }
+
+    /// Where the object of a table stands in these manifests.
+    static func path(_ table: String) -> String {
+        switch table {
+        case "manifest": ""
+        case "log": "log."
+        case "listener": "listeners[0]."
+        case "limits": "listeners[0].limits."
+        case "downstream_timeouts": "listeners[0].timeouts."
+        case "plugin": "plugins.one."
+        case "upstream": "upstreams.app."
+        case "peer": "upstreams.app.peers[0]."
+        case "upstream_timeouts": "upstreams.app.timeouts."
+        case "retries": "upstreams.app.retries."
+        case "pool": "upstreams.app.pool."
+        case "route": "routes[0]."
+        case "match": "routes[0].match."
+        default: preconditionFailure("no place for the table \(table)")
+        }
+    }
+}

@@ -1,0 +1,98 @@
+import Testing
+
+/// Who may import whom.
+///
+/// SwiftPM does not see to it: a module that another one depends on can be imported without being
+/// declared.
+struct ImportTests {
+    /// Modules of the host, each with all that it may import: arrows point down only.
+    static let table: [String: Set<String>] = [
+        "sluice": ["Server"],
+        "Server": ["Proxy", "PluginHost", "Reactor", "Sys", "Synchronization"],
+        "Proxy": ["HTTP", "Reactor", "PluginHost", "Sys", "CSluice", "Synchronization"],
+        "PluginHost": ["HTTP", "Sys", "CSluice", "Synchronization"],
+        "Reactor": ["Sys", "Synchronization"],
+        "Sys": ["Glibc", "CLinux", "Synchronization"],
+        "HTTP": [],
+    ]
+
+    static let sdk: [String: Set<String>] = [
+        "SluiceSDK": ["CSluice", "Glibc", "Synchronization"],
+        "SluiceTestKit": ["SluiceSDK", "CSluice", "Glibc", "Synchronization"],
+    ]
+
+    @Test(arguments: table.keys.sorted())
+    func `a module of the host imports only what is below it`(module: String) {
+        let files = SourceTree.swift.filter { $0.path.hasPrefix("Sources/\(module)/") }
+        #expect(!files.isEmpty)
+        expect(files, importOnly: Self.table[module, default: []])
+    }
+
+    @Test func `every module of the host has a row in the table`() {
+        let modules = SourceTree.names(in: "Sources").filter { name in
+            SourceTree.swift.contains { $0.path.hasPrefix("Sources/\(name)/") }
+        }
+        #expect(Set(modules) == Set(Self.table.keys))
+    }
+
+    @Test func `the SDK imports nothing of the host`() {
+        for module in SourceTree.names(in: "SDK/Sources") {
+            let files = SourceTree.swift.filter { $0.path.hasPrefix("SDK/Sources/\(module)/") }
+            if !files.isEmpty { expect(files, importOnly: Self.sdk[module, default: []]) }
+        }
+    }
+
+    @Test func `a plugin imports the SDK and nothing of the host`() {
+        for plugin in LayoutTests.plugins {
+            let files = SourceTree.swift.filter { $0.path.hasPrefix("Plugins/\(plugin)/") }
+            expect(
+                files.filter { $0.path.contains("/Sources/") },
+                importOnly: ["SluiceSDK", "C" + plugin]
+            )
+            expect(
+                files.filter { $0.path.contains("/Entry/") },
+                importOnly: ["SluiceSDK", "CSluice", plugin]
+            )
+        }
+    }
+
+    @Test func `nobody imports Foundation`() {
+        let places = SourceTree.swift.flatMap { file in
+            file.places { module(importedBy: $0)?.hasPrefix("Foundation") == true }
+        }
+        #expect(places == [])
+    }
+
+    // MARK: Helpers
+
+    private func expect(
+        _ files: [SourceFile],
+        importOnly allowed: Set<String>,
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) {
+        let refused = files.flatMap { file in
+            file.places { line in
+                guard let module = module(importedBy: line) else { return false }
+                return !allowed.contains(module)
+            }
+        }
+        #expect(refused == [], sourceLocation: sourceLocation)
+    }
+
+    /// "Sys" of `@testable package import struct Sys.Errno`.
+    private func module(importedBy line: Substring) -> String? {
+        let words = line.split(separator: " ")
+        guard let place = words.firstIndex(of: "import"), place + 1 < words.count else {
+            return nil
+        }
+        let access: Set<Substring> = ["private", "fileprivate", "internal", "package", "public"]
+        guard words[..<place].allSatisfy({ $0.hasPrefix("@") || access.contains($0) }) else {
+            return nil
+        }
+        let kinds: Set<Substring> = [
+            "struct", "class", "enum", "protocol", "func", "var", "let", "typealias",
+        ]
+        let name = words[(place + 1)...].first { !kinds.contains($0) }
+        return name.map { String($0.split(separator: ".")[0]) }
+    }
+}
