@@ -1,7 +1,7 @@
 package import SluiceSDK
 
 /// Sets, adds and removes fields; tells origins who the client is; numbers requests.
-package struct HeadersFilter: RequestHeadersHook, ResponseHeadersHook {
+package struct HeadersFilter: RequestHeadersHook, ResponseHeadersHook, ~Copyable {
     package static let id: StaticString = "org.sluice.headers"
     package static let version: StaticString = "0.1.0"
     package static let summary: StaticString =
@@ -10,38 +10,25 @@ package struct HeadersFilter: RequestHeadersHook, ResponseHeadersHook {
     /// What is kept of a request: its id, so that the response can have it too.
     package typealias Context = RequestID
 
-    private let request: Rules
-    private let response: Rules
-    private let trust: TrustedProxies
-    private let forwarding: Forwarding
-    private let requestID: RequestIDSettings?
-    private let via: Via?
+    private let configuration: HeadersConfiguration
 
     package init(_ configuration: ConfigurationValue, _ host: Host) throws(PluginError) {
-        try configuration.allowKeys(["request", "response", "forwarded", "request_id", "via"])
-        let forwarded = try configuration.member("forwarded")
-        trust = try TrustedProxies(forwarded)
-        forwarding = try Forwarding(forwarded)
-        requestID = try RequestIDSettings.read(configuration, host)
-        via = try Via(configuration)
-        let hasID = requestID != nil
-        request = try Rules(configuration.member("request"), .request, hasID: hasID)
-        response = try Rules(configuration.member("response"), .response, hasID: hasID)
+        self.configuration = try HeadersConfiguration(configuration, host)
     }
 
     package func requestHeaders(_ exchange: borrowing Exchange<HeadersFilter>) -> Verdict {
-        let isTrusted = trust.contains(exchange.facts)
-        forwarding.apply(exchange, isTrusted: isTrusted)
-        let id = requestID?.assign(exchange, isTrusted: isTrusted) ?? .empty
-        via?.addToRequest(exchange)
-        request.apply(exchange, requestID: id)
+        let isTrusted = configuration.trust.contains(exchange.facts)
+        configuration.forwarding.apply(exchange, isTrusted: isTrusted)
+        let id = configuration.requestID?.assign(exchange, isTrusted: isTrusted) ?? .empty
+        configuration.via?.addToRequest(exchange)
+        configuration.request.apply(exchange, requestID: id)
         return .next
     }
 
     package func responseHeaders(_ exchange: borrowing Exchange<HeadersFilter>) -> Verdict {
-        let id = requestID?.echo(exchange) ?? .empty
-        if !exchange.isLocal { via?.addToResponse(exchange) }
-        response.apply(exchange, requestID: id)
+        let id = configuration.requestID?.echo(exchange) ?? .empty
+        if !exchange.isLocal { configuration.via?.addToResponse(exchange) }
+        configuration.response.apply(exchange, requestID: id)
         return .next
     }
 

@@ -22,11 +22,12 @@ struct Rules {
         let value: Template
     }
 
-    private let rules: [Rule]
+    private let rules: List<Rule>
 
-    init(_ value: ConfigurationValue?, _ side: Side, hasID: Bool) throws(PluginError) {
+    init(_ value: ConfigurationValue?, _ side: Side, _ host: Host, hasID: Bool) throws(PluginError)
+    {
         guard let value else {
-            rules = []
+            rules = host.memory.list([])
             return
         }
         try value.allowKeys(["set", "add", "add_if_absent", "remove"])
@@ -40,22 +41,26 @@ struct Rules {
                 throw entry.error("Host can be set, but not removed")
             }
             rules.append(
-                Rule(operation: .remove, name: name, value: try Template("", allowing: []))
+                Rule(
+                    operation: .remove,
+                    name: name,
+                    value: try Template("", allowing: [], in: host.memory)
+                )
             )
         }
         for entry in try value.array("set") {
-            rules.append(try Rules.read(entry, .set, side, allowed))
+            rules.append(try Rules.read(entry, .set, side, allowed, host))
         }
         for entry in try value.array("add") {
-            rules.append(try Rules.read(entry, .add, side, allowed))
+            rules.append(try Rules.read(entry, .add, side, allowed, host))
         }
         for entry in try value.array("add_if_absent") {
-            rules.append(try Rules.read(entry, .addIfAbsent, side, allowed))
+            rules.append(try Rules.read(entry, .addIfAbsent, side, allowed, host))
         }
         guard rules.count <= Rules.countMax else {
             throw value.error("\(rules.count) edits, but there is room for \(Rules.countMax)")
         }
-        self.rules = rules
+        self.rules = host.memory.list(rules)
     }
 
     private static func placeholders(_ side: Side, hasID: Bool) -> [Placeholder] {
@@ -71,7 +76,8 @@ struct Rules {
         _ entry: ConfigurationValue,
         _ operation: Operation,
         _ side: Side,
-        _ allowed: [Placeholder]
+        _ allowed: [Placeholder],
+        _ host: Host
     ) throws(PluginError) -> Rule {
         try entry.allowKeys(["name", "value"])
         let nameValue = try entry.required("name")
@@ -87,24 +93,23 @@ struct Rules {
         let text = try value.string()
         guard text.isFieldValue else { throw value.error("has a control character") }
         let template = try value.naming { () throws(PluginError) in
-            try Template(text, allowing: allowed)
+            try Template(text, allowing: allowed, in: host.memory)
         }
         return Rule(operation: operation, name: name, value: template)
     }
 
     func apply(_ exchange: borrowing Exchange<HeadersFilter>, requestID: Bytes) {
-        let rules = rules.span
         let edits = exchange.edits
-        for index in rules.indices {
-            let name = rules[index].name
-            switch rules[index].operation {
+        for rule in rules {
+            let name = rule.name
+            switch rule.operation {
             case .remove: edits.remove(name)
-            case .set: edits.set(name, rules[index].value.value(exchange, requestID: requestID))
-            case .add: edits.append(name, rules[index].value.value(exchange, requestID: requestID))
+            case .set: edits.set(name, rule.value.value(exchange, requestID: requestID))
+            case .add: edits.append(name, rule.value.value(exchange, requestID: requestID))
             case .addIfAbsent:
-                edits.addIfAbsent(name, rules[index].value.value(exchange, requestID: requestID))
+                edits.addIfAbsent(name, rule.value.value(exchange, requestID: requestID))
             case .setAuthority:
-                edits.setAuthority(rules[index].value.value(exchange, requestID: requestID))
+                edits.setAuthority(rule.value.value(exchange, requestID: requestID))
             }
         }
     }

@@ -5,10 +5,10 @@ struct TrustedProxies {
     /// Blocks, which are compared one after the other.
     static let countMax = 256
 
-    private let blocks: [IPBlock]
+    private let blocks: List<IPBlock>
     private let trustsUnix: Bool
 
-    init(_ forwarded: ConfigurationValue?) throws(PluginError) {
+    init(_ forwarded: ConfigurationValue?, _ host: Host) throws(PluginError) {
         var blocks: [IPBlock] = []
         var trustsUnix = false
         for entry in try forwarded?.array("trusted_proxies") ?? [] {
@@ -25,16 +25,15 @@ struct TrustedProxies {
                 "\(blocks.count) blocks, but there is room for \(TrustedProxies.countMax)"
             )
         }
-        self.blocks = blocks
+        self.blocks = host.memory.list(blocks)
         self.trustsUnix = trustsUnix
     }
 
     /// Whether the client of a request is one of them.
     func contains(_ facts: Facts) -> Bool {
-        let blocks = blocks.span
         if blocks.isEmpty && !trustsUnix { return false }
         guard let address = facts.clientIP else { return trustsUnix }
-        for index in blocks.indices where blocks[index].contains(address) { return true }
+        for block in blocks where block.contains(address) { return true }
         return false
     }
 }

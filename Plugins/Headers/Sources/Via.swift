@@ -2,20 +2,20 @@ import SluiceSDK
 
 /// The field that names each proxy on the way (RFC 9110 §7.6.3).
 struct Via {
-    private let http10: OwnedBytes
-    private let http11: OwnedBytes
-    private let http2: OwnedBytes
+    private let http10: Bytes
+    private let http11: Bytes
+    private let http2: Bytes
 
     /// Nil when the configuration names nothing.
-    init?(_ configuration: ConfigurationValue) throws(PluginError) {
+    init?(_ configuration: ConfigurationValue, _ host: Host) throws(PluginError) {
         guard let value = try configuration.member("via") else { return nil }
         let name = try value.string()
         guard Via.isName(name) else {
             throw value.error("no host or pseudonym: \"\(String(name))\"")
         }
-        http10 = OwnedBytes("1.0 \(String(name))")
-        http11 = OwnedBytes("1.1 \(String(name))")
-        http2 = OwnedBytes("2.0 \(String(name))")
+        http10 = host.memory.join(["1.0 ", name])
+        http11 = host.memory.join(["1.1 ", name])
+        http2 = host.memory.join(["2.0 ", name])
     }
 
     /// A token, or a host with a port.
@@ -31,14 +31,14 @@ struct Via {
     /// Appends the version that the client spoke.
     func addToRequest(_ exchange: borrowing Exchange<HeadersFilter>) {
         switch exchange.facts.httpVersion {
-        case 10: exchange.edits.append(.via, http10.bytes)
-        case 20: exchange.edits.append(.via, http2.bytes)
-        default: exchange.edits.append(.via, http11.bytes)
+        case 10: exchange.edits.append(.via, http10)
+        case 20: exchange.edits.append(.via, http2)
+        default: exchange.edits.append(.via, http11)
         }
     }
 
     /// Appends the version that we speak with origins.
     func addToResponse(_ exchange: borrowing Exchange<HeadersFilter>) {
-        exchange.edits.append(.via, http11.bytes)
+        exchange.edits.append(.via, http11)
     }
 }

@@ -16,17 +16,17 @@ struct Answer {
     }
 
     let status: Int
-    private let fields: [Field]
+    private let fields: List<Field>
     private let contentType: Bytes?
     private let body: Template
     // A file's bytes are sent as they are.
-    private let file: OwnedBytes?
+    private let file: Bytes?
 
-    init(_ configuration: ConfigurationValue) throws(PluginError) {
+    init(_ configuration: ConfigurationValue, _ host: Host) throws(PluginError) {
         status = try configuration.integer("status", in: 200...599) ?? 200
-        fields = try Answer.readFields(configuration)
-        body = try Answer.readBody(configuration)
-        file = try Answer.readFile(configuration)
+        fields = try Answer.readFields(configuration, host)
+        body = try Answer.readBody(configuration, host)
+        file = try Answer.readFile(configuration, host)
         let hasText = try configuration.member("body") != nil
         if let path = try configuration.member("body_file"), hasText {
             throw path.error("\"body\" is given already")
@@ -55,11 +55,8 @@ struct Answer {
     func give(_ exchange: borrowing Exchange<RespondFilter>) -> Verdict {
         let edits = exchange.replyEdits
         if let contentType { edits.append(.contentType, contentType) }
-        let fields = fields.span
-        for index in fields.indices {
-            edits.append(fields[index].name, fields[index].value.value(exchange))
-        }
-        if let file { return exchange.respond(status: status, body: file.bytes) }
+        for field in fields { edits.append(field.name, field.value.value(exchange)) }
+        if let file { return exchange.respond(status: status, body: file) }
         return exchange.respond(status: status, body: replyBody(exchange))
     }
 
@@ -73,51 +70,54 @@ struct Answer {
         return writer.bytes
     }
 
-    private static func readFields(_ configuration: ConfigurationValue) throws(PluginError)
-        -> [Field]
-    {
-        guard let headers = try configuration.member("headers") else { return [] }
+    private static func readFields(
+        _ configuration: ConfigurationValue,
+        _ host: Host
+    ) throws(PluginError) -> List<Field> {
+        guard let headers = try configuration.member("headers") else { return host.memory.list([]) }
         var fields: [Field] = []
         if headers.isObject {
             for member in try headers.members() {
-                fields.append(try read(member.key, member.value, at: member.value))
+                fields.append(try read(member.key, member.value, at: member.value, host))
             }
         } else {
             for entry in try headers.array() {
                 try entry.allowKeys(["name", "value"])
                 let name = try entry.required("name")
-                fields.append(try read(name.string(), entry.required("value"), at: name))
+                fields.append(try read(name.string(), entry.required("value"), at: name, host))
             }
         }
         guard fields.count <= fieldsMax else {
             throw headers.error("\(fields.count) fields, but there is room for \(fieldsMax)")
         }
-        return fields
+        return host.memory.list(fields)
     }
 
     private static func read(
         _ name: Bytes,
         _ value: ConfigurationValue,
-        at place: ConfigurationValue
+        at place: ConfigurationValue,
+        _ host: Host
     ) throws(PluginError) -> Field {
         let name = try place.naming { () throws(PluginError) in try FieldName(named: name) }
         let text = try value.string()
         guard text.isFieldValue else { throw value.error("has a control character") }
         let template = try value.naming { () throws(PluginError) in
-            try Template(text, allowing: placeholders)
+            try Template(text, allowing: placeholders, in: host.memory)
         }
         return Field(name: name, value: template)
     }
 
-    private static func readBody(_ configuration: ConfigurationValue) throws(PluginError)
-        -> Template
-    {
+    private static func readBody(
+        _ configuration: ConfigurationValue,
+        _ host: Host
+    ) throws(PluginError) -> Template {
         guard let value = try configuration.member("body") else {
-            return try Template("", allowing: [])
+            return try Template("", allowing: [], in: host.memory)
         }
         let text = try value.string()
         let template = try value.naming { () throws(PluginError) in
-            try Template(text, allowing: placeholders)
+            try Template(text, allowing: placeholders, in: host.memory)
         }
         guard template.isConstant || text.count <= templateBytesMax else {
             throw value.error("longer than \(templateBytesMax) bytes, with placeholders")
@@ -125,12 +125,13 @@ struct Answer {
         return template
     }
 
-    private static func readFile(_ configuration: ConfigurationValue) throws(PluginError)
-        -> OwnedBytes?
-    {
+    private static func readFile(
+        _ configuration: ConfigurationValue,
+        _ host: Host
+    ) throws(PluginError) -> Bytes? {
         guard let value = try configuration.member("body_file") else { return nil }
         return try value.naming { () throws(PluginError) in
-            try OwnedBytes(contentsOf: value.string(), limit: fileBytesMax)
+            try host.memory.contents(of: value.string(), limit: fileBytesMax)
         }
     }
 }

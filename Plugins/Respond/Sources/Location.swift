@@ -6,7 +6,7 @@ struct Location {
     private let usesPath: Bool
     private let beginsWithPath: Bool
 
-    init?(_ configuration: ConfigurationValue, status: Int) throws(PluginError) {
+    init?(_ configuration: ConfigurationValue, _ host: Host, status: Int) throws(PluginError) {
         guard let value = try configuration.member("location") else { return nil }
         guard status == 201 || (300...399).contains(status) else {
             throw value.error("needs a status of 201 or 300 to 399, not \(status)")
@@ -14,7 +14,11 @@ struct Location {
         let text = try value.string()
         guard text.isFieldValue, !text.isEmpty else { throw value.error("no value of a field") }
         let template = try value.naming { () throws(PluginError) in
-            try Template(text, allowing: [.host, .authority, .scheme, .path, .query])
+            try Template(
+                text,
+                allowing: [.host, .authority, .scheme, .path, .query],
+                in: host.memory
+            )
         }
         self.template = template
         usesPath = template.uses(.path)

@@ -5,13 +5,11 @@ struct Methods {
     /// Methods, which are compared one after the other.
     static let countMax = 16
 
-    private let names: [Bytes]
-    private let text: OwnedBytes
-
+    private let names: List<Bytes>
     /// What Allow says.
-    var list: Bytes { text.bytes }
+    let list: Bytes
 
-    init?(_ configuration: ConfigurationValue) throws(PluginError) {
+    init?(_ configuration: ConfigurationValue, _ host: Host) throws(PluginError) {
         guard let value = try configuration.member("methods") else { return nil }
         var names: [Bytes] = []
         for entry in try value.array() {
@@ -24,15 +22,12 @@ struct Methods {
         guard !names.isEmpty, names.count <= Methods.countMax else {
             throw value.error("\(names.count) methods are not within 1 to \(Methods.countMax)")
         }
-        self.names = names
-        var list = ""
-        for name in names { list += (list.isEmpty ? "" : ", ") + String(name) }
-        text = OwnedBytes(list)
+        self.names = host.memory.list(names)
+        list = host.memory.join(names.flatMap { [", ", $0] }.dropFirst().map { $0 })
     }
 
     func allow(_ method: Bytes) -> Bool {
-        let names = names.span
-        for index in names.indices where names[index] == method { return true }
+        for name in names where name == method { return true }
         return false
     }
 }

@@ -1,36 +1,29 @@
 package import SluiceSDK
 
 /// Answers requests itself: a fixed text, a file, or a redirect.
-package struct RespondFilter: RequestHeadersHook {
+package struct RespondFilter: RequestHeadersHook, ~Copyable {
     package static let id: StaticString = "org.sluice.respond"
     package static let version: StaticString = "0.1.0"
     package static let summary: StaticString = "Answers with a text, a file or a redirect."
 
-    private let answer: Answer
-    private let location: Location?
-    private let methods: Methods?
+    private let configuration: RespondConfiguration
 
     package init(_ configuration: ConfigurationValue, _ host: Host) throws(PluginError) {
-        try configuration.allowKeys([
-            "status", "headers", "body", "body_file", "content_type", "location", "methods",
-        ])
-        answer = try Answer(configuration)
-        location = try Location(configuration, status: answer.status)
-        methods = try Methods(configuration)
+        self.configuration = try RespondConfiguration(configuration, host)
     }
 
     package func requestHeaders(_ exchange: borrowing Exchange<RespondFilter>) -> Verdict {
-        if let methods, !methods.allow(exchange.fields.method) {
+        if let methods = configuration.methods, !methods.allow(exchange.fields.method) {
             exchange.replyEdits.append(.allow, methods.list)
             return exchange.respond(status: 405)
         }
-        if let location {
+        if let location = configuration.location {
             guard let value = location.value(exchange) else {
                 return exchange.respond(status: 400)
             }
             exchange.replyEdits.append(.location, value)
         }
-        return answer.give(exchange)
+        return configuration.answer.give(exchange)
     }
 
     package static func offer(_ offer: inout Offer) {
@@ -39,8 +32,3 @@ package struct RespondFilter: RequestHeadersHook {
         offer.requestHeaders = { Export<RespondFilter>.requestHeaders($0, $1, $2, $3, $4) }
     }
 }
-
-/// What may stand in the values of fields and in the body.
-let placeholders: [Placeholder] = [
-    .clientIP, .host, .authority, .scheme, .path, .query, .route,
-]

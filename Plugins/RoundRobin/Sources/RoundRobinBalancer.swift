@@ -1,7 +1,7 @@
 package import SluiceSDK
 
 /// Chooses the peers of an upstream in turn, each as often as its weight says, spread smoothly.
-package struct RoundRobinBalancer: Balancer {
+package struct RoundRobinBalancer: Balancer, ~Copyable {
     package static let id: StaticString = "org.sluice.round-robin"
     package static let version: StaticString = "0.1.0"
     package static let summary: StaticString =

@@ -24,6 +24,8 @@ enum SmoothSequence {
     static func cycle(_ weights: [Int]) -> [UInt32]? {
         let turns = weights.reduce(0, +)
         guard turns <= turnsMax else { return nil }
+        // One turn each, as in most manifests: the order is that of the peers.
+        if turns == weights.count { return (0..<turns).map { UInt32($0) } }
         if turns * weights.count > stepsMax { return spread(weights) }
         var credits = [Int](repeating: 0, count: weights.count)
         return (0..<turns).map { _ in
@@ -53,7 +55,7 @@ enum SmoothSequence {
             }
         }
         places.sort { ($0.place, $0.index) < ($1.place, $1.index) }
-        return places.map(\.index)
+        return places.map { $0.index }
     }
 
     private static func greatestCommonDivisor(_ left: Int, _ right: Int) -> Int {

@@ -13,6 +13,12 @@ struct SmoothSequenceTests {
     }
 
     @Test
+    func `keeps the peers' order when all weights are the same`() {
+        let many = [Int](repeating: 1, count: 65_536)
+        #expect(SmoothSequence.cycle(many) == Array(0..<65_536))
+    }
+
+    @Test
     func `leaves the common divisor out`() {
         #expect(SmoothSequence.reduced([500, 100, 100]) == [5, 1, 1])
         #expect(SmoothSequence.reduced([65_535]) == [1])

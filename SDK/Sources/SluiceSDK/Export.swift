@@ -59,31 +59,31 @@ public enum Export<P: Plugin & ~Copyable> {
                 bitPattern: coreAddress.load(ordering: .acquiring)
             )
         else { return Int32(SLUICE_EINVAL) }
+        // Nothing has no bytes, so a plugin without a context asks for none.
         let contextSize = (MemoryLayout<P.Context>.size + 15) & ~15
         precondition(contextSize <= 4_096, "the request context is over 4,096 bytes")
-        let context = P.Context.self == Nothing.self ? 0 : contextSize
 
+        let head = makeHead(core)
+        defer { withExtendedLifetime(head) {} }
         let instance: UnsafeMutablePointer<Instance<P>>
         do throws(PluginError) {
-            let plugin = try P(
-                ConfigurationValue(configuration),
-                Host(core: core, handle: args.pointee.host)
-            )
+            let host = Host(core: core, handle: args.pointee.host, head.blocks)
+            let plugin = try P(ConfigurationValue(configuration), host)
             instance = .allocate(capacity: 1)
-            instance.initialize(to: Instance(head: makeHead(core), plugin: plugin))
+            instance.initialize(to: Instance(head: head, plugin: plugin))
         } catch let failure {
             return report(failure, error)
         }
         let state = UnsafeMutableRawPointer(instance)
-        out.pointee.context_size = UInt32(context)
+        out.pointee.context_size = UInt32(contextSize)
         out.pointee.state = state
-        out.pointee.hooks = instance.pointee.head.hooks.map { UnsafePointer($0) }
+        out.pointee.hooks = head.hooks
         out.pointee.get_extension = { instanceExtension($0, $1) }
-        if P.Worker.self != Nothing.self {
-            out.pointee.worker_start = { head($0).pointee.startWorker($0.unsafelyUnwrapped, $1) }
-            out.pointee.worker_stop = { head($0).pointee.stopWorker($1.unsafelyUnwrapped) }
+        if MemoryLayout<P.Worker>.size > 0 {
+            out.pointee.worker_start = { headOf($0).pointee.startWorker($0.unsafelyUnwrapped, $1) }
+            out.pointee.worker_stop = { headOf($0).pointee.stopWorker($1.unsafelyUnwrapped) }
         }
-        out.pointee.destroy = { head($0).pointee.destroy($0.unsafelyUnwrapped) }
+        out.pointee.destroy = { headOf($0).pointee.destroy($0.unsafelyUnwrapped) }
         return Int32(SLUICE_OK)
     }
 
@@ -94,7 +94,12 @@ public enum Export<P: Plugin & ~Copyable> {
     ) -> Int32 {
         guard let configuration else { return Int32(SLUICE_EINVAL) }
         do throws(PluginError) {
-            _ = try P(ConfigurationValue(configuration), Host.none)
+            let blocks = Blocks()
+            defer { withExtendedLifetime(blocks) {} }
+            _ = try P(
+                ConfigurationValue(configuration),
+                Host(core: nil, handle: nil, blocks)
+            )
             return Int32(SLUICE_OK)
         } catch let failure {
             return report(failure, error)
@@ -104,17 +109,20 @@ public enum Export<P: Plugin & ~Copyable> {
     private static func makeHead(_ core: UnsafePointer<sluice_core>) -> InstanceHead {
         var offer = Offer()
         P.offer(&offer)
-        let head = InstanceHead(
+        let blocks = Blocks()
+        return InstanceHead(
             core: core,
-            hooks: offer.mask == 0 ? nil : .allocate(capacity: 1),
-            balancer: offer.isBalancer ? .allocate(capacity: 1) : nil,
+            blocks: blocks,
+            hooks: offer.mask == 0 ? nil : blocks.place(offer.hooks),
+            balancer: offer.isBalancer ? blocks.place(offer.balancer) : nil,
             destroy: { raw in
                 // Safe: `raw` is what `create` allocated, and no call is left.
                 let instance = raw.assumingMemoryBound(to: Instance<P>.self)
-                instance.pointee.head.hooks?.deallocate()
-                instance.pointee.head.balancer?.deallocate()
+                let blocks = instance.pointee.head.blocks
                 instance.deinitialize(count: 1)
                 instance.deallocate()
+                // The plugin's `deinit` may have read what lies in them.
+                withExtendedLifetime(blocks) {}
             },
             startWorker: { raw, index in
                 let slot = UnsafeMutablePointer<P.Worker>.allocate(capacity: 1)
@@ -128,9 +136,6 @@ public enum Export<P: Plugin & ~Copyable> {
                 slot.deallocate()
             }
         )
-        head.hooks?.initialize(to: offer.hooks)
-        head.balancer?.initialize(to: offer.balancer)
-        return head
     }
 }
 
@@ -138,8 +143,9 @@ public enum Export<P: Plugin & ~Copyable> {
 @usableFromInline
 struct InstanceHead {
     @usableFromInline let core: UnsafePointer<sluice_core>
-    let hooks: UnsafeMutablePointer<sluice_http_hooks>?
-    let balancer: UnsafeMutablePointer<sluice_lb>?
+    let blocks: Blocks
+    let hooks: UnsafePointer<sluice_http_hooks>?
+    let balancer: UnsafePointer<sluice_lb>?
     let destroy: (UnsafeMutableRawPointer) -> Void
     let startWorker: (UnsafeMutableRawPointer, UInt32) -> UnsafeMutableRawPointer
     let stopWorker: (UnsafeMutableRawPointer) -> Void
@@ -165,7 +171,7 @@ private let coreAddress = Atomic<UInt>(0)
 private let coreID: StaticString = "sluice.core/1"
 private let balancerID: StaticString = "sluice.lb/1"
 
-private func head(_ state: UnsafeMutableRawPointer?) -> UnsafeMutablePointer<InstanceHead> {
+private func headOf(_ state: UnsafeMutableRawPointer?) -> UnsafeMutablePointer<InstanceHead> {
     // Safe: `state` is what `create` gave to the host, and begins with the head.
     state.unsafelyUnwrapped.assumingMemoryBound(to: InstanceHead.self)
 }
@@ -174,7 +180,7 @@ private func instanceExtension(
     _ state: UnsafeMutableRawPointer?,
     _ id: UnsafePointer<CChar>?
 ) -> UnsafeRawPointer? {
-    guard let id, let balancer = head(state).pointee.balancer else { return nil }
+    guard let id, let balancer = headOf(state).pointee.balancer else { return nil }
     let wanted = Bytes(balancerID)
     for offset in 0...wanted.count {
         // Safe: both end with a NUL, and the loop ends at the first difference.

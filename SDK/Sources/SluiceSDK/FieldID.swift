@@ -2,7 +2,7 @@
 ///
 /// The numbers are those of `sluice/headers.h` and are frozen. Looking a field up by its id costs no
 /// comparison of names.
-public struct FieldID: RawRepresentable, Equatable, Sendable {
+public struct FieldID: RawRepresentable, Equatable, BitwiseCopyable, Sendable {
     /// The number, as in the C header.
     public let rawValue: UInt16
 

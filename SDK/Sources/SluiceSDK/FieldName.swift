@@ -1,5 +1,5 @@
 /// The name of a field to edit: an id, or bytes for a field without one.
-public struct FieldName: Equatable {
+public struct FieldName: Equatable, BitwiseCopyable {
     /// The id, or `unknown`.
     public let id: FieldID
     /// The name; empty when the id says it.

@@ -137,7 +137,7 @@ extension Fields: Sequence {
 }
 
 /// A set of well-known fields, to ask for all of them at once.
-public struct FieldIDSet: ExpressibleByArrayLiteral, Equatable, Sendable {
+public struct FieldIDSet: ExpressibleByArrayLiteral, Equatable, BitwiseCopyable, Sendable {
     @usableFromInline var low: UInt64 = 0
     @usableFromInline var high: UInt64 = 0
 

@@ -15,12 +15,19 @@ public enum LogLevel: UInt32, Sendable {
 /// The host's services for one instance.
 ///
 /// Valid as long as the instance.
-public struct Host {
+public struct Host: BitwiseCopyable {
     @usableFromInline let core: UnsafePointer<sluice_core>?
     @usableFromInline let handle: OpaquePointer?
 
-    /// A host without services: what a configuration is checked with.
-    public static var none: Host { Host(core: nil, handle: nil) }
+    /// Memory that lives as long as the instance.
+    public let memory: InstanceMemory
+
+    /// Without services a host is what a configuration is checked with.
+    init(core: UnsafePointer<sluice_core>?, handle: OpaquePointer?, _ blocks: Blocks) {
+        self.core = core
+        self.handle = handle
+        memory = InstanceMemory(blocks: .passUnretained(blocks))
+    }
 
     /// Whether lines of this level are written now; ask before building a message.
     public func logs(_ level: LogLevel) -> Bool {

@@ -1,7 +1,7 @@
 /// An IP address as bits.
 ///
 /// An IPv4 address that is written as IPv6 (::ffff:192.0.2.1) counts as IPv4.
-public struct IPAddress: Equatable, Sendable {
+public struct IPAddress: Equatable, BitwiseCopyable, Sendable {
     /// The upper 64 bits.
     @usableFromInline let high: UInt64
     /// The lower 64 bits; an IPv4 address is in the lowest 32, below ::ffff:0:0.
@@ -36,7 +36,7 @@ public struct IPAddress: Equatable, Sendable {
 }
 
 /// A block of addresses: "10.0.0.0/8", "2001:db8::/32", or one address.
-public struct IPBlock: Equatable, Sendable {
+public struct IPBlock: Equatable, BitwiseCopyable, Sendable {
     @usableFromInline let base: IPAddress
     @usableFromInline let highMask: UInt64
     @usableFromInline let lowMask: UInt64

@@ -1,5 +1,5 @@
 /// What a template can stand for.
-public enum Placeholder: UInt8, Sendable {
+public enum Placeholder: UInt8, BitwiseCopyable, Sendable {
     /// `{client_ip}`: the client's address as text, without its port.
     case clientIP
     /// `{host}`: the host that the client asked for, as sent, without its port.
@@ -42,23 +42,28 @@ public enum Placeholder: UInt8, Sendable {
 ///
 /// `{{` is a brace; a closing brace without an opening one is itself. Literal parts point into the
 /// text, which must be the configuration's, and so live as long as the instance.
-public struct Template {
-    struct Part {
+public struct Template: BitwiseCopyable {
+    struct Part: BitwiseCopyable {
         let literal: Bytes
         let placeholder: Placeholder?
     }
 
-    let parts: [Part]
-    /// The sum of the literal parts.
-    public let literalCount: Int
-    // The value when there is no placeholder, and its memory if it is not the text's own.
+    private let parts: List<Part>
+    // The value when there is no placeholder.
     private let constant: Bytes?
-    private let joined: OwnedBytes?
 
     /// Compiles a text.
     ///
+    /// - Parameters:
+    ///   - text: of the configuration.
+    ///   - allowed: placeholders that may occur.
+    ///   - memory: the instance's.
     /// - Throws: when a placeholder is not among the allowed ones, or its brace is not closed.
-    public init(_ text: Bytes, allowing allowed: [Placeholder]) throws(PluginError) {
+    public init(
+        _ text: Bytes,
+        allowing allowed: [Placeholder],
+        in memory: InstanceMemory
+    ) throws(PluginError) {
         var parts: [Part] = []
         var start = 0
         var offset = 0
@@ -89,11 +94,13 @@ public struct Template {
         if start < text.count {
             parts.append(Part(literal: text.dropFirst(start), placeholder: nil))
         }
-        self.parts = parts
-        literalCount = parts.reduce(0) { $0 + $1.literal.count }
+        self.parts = memory.list(parts)
         let isConstant = parts.allSatisfy { $0.placeholder == nil }
-        joined = isConstant && parts.count > 1 ? OwnedBytes(joining: parts.map(\.literal)) : nil
-        constant = isConstant ? joined?.bytes ?? parts.first?.literal ?? .empty : nil
+        switch parts.count {
+        case 0: constant = .empty
+        case 1 where isConstant: constant = parts[0].literal
+        default: constant = isConstant ? memory.join(parts.map { $0.literal }) : nil
+        }
     }
 
     /// Whether the value is the same for all requests.
@@ -133,13 +140,12 @@ public struct Template {
 
     @usableFromInline
     func join(_ source: Source, _ memory: RequestMemory) -> Bytes {
-        let parts = parts.span
         if parts.count == 1 { return source.bytes(of: parts[0]) }
-        var count = 0
-        for index in parts.indices { count += source.bytes(of: parts[index]).count }
-        if count == 0 { return .empty }
-        var writer = memory.writer(capacity: count)
-        for index in parts.indices { writer.append(source.bytes(of: parts[index])) }
+        var room = 0
+        for part in parts { room += source.room(for: part) }
+        if room == 0 { return .empty }
+        var writer = memory.writer(capacity: room)
+        for part in parts { writer.append(source.bytes(of: part)) }
         return writer.bytes
     }
 
@@ -166,6 +172,15 @@ struct Source {
         self.fields = fields
         self.facts = facts
         self.requestID = requestID
+    }
+
+    /// Bytes that a part needs at most, without a search for where it ends.
+    func room(for part: Template.Part) -> Int {
+        switch part.placeholder {
+        case .host: fields.authority.count
+        case .path, .query: fields.target.count
+        default: bytes(of: part).count
+        }
     }
 
     func bytes(of part: Template.Part) -> Bytes {

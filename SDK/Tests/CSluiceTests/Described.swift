@@ -15,6 +15,11 @@ private func lines<Struct>(
 
 /// Every struct of the headers.
 func describedStructs() -> [String] {
+    messageStructs() + httpStructs() + pluginStructs() + balancerStructs()
+}
+
+/// Structs of `types.h` and `headers.h`.
+private func messageStructs() -> [String] {
     var text: [String] = []
     text += lines(
         "sluice_slice",
@@ -72,6 +77,12 @@ func describedStructs() -> [String] {
             ("reserved", \.reserved), ("ops", \.ops),
         ]
     )
+    return text
+}
+
+/// Structs of `http.h`.
+private func httpStructs() -> [String] {
+    var text: [String] = []
     text += lines(
         "sluice_facts",
         sluice_facts.self,
@@ -117,6 +128,12 @@ func describedStructs() -> [String] {
             ("request_end", \.request_end), ("reserved", \.reserved),
         ]
     )
+    return text
+}
+
+/// Structs of `host.h`, `plugin.h` and `hello.h`.
+private func pluginStructs() -> [String] {
+    var text: [String] = []
     text += lines(
         "sluice_core",
         sluice_core.self,
@@ -171,6 +188,12 @@ func describedStructs() -> [String] {
             ("reserved", \.reserved),
         ]
     )
+    return text
+}
+
+/// Structs of `ext/balancer.h`.
+private func balancerStructs() -> [String] {
+    var text: [String] = []
     text += lines(
         "sluice_peer_load",
         sluice_peer_load.self,
@@ -217,75 +240,76 @@ func describedStructs() -> [String] {
     return text
 }
 
-/// Every constant of the headers but the ids of fields, which FieldTableTests compares.
+/// Every constant of the headers but the ids of fields, which FieldIDTests compares.
 func describedConstants() -> [String] {
-    let constants: [(String, Int)] = [
-        ("SLUICE_OK", Int(SLUICE_OK)),
-        ("SLUICE_EINVAL", Int(SLUICE_EINVAL)),
-        ("SLUICE_ENOMEM", Int(SLUICE_ENOMEM)),
-        ("SLUICE_ESTALE", Int(SLUICE_ESTALE)),
-        ("SLUICE_ENOTSUP", Int(SLUICE_ENOTSUP)),
-        ("SLUICE_EAGAIN", Int(SLUICE_EAGAIN)),
-        ("SLUICE_ECONFIG", Int(SLUICE_ECONFIG)),
-        ("SLUICE_VALUE_NULL", Int(SLUICE_VALUE_NULL)),
-        ("SLUICE_VALUE_BOOL", Int(SLUICE_VALUE_BOOL)),
-        ("SLUICE_VALUE_INT", Int(SLUICE_VALUE_INT)),
-        ("SLUICE_VALUE_NUMBER", Int(SLUICE_VALUE_NUMBER)),
-        ("SLUICE_VALUE_STRING", Int(SLUICE_VALUE_STRING)),
-        ("SLUICE_VALUE_ARRAY", Int(SLUICE_VALUE_ARRAY)),
-        ("SLUICE_VALUE_OBJECT", Int(SLUICE_VALUE_OBJECT)),
-        ("SLUICE_FIELD_COUNT", Int(SLUICE_FIELD_COUNT)),
-        ("SLUICE_FIELD_FLAG_PSEUDO", Int(SLUICE_FIELD_FLAG_PSEUDO)),
-        ("SLUICE_FIELD_FLAG_REPEATED", Int(SLUICE_FIELD_FLAG_REPEATED)),
-        ("SLUICE_FIELD_FLAG_SENSITIVE", Int(SLUICE_FIELD_FLAG_SENSITIVE)),
-        ("SLUICE_EDIT_SET", Int(SLUICE_EDIT_SET)),
-        ("SLUICE_EDIT_APPEND", Int(SLUICE_EDIT_APPEND)),
-        ("SLUICE_EDIT_ADD_IF_ABSENT", Int(SLUICE_EDIT_ADD_IF_ABSENT)),
-        ("SLUICE_EDIT_REMOVE", Int(SLUICE_EDIT_REMOVE)),
-        ("SLUICE_EDIT_REMOVE_PREFIX", Int(SLUICE_EDIT_REMOVE_PREFIX)),
-        ("SLUICE_EDIT_SET_METHOD", Int(SLUICE_EDIT_SET_METHOD)),
-        ("SLUICE_EDIT_SET_PATH", Int(SLUICE_EDIT_SET_PATH)),
-        ("SLUICE_EDIT_SET_AUTHORITY", Int(SLUICE_EDIT_SET_AUTHORITY)),
-        ("SLUICE_EDIT_SET_STATUS", Int(SLUICE_EDIT_SET_STATUS)),
-        ("SLUICE_PHASE_REQUEST_HEADERS", Int(SLUICE_PHASE_REQUEST_HEADERS)),
-        ("SLUICE_PHASE_CACHE_LOOKUP", Int(SLUICE_PHASE_CACHE_LOOKUP)),
-        ("SLUICE_PHASE_REQUEST_BODY", Int(SLUICE_PHASE_REQUEST_BODY)),
-        ("SLUICE_PHASE_UPSTREAM_SELECT", Int(SLUICE_PHASE_UPSTREAM_SELECT)),
-        ("SLUICE_PHASE_UPSTREAM_REQUEST", Int(SLUICE_PHASE_UPSTREAM_REQUEST)),
-        ("SLUICE_PHASE_UPSTREAM_RESULT", Int(SLUICE_PHASE_UPSTREAM_RESULT)),
-        ("SLUICE_PHASE_UPSTREAM_RESPONSE", Int(SLUICE_PHASE_UPSTREAM_RESPONSE)),
-        ("SLUICE_PHASE_UPSTREAM_BODY", Int(SLUICE_PHASE_UPSTREAM_BODY)),
-        ("SLUICE_PHASE_RESPONSE_HEADERS", Int(SLUICE_PHASE_RESPONSE_HEADERS)),
-        ("SLUICE_PHASE_RESPONSE_BODY", Int(SLUICE_PHASE_RESPONSE_BODY)),
-        ("SLUICE_PHASE_LOCAL_REPLY", Int(SLUICE_PHASE_LOCAL_REPLY)),
-        ("SLUICE_PHASE_REQUEST_END", Int(SLUICE_PHASE_REQUEST_END)),
-        ("SLUICE_PHASE_COUNT", Int(SLUICE_PHASE_COUNT)),
-        ("SLUICE_CONTINUE", Int(SLUICE_CONTINUE)),
-        ("SLUICE_RESPOND", Int(SLUICE_RESPOND)),
-        ("SLUICE_SUSPEND", Int(SLUICE_SUSPEND)),
-        ("SLUICE_HOLD", Int(SLUICE_HOLD)),
-        ("SLUICE_DETACH", Int(SLUICE_DETACH)),
-        ("SLUICE_RESET", Int(SLUICE_RESET)),
-        ("SLUICE_MORE", Int(SLUICE_MORE)),
-        ("SLUICE_ERROR", Int(SLUICE_ERROR)),
-        ("SLUICE_ARGS_EOS", Int(SLUICE_ARGS_EOS)),
-        ("SLUICE_ARGS_INTERNAL", Int(SLUICE_ARGS_INTERNAL)),
-        ("SLUICE_ARGS_LOCAL", Int(SLUICE_ARGS_LOCAL)),
-        ("SLUICE_HTTP_1_0", Int(SLUICE_HTTP_1_0)),
-        ("SLUICE_HTTP_1_1", Int(SLUICE_HTTP_1_1)),
-        ("SLUICE_HTTP_2", Int(SLUICE_HTTP_2)),
-        ("SLUICE_OUTCOME_COMPLETE", Int(SLUICE_OUTCOME_COMPLETE)),
-        ("SLUICE_OUTCOME_CLIENT_GONE", Int(SLUICE_OUTCOME_CLIENT_GONE)),
-        ("SLUICE_OUTCOME_UPSTREAM_CUT", Int(SLUICE_OUTCOME_UPSTREAM_CUT)),
-        ("SLUICE_OUTCOME_RESET", Int(SLUICE_OUTCOME_RESET)),
-        ("SLUICE_OUTCOME_MALFORMED", Int(SLUICE_OUTCOME_MALFORMED)),
-        ("SLUICE_LOG_ERROR", Int(SLUICE_LOG_ERROR)),
-        ("SLUICE_LOG_WARN", Int(SLUICE_LOG_WARN)),
-        ("SLUICE_LOG_INFO", Int(SLUICE_LOG_INFO)),
-        ("SLUICE_LOG_DEBUG", Int(SLUICE_LOG_DEBUG)),
-        ("SLUICE_PICK_MAX", Int(SLUICE_PICK_MAX)),
-        ("SLUICE_PICK_OK", Int(SLUICE_PICK_OK)),
-        ("SLUICE_PICK_NONE", Int(SLUICE_PICK_NONE)),
-    ]
-    return constants.map { "\($0.0) = \($0.1)" }
+    constants.map { "\($0.0) = \($0.1)" }
 }
+
+private let constants: [(String, Int)] = [
+    ("SLUICE_OK", Int(SLUICE_OK)),
+    ("SLUICE_EINVAL", Int(SLUICE_EINVAL)),
+    ("SLUICE_ENOMEM", Int(SLUICE_ENOMEM)),
+    ("SLUICE_ESTALE", Int(SLUICE_ESTALE)),
+    ("SLUICE_ENOTSUP", Int(SLUICE_ENOTSUP)),
+    ("SLUICE_EAGAIN", Int(SLUICE_EAGAIN)),
+    ("SLUICE_ECONFIG", Int(SLUICE_ECONFIG)),
+    ("SLUICE_VALUE_NULL", Int(SLUICE_VALUE_NULL)),
+    ("SLUICE_VALUE_BOOL", Int(SLUICE_VALUE_BOOL)),
+    ("SLUICE_VALUE_INT", Int(SLUICE_VALUE_INT)),
+    ("SLUICE_VALUE_NUMBER", Int(SLUICE_VALUE_NUMBER)),
+    ("SLUICE_VALUE_STRING", Int(SLUICE_VALUE_STRING)),
+    ("SLUICE_VALUE_ARRAY", Int(SLUICE_VALUE_ARRAY)),
+    ("SLUICE_VALUE_OBJECT", Int(SLUICE_VALUE_OBJECT)),
+    ("SLUICE_FIELD_COUNT", Int(SLUICE_FIELD_COUNT)),
+    ("SLUICE_FIELD_FLAG_PSEUDO", Int(SLUICE_FIELD_FLAG_PSEUDO)),
+    ("SLUICE_FIELD_FLAG_REPEATED", Int(SLUICE_FIELD_FLAG_REPEATED)),
+    ("SLUICE_FIELD_FLAG_SENSITIVE", Int(SLUICE_FIELD_FLAG_SENSITIVE)),
+    ("SLUICE_EDIT_SET", Int(SLUICE_EDIT_SET)),
+    ("SLUICE_EDIT_APPEND", Int(SLUICE_EDIT_APPEND)),
+    ("SLUICE_EDIT_ADD_IF_ABSENT", Int(SLUICE_EDIT_ADD_IF_ABSENT)),
+    ("SLUICE_EDIT_REMOVE", Int(SLUICE_EDIT_REMOVE)),
+    ("SLUICE_EDIT_REMOVE_PREFIX", Int(SLUICE_EDIT_REMOVE_PREFIX)),
+    ("SLUICE_EDIT_SET_METHOD", Int(SLUICE_EDIT_SET_METHOD)),
+    ("SLUICE_EDIT_SET_PATH", Int(SLUICE_EDIT_SET_PATH)),
+    ("SLUICE_EDIT_SET_AUTHORITY", Int(SLUICE_EDIT_SET_AUTHORITY)),
+    ("SLUICE_EDIT_SET_STATUS", Int(SLUICE_EDIT_SET_STATUS)),
+    ("SLUICE_PHASE_REQUEST_HEADERS", Int(SLUICE_PHASE_REQUEST_HEADERS)),
+    ("SLUICE_PHASE_CACHE_LOOKUP", Int(SLUICE_PHASE_CACHE_LOOKUP)),
+    ("SLUICE_PHASE_REQUEST_BODY", Int(SLUICE_PHASE_REQUEST_BODY)),
+    ("SLUICE_PHASE_UPSTREAM_SELECT", Int(SLUICE_PHASE_UPSTREAM_SELECT)),
+    ("SLUICE_PHASE_UPSTREAM_REQUEST", Int(SLUICE_PHASE_UPSTREAM_REQUEST)),
+    ("SLUICE_PHASE_UPSTREAM_RESULT", Int(SLUICE_PHASE_UPSTREAM_RESULT)),
+    ("SLUICE_PHASE_UPSTREAM_RESPONSE", Int(SLUICE_PHASE_UPSTREAM_RESPONSE)),
+    ("SLUICE_PHASE_UPSTREAM_BODY", Int(SLUICE_PHASE_UPSTREAM_BODY)),
+    ("SLUICE_PHASE_RESPONSE_HEADERS", Int(SLUICE_PHASE_RESPONSE_HEADERS)),
+    ("SLUICE_PHASE_RESPONSE_BODY", Int(SLUICE_PHASE_RESPONSE_BODY)),
+    ("SLUICE_PHASE_LOCAL_REPLY", Int(SLUICE_PHASE_LOCAL_REPLY)),
+    ("SLUICE_PHASE_REQUEST_END", Int(SLUICE_PHASE_REQUEST_END)),
+    ("SLUICE_PHASE_COUNT", Int(SLUICE_PHASE_COUNT)),
+    ("SLUICE_CONTINUE", Int(SLUICE_CONTINUE)),
+    ("SLUICE_RESPOND", Int(SLUICE_RESPOND)),
+    ("SLUICE_SUSPEND", Int(SLUICE_SUSPEND)),
+    ("SLUICE_HOLD", Int(SLUICE_HOLD)),
+    ("SLUICE_DETACH", Int(SLUICE_DETACH)),
+    ("SLUICE_RESET", Int(SLUICE_RESET)),
+    ("SLUICE_MORE", Int(SLUICE_MORE)),
+    ("SLUICE_ERROR", Int(SLUICE_ERROR)),
+    ("SLUICE_ARGS_EOS", Int(SLUICE_ARGS_EOS)),
+    ("SLUICE_ARGS_INTERNAL", Int(SLUICE_ARGS_INTERNAL)),
+    ("SLUICE_ARGS_LOCAL", Int(SLUICE_ARGS_LOCAL)),
+    ("SLUICE_HTTP_1_0", Int(SLUICE_HTTP_1_0)),
+    ("SLUICE_HTTP_1_1", Int(SLUICE_HTTP_1_1)),
+    ("SLUICE_HTTP_2", Int(SLUICE_HTTP_2)),
+    ("SLUICE_OUTCOME_COMPLETE", Int(SLUICE_OUTCOME_COMPLETE)),
+    ("SLUICE_OUTCOME_CLIENT_GONE", Int(SLUICE_OUTCOME_CLIENT_GONE)),
+    ("SLUICE_OUTCOME_UPSTREAM_CUT", Int(SLUICE_OUTCOME_UPSTREAM_CUT)),
+    ("SLUICE_OUTCOME_RESET", Int(SLUICE_OUTCOME_RESET)),
+    ("SLUICE_OUTCOME_MALFORMED", Int(SLUICE_OUTCOME_MALFORMED)),
+    ("SLUICE_LOG_ERROR", Int(SLUICE_LOG_ERROR)),
+    ("SLUICE_LOG_WARN", Int(SLUICE_LOG_WARN)),
+    ("SLUICE_LOG_INFO", Int(SLUICE_LOG_INFO)),
+    ("SLUICE_LOG_DEBUG", Int(SLUICE_LOG_DEBUG)),
+    ("SLUICE_PICK_MAX", Int(SLUICE_PICK_MAX)),
+    ("SLUICE_PICK_OK", Int(SLUICE_PICK_OK)),
+    ("SLUICE_PICK_NONE", Int(SLUICE_PICK_NONE)),
+]

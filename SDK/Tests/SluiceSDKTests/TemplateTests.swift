@@ -18,7 +18,8 @@ private struct Templater: RequestHeadersHook {
                 allowing: [
                     .clientIP, .host, .authority, .scheme, .path, .query, .requestID, .route,
                     .upstream, .peer,
-                ]
+                ],
+                in: host.memory
             )
         }
     }
@@ -86,7 +87,7 @@ struct TemplateTests {
     func `fails when the request's memory is used up`() throws {
         let plugin = try PluginFixture(Templater.self, ["text": "{path}{query}"])
         let request = RequestFixture("GET", "/12345678?9")
-        request.memoryBudget = 11
+        request.memoryBudget = 22
         #expect(plugin.requestHeaders(request) == .next)
         #expect(plugin.requestHeaders(request) == .error)
         #expect(request.errorCode == FailureCode.outOfMemory.rawValue)

@@ -1,0 +1,23 @@
+import SluiceSDK
+
+/// What the manifest says, compiled.
+struct HeadersConfiguration {
+    let request: Rules
+    let response: Rules
+    let trust: TrustedProxies
+    let forwarding: Forwarding
+    let requestID: RequestIDSettings?
+    let via: Via?
+
+    init(_ configuration: ConfigurationValue, _ host: Host) throws(PluginError) {
+        try configuration.allowKeys(["request", "response", "forwarded", "request_id", "via"])
+        let forwarded = try configuration.member("forwarded")
+        trust = try TrustedProxies(forwarded, host)
+        forwarding = try Forwarding(forwarded)
+        requestID = try RequestIDSettings.read(configuration, host)
+        via = try Via(configuration, host)
+        let hasID = requestID != nil
+        request = try Rules(configuration.member("request"), .request, host, hasID: hasID)
+        response = try Rules(configuration.member("response"), .response, host, hasID: hasID)
+    }
+}
