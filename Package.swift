@@ -50,7 +50,9 @@ let package = Package(
             swiftSettings: safe),
         .executableTarget(name: "sluice", dependencies: ["Server"], swiftSettings: safe),
 
-        .testTarget(name: "HTTPTests", dependencies: ["HTTP"], swiftSettings: strict),
+        .testTarget(
+            name: "HTTPTests", dependencies: ["HTTP"], exclude: ["Vectors"],
+            swiftSettings: strict),
         .testTarget(name: "SysTests", dependencies: ["Sys"], swiftSettings: strict),
         .testTarget(name: "ReactorTests", dependencies: ["Reactor", "Sys"], swiftSettings: strict),
         .testTarget(

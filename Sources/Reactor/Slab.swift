@@ -3,7 +3,7 @@
 ///
 /// Memory grows by chunks up to a bound and is never given back: an element's address is valid for
 /// the life of the slab, so a stale pointer reads a dead element and never foreign memory.
-package struct Slab<Element: ~Copyable>: ~Copyable {
+public struct Slab<Element: ~Copyable>: ~Copyable {
     @usableFromInline var free: UnsafeMutablePointer<Element>?
     @usableFromInline var chunks: [UnsafeMutableRawPointer] = []
     @usableFromInline let chunkCount: Int
@@ -13,14 +13,14 @@ package struct Slab<Element: ~Copyable>: ~Copyable {
     @usableFromInline var inUseCount = 0
 
     /// Elements that are out.
-    @inlinable package var inUse: Int { inUseCount }
+    @inlinable public var inUse: Int { inUseCount }
 
     /// - Parameters:
     ///   - chunkCount: elements that the slab grows by.
     ///   - countMax: elements that it may have.
     ///   - stride: bytes of an element, at least its own; the rest follows it in memory.
     @inlinable
-    package init(chunkCount: Int, countMax: Int, stride: Int = 0) {
+    public init(chunkCount: Int, countMax: Int, stride: Int = 0) {
         precondition(MemoryLayout<Element>.size >= MemoryLayout<UnsafeRawPointer>.size)
         self.chunkCount = chunkCount
         self.countMax = countMax
@@ -34,7 +34,7 @@ package struct Slab<Element: ~Copyable>: ~Copyable {
 
     /// Memory of an element, not initialized; nil at the bound.
     @inlinable
-    package mutating func take() -> UnsafeMutablePointer<Element>? {
+    public mutating func take() -> UnsafeMutablePointer<Element>? {
         if free == nil { grow() }
         guard let element = free else { return nil }
         // Safe: a free element's first word links to the next.
@@ -45,7 +45,7 @@ package struct Slab<Element: ~Copyable>: ~Copyable {
 
     /// Takes an element back; the caller has deinitialized it.
     @inlinable
-    package mutating func give(_ element: UnsafeMutablePointer<Element>) {
+    public mutating func give(_ element: UnsafeMutablePointer<Element>) {
         UnsafeMutableRawPointer(element).storeBytes(
             of: free, as: UnsafeMutablePointer<Element>?.self)
         free = element

@@ -2,7 +2,7 @@
 ///
 /// The first bytes are the owner's block; when they are used up, more comes from the heap in
 /// chunks, up to a bound.
-package struct Arena {
+public struct Arena {
     @usableFromInline var next: UnsafeMutableRawPointer
     @usableFromInline var end: UnsafeMutableRawPointer
     /// Chunks of the heap; each begins with the address of the one before.
@@ -12,17 +12,17 @@ package struct Arena {
     /// Bytes of a chunk that small requests share.
     private static let chunkBytes = 16_384
     /// Bytes from the heap in all.
-    package static let heapBytesMax = 524_288
+    public static let heapBytesMax = 524_288
 
     /// - Parameter block: outlives the arena, 16-byte aligned.
-    package init(block: UnsafeMutableRawPointer, count: Int) {
+    public init(block: UnsafeMutableRawPointer, count: Int) {
         next = block
         end = block + count
     }
 
     /// Memory for `count` bytes, 16-byte aligned and not zeroed; nil when the bound is reached.
     @inlinable
-    package mutating func allocate(_ count: Int) -> UnsafeMutableRawPointer? {
+    public mutating func allocate(_ count: Int) -> UnsafeMutableRawPointer? {
         let rounded = (count &+ 15) & ~15
         guard rounded <= end - next else { return allocateSlowly(rounded) }
         let memory = next
@@ -32,14 +32,14 @@ package struct Arena {
 
     /// Memory for `count` values of a trivial type.
     @inlinable
-    package mutating func allocate<T: BitwiseCopyable>(
+    public mutating func allocate<T: BitwiseCopyable>(
         _ type: T.Type, count: Int
     ) -> UnsafeMutablePointer<T>? {
         allocate(count &* MemoryLayout<T>.stride)?.bindMemory(to: T.self, capacity: count)
     }
 
     /// A copy of bytes.
-    package mutating func copy(
+    public mutating func copy(
         _ bytes: UnsafePointer<UInt8>, _ count: Int
     ) -> UnsafeMutablePointer<UInt8>? {
         guard let memory = allocate(max(count, 1)) else { return nil }
@@ -65,7 +65,7 @@ package struct Arena {
     }
 
     /// Gives the heap's chunks back. The arena must not be used after.
-    package mutating func release() {
+    public mutating func release() {
         while let chunk = chunks {
             chunks = chunk.load(as: UnsafeMutableRawPointer?.self)
             chunk.deallocate()

@@ -1,20 +1,20 @@
 import CLinux
 
 /// What happened to a descriptor; bits as the kernel gives them.
-package struct Readiness: OptionSet, Sendable {
-    package var rawValue: UInt32
+public struct Readiness: OptionSet, Sendable {
+    public var rawValue: UInt32
 
     @inlinable
-    package init(rawValue: UInt32) { self.rawValue = rawValue }
+    public init(rawValue: UInt32) { self.rawValue = rawValue }
 
     // EPOLLIN and its kin; `SysTests` compares them with the header's.
 
-    @inlinable package static var readable: Readiness { Readiness(rawValue: 0x1) }
-    @inlinable package static var writable: Readiness { Readiness(rawValue: 0x4) }
+    @inlinable public static var readable: Readiness { Readiness(rawValue: 0x1) }
+    @inlinable public static var writable: Readiness { Readiness(rawValue: 0x4) }
     /// The peer will send no more.
-    @inlinable package static var readClosed: Readiness { Readiness(rawValue: 0x2000) }
-    @inlinable package static var closed: Readiness { Readiness(rawValue: 0x10) }
-    @inlinable package static var failed: Readiness { Readiness(rawValue: 0x8) }
+    @inlinable public static var readClosed: Readiness { Readiness(rawValue: 0x2000) }
+    @inlinable public static var closed: Readiness { Readiness(rawValue: 0x10) }
+    @inlinable public static var failed: Readiness { Readiness(rawValue: 0x8) }
 }
 
 /// An epoll instance with room for one batch of events.

@@ -4,20 +4,20 @@ import CLinux
 ///
 /// Results are those of the shims: 0 or more, or the negated errno. They are compared with
 /// constants on the request path, where a throwing wrapper would cost a branch and a copy.
-package enum Syscall {
+public enum Syscall {
     // Negated errnos of Linux, as literals so that the request path has no load; `SysTests`
     // compares them with the header's.
 
     /// EAGAIN: nothing to read, or no room to write, now.
-    @inlinable package static var wouldBlock: Int { -11 }
+    @inlinable public static var wouldBlock: Int { -11 }
     /// EINPROGRESS.
-    @inlinable package static var inProgress: Int { -115 }
+    @inlinable public static var inProgress: Int { -115 }
     /// EMFILE.
-    @inlinable package static var outOfDescriptors: Int { -24 }
+    @inlinable public static var outOfDescriptors: Int { -24 }
     /// ENFILE.
-    @inlinable package static var outOfDescriptorsInSystem: Int { -23 }
+    @inlinable public static var outOfDescriptorsInSystem: Int { -23 }
     /// ECONNABORTED: the client was gone before it was accepted.
-    @inlinable package static var connectionAborted: Int { -103 }
+    @inlinable public static var connectionAborted: Int { -103 }
 
     @inline(__always)
     package static func receive(_ fd: Int32, _ to: UnsafeMutableRawPointer, _ count: Int) -> Int {

@@ -2,155 +2,155 @@
 ///
 /// The numbers are those of the plugin ABI (`sluice/headers.h`) and are frozen; a test compares the
 /// two tables.
-package struct FieldID: RawRepresentable, Equatable, Sendable, BitwiseCopyable {
-    package var rawValue: UInt8
+public struct FieldID: RawRepresentable, Equatable, Sendable, BitwiseCopyable {
+    public var rawValue: UInt8
 
     @inlinable
-    package init(rawValue: UInt8) {
+    public init(rawValue: UInt8) {
         self.rawValue = rawValue
     }
 
     /// Spelled out to be inlined: the one of `RawRepresentable` is generic, and a call.
     @inlinable
-    package static func == (a: FieldID, b: FieldID) -> Bool {
+    public static func == (a: FieldID, b: FieldID) -> Bool {
         a.rawValue == b.rawValue
     }
 
     /// Spelled out with `==`.
     @inlinable
-    package static func != (a: FieldID, b: FieldID) -> Bool {
+    public static func != (a: FieldID, b: FieldID) -> Bool {
         a.rawValue != b.rawValue
     }
 
-    @inlinable package static var unknown: FieldID { FieldID(rawValue: 0) }
-    @inlinable package static var pseudoMethod: FieldID { FieldID(rawValue: 1) }
-    @inlinable package static var pseudoScheme: FieldID { FieldID(rawValue: 2) }
-    @inlinable package static var pseudoAuthority: FieldID { FieldID(rawValue: 3) }
-    @inlinable package static var pseudoPath: FieldID { FieldID(rawValue: 4) }
-    @inlinable package static var pseudoStatus: FieldID { FieldID(rawValue: 5) }
-    @inlinable package static var pseudoProtocol: FieldID { FieldID(rawValue: 6) }
-    @inlinable package static var host: FieldID { FieldID(rawValue: 8) }
-    @inlinable package static var connection: FieldID { FieldID(rawValue: 9) }
-    @inlinable package static var contentLength: FieldID { FieldID(rawValue: 10) }
-    @inlinable package static var transferEncoding: FieldID { FieldID(rawValue: 11) }
-    @inlinable package static var te: FieldID { FieldID(rawValue: 12) }
-    @inlinable package static var trailer: FieldID { FieldID(rawValue: 13) }
-    @inlinable package static var upgrade: FieldID { FieldID(rawValue: 14) }
-    @inlinable package static var keepAlive: FieldID { FieldID(rawValue: 15) }
-    @inlinable package static var proxyConnection: FieldID { FieldID(rawValue: 16) }
-    @inlinable package static var expect: FieldID { FieldID(rawValue: 17) }
-    @inlinable package static var date: FieldID { FieldID(rawValue: 18) }
-    @inlinable package static var via: FieldID { FieldID(rawValue: 19) }
-    @inlinable package static var server: FieldID { FieldID(rawValue: 20) }
-    @inlinable package static var userAgent: FieldID { FieldID(rawValue: 21) }
-    @inlinable package static var accept: FieldID { FieldID(rawValue: 22) }
-    @inlinable package static var acceptEncoding: FieldID { FieldID(rawValue: 23) }
-    @inlinable package static var acceptLanguage: FieldID { FieldID(rawValue: 24) }
-    @inlinable package static var acceptRanges: FieldID { FieldID(rawValue: 25) }
-    @inlinable package static var contentType: FieldID { FieldID(rawValue: 26) }
-    @inlinable package static var contentEncoding: FieldID { FieldID(rawValue: 27) }
-    @inlinable package static var contentLanguage: FieldID { FieldID(rawValue: 28) }
-    @inlinable package static var contentLocation: FieldID { FieldID(rawValue: 29) }
-    @inlinable package static var contentRange: FieldID { FieldID(rawValue: 30) }
-    @inlinable package static var contentDisposition: FieldID { FieldID(rawValue: 31) }
-    @inlinable package static var cacheControl: FieldID { FieldID(rawValue: 32) }
-    @inlinable package static var pragma: FieldID { FieldID(rawValue: 33) }
-    @inlinable package static var age: FieldID { FieldID(rawValue: 34) }
-    @inlinable package static var expires: FieldID { FieldID(rawValue: 35) }
-    @inlinable package static var etag: FieldID { FieldID(rawValue: 36) }
-    @inlinable package static var lastModified: FieldID { FieldID(rawValue: 37) }
-    @inlinable package static var vary: FieldID { FieldID(rawValue: 38) }
-    @inlinable package static var ifMatch: FieldID { FieldID(rawValue: 39) }
-    @inlinable package static var ifNoneMatch: FieldID { FieldID(rawValue: 40) }
-    @inlinable package static var ifModifiedSince: FieldID { FieldID(rawValue: 41) }
-    @inlinable package static var ifUnmodifiedSince: FieldID { FieldID(rawValue: 42) }
-    @inlinable package static var ifRange: FieldID { FieldID(rawValue: 43) }
-    @inlinable package static var range: FieldID { FieldID(rawValue: 44) }
-    @inlinable package static var authorization: FieldID { FieldID(rawValue: 45) }
-    @inlinable package static var wwwAuthenticate: FieldID { FieldID(rawValue: 46) }
-    @inlinable package static var proxyAuthenticate: FieldID { FieldID(rawValue: 47) }
-    @inlinable package static var proxyAuthorization: FieldID { FieldID(rawValue: 48) }
-    @inlinable package static var cookie: FieldID { FieldID(rawValue: 49) }
-    @inlinable package static var setCookie: FieldID { FieldID(rawValue: 50) }
-    @inlinable package static var forwarded: FieldID { FieldID(rawValue: 51) }
-    @inlinable package static var xForwardedFor: FieldID { FieldID(rawValue: 52) }
-    @inlinable package static var xForwardedProto: FieldID { FieldID(rawValue: 53) }
-    @inlinable package static var xForwardedHost: FieldID { FieldID(rawValue: 54) }
-    @inlinable package static var xForwardedPort: FieldID { FieldID(rawValue: 55) }
-    @inlinable package static var xRealIp: FieldID { FieldID(rawValue: 56) }
-    @inlinable package static var xRequestId: FieldID { FieldID(rawValue: 57) }
-    @inlinable package static var traceparent: FieldID { FieldID(rawValue: 58) }
-    @inlinable package static var tracestate: FieldID { FieldID(rawValue: 59) }
-    @inlinable package static var baggage: FieldID { FieldID(rawValue: 60) }
-    @inlinable package static var b3: FieldID { FieldID(rawValue: 61) }
-    @inlinable package static var location: FieldID { FieldID(rawValue: 62) }
-    @inlinable package static var referer: FieldID { FieldID(rawValue: 63) }
-    @inlinable package static var origin: FieldID { FieldID(rawValue: 64) }
-    @inlinable package static var allow: FieldID { FieldID(rawValue: 65) }
-    @inlinable package static var retryAfter: FieldID { FieldID(rawValue: 66) }
-    @inlinable package static var ratelimit: FieldID { FieldID(rawValue: 67) }
-    @inlinable package static var ratelimitPolicy: FieldID { FieldID(rawValue: 68) }
-    @inlinable package static var ratelimitLimit: FieldID { FieldID(rawValue: 69) }
-    @inlinable package static var ratelimitRemaining: FieldID { FieldID(rawValue: 70) }
-    @inlinable package static var ratelimitReset: FieldID { FieldID(rawValue: 71) }
-    @inlinable package static var cdnCacheControl: FieldID { FieldID(rawValue: 72) }
-    @inlinable package static var cacheStatus: FieldID { FieldID(rawValue: 73) }
-    @inlinable package static var surrogateControl: FieldID { FieldID(rawValue: 74) }
-    @inlinable package static var surrogateKey: FieldID { FieldID(rawValue: 75) }
-    @inlinable package static var cacheTag: FieldID { FieldID(rawValue: 76) }
-    @inlinable package static var warning: FieldID { FieldID(rawValue: 77) }
-    @inlinable package static var link: FieldID { FieldID(rawValue: 78) }
-    @inlinable package static var altSvc: FieldID { FieldID(rawValue: 79) }
-    @inlinable package static var strictTransportSecurity: FieldID { FieldID(rawValue: 80) }
-    @inlinable package static var contentSecurityPolicy: FieldID { FieldID(rawValue: 81) }
-    @inlinable package static var xFrameOptions: FieldID { FieldID(rawValue: 82) }
-    @inlinable package static var xContentTypeOptions: FieldID { FieldID(rawValue: 83) }
-    @inlinable package static var xXssProtection: FieldID { FieldID(rawValue: 84) }
-    @inlinable package static var referrerPolicy: FieldID { FieldID(rawValue: 85) }
-    @inlinable package static var permissionsPolicy: FieldID { FieldID(rawValue: 86) }
-    @inlinable package static var accessControlAllowOrigin: FieldID { FieldID(rawValue: 87) }
-    @inlinable package static var accessControlAllowMethods: FieldID { FieldID(rawValue: 88) }
-    @inlinable package static var accessControlAllowHeaders: FieldID { FieldID(rawValue: 89) }
-    @inlinable package static var accessControlAllowCredentials: FieldID { FieldID(rawValue: 90) }
-    @inlinable package static var accessControlExposeHeaders: FieldID { FieldID(rawValue: 91) }
-    @inlinable package static var accessControlMaxAge: FieldID { FieldID(rawValue: 92) }
-    @inlinable package static var accessControlRequestMethod: FieldID { FieldID(rawValue: 93) }
-    @inlinable package static var accessControlRequestHeaders: FieldID { FieldID(rawValue: 94) }
-    @inlinable package static var secWebsocketKey: FieldID { FieldID(rawValue: 95) }
-    @inlinable package static var secWebsocketAccept: FieldID { FieldID(rawValue: 96) }
-    @inlinable package static var secWebsocketVersion: FieldID { FieldID(rawValue: 97) }
-    @inlinable package static var secWebsocketProtocol: FieldID { FieldID(rawValue: 98) }
-    @inlinable package static var secWebsocketExtensions: FieldID { FieldID(rawValue: 99) }
-    @inlinable package static var secFetchSite: FieldID { FieldID(rawValue: 100) }
-    @inlinable package static var secFetchMode: FieldID { FieldID(rawValue: 101) }
-    @inlinable package static var secFetchUser: FieldID { FieldID(rawValue: 102) }
-    @inlinable package static var secFetchDest: FieldID { FieldID(rawValue: 103) }
-    @inlinable package static var secChUa: FieldID { FieldID(rawValue: 104) }
-    @inlinable package static var secChUaMobile: FieldID { FieldID(rawValue: 105) }
-    @inlinable package static var secChUaPlatform: FieldID { FieldID(rawValue: 106) }
-    @inlinable package static var upgradeInsecureRequests: FieldID { FieldID(rawValue: 107) }
-    @inlinable package static var priority: FieldID { FieldID(rawValue: 108) }
-    @inlinable package static var dnt: FieldID { FieldID(rawValue: 109) }
-    @inlinable package static var maxForwards: FieldID { FieldID(rawValue: 110) }
-    @inlinable package static var fromField: FieldID { FieldID(rawValue: 111) }
-    @inlinable package static var grpcStatus: FieldID { FieldID(rawValue: 112) }
-    @inlinable package static var grpcMessage: FieldID { FieldID(rawValue: 113) }
-    @inlinable package static var grpcTimeout: FieldID { FieldID(rawValue: 114) }
-    @inlinable package static var grpcEncoding: FieldID { FieldID(rawValue: 115) }
-    @inlinable package static var grpcAcceptEncoding: FieldID { FieldID(rawValue: 116) }
-    @inlinable package static var serverTiming: FieldID { FieldID(rawValue: 117) }
-    @inlinable package static var acceptCharset: FieldID { FieldID(rawValue: 118) }
-    @inlinable package static var contentDigest: FieldID { FieldID(rawValue: 119) }
-    @inlinable package static var earlyData: FieldID { FieldID(rawValue: 120) }
-    @inlinable package static var xPoweredBy: FieldID { FieldID(rawValue: 121) }
-    @inlinable package static var xCache: FieldID { FieldID(rawValue: 122) }
-    @inlinable package static var secGpc: FieldID { FieldID(rawValue: 123) }
+    @inlinable public static var unknown: FieldID { FieldID(rawValue: 0) }
+    @inlinable public static var pseudoMethod: FieldID { FieldID(rawValue: 1) }
+    @inlinable public static var pseudoScheme: FieldID { FieldID(rawValue: 2) }
+    @inlinable public static var pseudoAuthority: FieldID { FieldID(rawValue: 3) }
+    @inlinable public static var pseudoPath: FieldID { FieldID(rawValue: 4) }
+    @inlinable public static var pseudoStatus: FieldID { FieldID(rawValue: 5) }
+    @inlinable public static var pseudoProtocol: FieldID { FieldID(rawValue: 6) }
+    @inlinable public static var host: FieldID { FieldID(rawValue: 8) }
+    @inlinable public static var connection: FieldID { FieldID(rawValue: 9) }
+    @inlinable public static var contentLength: FieldID { FieldID(rawValue: 10) }
+    @inlinable public static var transferEncoding: FieldID { FieldID(rawValue: 11) }
+    @inlinable public static var te: FieldID { FieldID(rawValue: 12) }
+    @inlinable public static var trailer: FieldID { FieldID(rawValue: 13) }
+    @inlinable public static var upgrade: FieldID { FieldID(rawValue: 14) }
+    @inlinable public static var keepAlive: FieldID { FieldID(rawValue: 15) }
+    @inlinable public static var proxyConnection: FieldID { FieldID(rawValue: 16) }
+    @inlinable public static var expect: FieldID { FieldID(rawValue: 17) }
+    @inlinable public static var date: FieldID { FieldID(rawValue: 18) }
+    @inlinable public static var via: FieldID { FieldID(rawValue: 19) }
+    @inlinable public static var server: FieldID { FieldID(rawValue: 20) }
+    @inlinable public static var userAgent: FieldID { FieldID(rawValue: 21) }
+    @inlinable public static var accept: FieldID { FieldID(rawValue: 22) }
+    @inlinable public static var acceptEncoding: FieldID { FieldID(rawValue: 23) }
+    @inlinable public static var acceptLanguage: FieldID { FieldID(rawValue: 24) }
+    @inlinable public static var acceptRanges: FieldID { FieldID(rawValue: 25) }
+    @inlinable public static var contentType: FieldID { FieldID(rawValue: 26) }
+    @inlinable public static var contentEncoding: FieldID { FieldID(rawValue: 27) }
+    @inlinable public static var contentLanguage: FieldID { FieldID(rawValue: 28) }
+    @inlinable public static var contentLocation: FieldID { FieldID(rawValue: 29) }
+    @inlinable public static var contentRange: FieldID { FieldID(rawValue: 30) }
+    @inlinable public static var contentDisposition: FieldID { FieldID(rawValue: 31) }
+    @inlinable public static var cacheControl: FieldID { FieldID(rawValue: 32) }
+    @inlinable public static var pragma: FieldID { FieldID(rawValue: 33) }
+    @inlinable public static var age: FieldID { FieldID(rawValue: 34) }
+    @inlinable public static var expires: FieldID { FieldID(rawValue: 35) }
+    @inlinable public static var etag: FieldID { FieldID(rawValue: 36) }
+    @inlinable public static var lastModified: FieldID { FieldID(rawValue: 37) }
+    @inlinable public static var vary: FieldID { FieldID(rawValue: 38) }
+    @inlinable public static var ifMatch: FieldID { FieldID(rawValue: 39) }
+    @inlinable public static var ifNoneMatch: FieldID { FieldID(rawValue: 40) }
+    @inlinable public static var ifModifiedSince: FieldID { FieldID(rawValue: 41) }
+    @inlinable public static var ifUnmodifiedSince: FieldID { FieldID(rawValue: 42) }
+    @inlinable public static var ifRange: FieldID { FieldID(rawValue: 43) }
+    @inlinable public static var range: FieldID { FieldID(rawValue: 44) }
+    @inlinable public static var authorization: FieldID { FieldID(rawValue: 45) }
+    @inlinable public static var wwwAuthenticate: FieldID { FieldID(rawValue: 46) }
+    @inlinable public static var proxyAuthenticate: FieldID { FieldID(rawValue: 47) }
+    @inlinable public static var proxyAuthorization: FieldID { FieldID(rawValue: 48) }
+    @inlinable public static var cookie: FieldID { FieldID(rawValue: 49) }
+    @inlinable public static var setCookie: FieldID { FieldID(rawValue: 50) }
+    @inlinable public static var forwarded: FieldID { FieldID(rawValue: 51) }
+    @inlinable public static var xForwardedFor: FieldID { FieldID(rawValue: 52) }
+    @inlinable public static var xForwardedProto: FieldID { FieldID(rawValue: 53) }
+    @inlinable public static var xForwardedHost: FieldID { FieldID(rawValue: 54) }
+    @inlinable public static var xForwardedPort: FieldID { FieldID(rawValue: 55) }
+    @inlinable public static var xRealIp: FieldID { FieldID(rawValue: 56) }
+    @inlinable public static var xRequestId: FieldID { FieldID(rawValue: 57) }
+    @inlinable public static var traceparent: FieldID { FieldID(rawValue: 58) }
+    @inlinable public static var tracestate: FieldID { FieldID(rawValue: 59) }
+    @inlinable public static var baggage: FieldID { FieldID(rawValue: 60) }
+    @inlinable public static var b3: FieldID { FieldID(rawValue: 61) }
+    @inlinable public static var location: FieldID { FieldID(rawValue: 62) }
+    @inlinable public static var referer: FieldID { FieldID(rawValue: 63) }
+    @inlinable public static var origin: FieldID { FieldID(rawValue: 64) }
+    @inlinable public static var allow: FieldID { FieldID(rawValue: 65) }
+    @inlinable public static var retryAfter: FieldID { FieldID(rawValue: 66) }
+    @inlinable public static var ratelimit: FieldID { FieldID(rawValue: 67) }
+    @inlinable public static var ratelimitPolicy: FieldID { FieldID(rawValue: 68) }
+    @inlinable public static var ratelimitLimit: FieldID { FieldID(rawValue: 69) }
+    @inlinable public static var ratelimitRemaining: FieldID { FieldID(rawValue: 70) }
+    @inlinable public static var ratelimitReset: FieldID { FieldID(rawValue: 71) }
+    @inlinable public static var cdnCacheControl: FieldID { FieldID(rawValue: 72) }
+    @inlinable public static var cacheStatus: FieldID { FieldID(rawValue: 73) }
+    @inlinable public static var surrogateControl: FieldID { FieldID(rawValue: 74) }
+    @inlinable public static var surrogateKey: FieldID { FieldID(rawValue: 75) }
+    @inlinable public static var cacheTag: FieldID { FieldID(rawValue: 76) }
+    @inlinable public static var warning: FieldID { FieldID(rawValue: 77) }
+    @inlinable public static var link: FieldID { FieldID(rawValue: 78) }
+    @inlinable public static var altSvc: FieldID { FieldID(rawValue: 79) }
+    @inlinable public static var strictTransportSecurity: FieldID { FieldID(rawValue: 80) }
+    @inlinable public static var contentSecurityPolicy: FieldID { FieldID(rawValue: 81) }
+    @inlinable public static var xFrameOptions: FieldID { FieldID(rawValue: 82) }
+    @inlinable public static var xContentTypeOptions: FieldID { FieldID(rawValue: 83) }
+    @inlinable public static var xXssProtection: FieldID { FieldID(rawValue: 84) }
+    @inlinable public static var referrerPolicy: FieldID { FieldID(rawValue: 85) }
+    @inlinable public static var permissionsPolicy: FieldID { FieldID(rawValue: 86) }
+    @inlinable public static var accessControlAllowOrigin: FieldID { FieldID(rawValue: 87) }
+    @inlinable public static var accessControlAllowMethods: FieldID { FieldID(rawValue: 88) }
+    @inlinable public static var accessControlAllowHeaders: FieldID { FieldID(rawValue: 89) }
+    @inlinable public static var accessControlAllowCredentials: FieldID { FieldID(rawValue: 90) }
+    @inlinable public static var accessControlExposeHeaders: FieldID { FieldID(rawValue: 91) }
+    @inlinable public static var accessControlMaxAge: FieldID { FieldID(rawValue: 92) }
+    @inlinable public static var accessControlRequestMethod: FieldID { FieldID(rawValue: 93) }
+    @inlinable public static var accessControlRequestHeaders: FieldID { FieldID(rawValue: 94) }
+    @inlinable public static var secWebsocketKey: FieldID { FieldID(rawValue: 95) }
+    @inlinable public static var secWebsocketAccept: FieldID { FieldID(rawValue: 96) }
+    @inlinable public static var secWebsocketVersion: FieldID { FieldID(rawValue: 97) }
+    @inlinable public static var secWebsocketProtocol: FieldID { FieldID(rawValue: 98) }
+    @inlinable public static var secWebsocketExtensions: FieldID { FieldID(rawValue: 99) }
+    @inlinable public static var secFetchSite: FieldID { FieldID(rawValue: 100) }
+    @inlinable public static var secFetchMode: FieldID { FieldID(rawValue: 101) }
+    @inlinable public static var secFetchUser: FieldID { FieldID(rawValue: 102) }
+    @inlinable public static var secFetchDest: FieldID { FieldID(rawValue: 103) }
+    @inlinable public static var secChUa: FieldID { FieldID(rawValue: 104) }
+    @inlinable public static var secChUaMobile: FieldID { FieldID(rawValue: 105) }
+    @inlinable public static var secChUaPlatform: FieldID { FieldID(rawValue: 106) }
+    @inlinable public static var upgradeInsecureRequests: FieldID { FieldID(rawValue: 107) }
+    @inlinable public static var priority: FieldID { FieldID(rawValue: 108) }
+    @inlinable public static var dnt: FieldID { FieldID(rawValue: 109) }
+    @inlinable public static var maxForwards: FieldID { FieldID(rawValue: 110) }
+    @inlinable public static var fromField: FieldID { FieldID(rawValue: 111) }
+    @inlinable public static var grpcStatus: FieldID { FieldID(rawValue: 112) }
+    @inlinable public static var grpcMessage: FieldID { FieldID(rawValue: 113) }
+    @inlinable public static var grpcTimeout: FieldID { FieldID(rawValue: 114) }
+    @inlinable public static var grpcEncoding: FieldID { FieldID(rawValue: 115) }
+    @inlinable public static var grpcAcceptEncoding: FieldID { FieldID(rawValue: 116) }
+    @inlinable public static var serverTiming: FieldID { FieldID(rawValue: 117) }
+    @inlinable public static var acceptCharset: FieldID { FieldID(rawValue: 118) }
+    @inlinable public static var contentDigest: FieldID { FieldID(rawValue: 119) }
+    @inlinable public static var earlyData: FieldID { FieldID(rawValue: 120) }
+    @inlinable public static var xPoweredBy: FieldID { FieldID(rawValue: 121) }
+    @inlinable public static var xCache: FieldID { FieldID(rawValue: 122) }
+    @inlinable public static var secGpc: FieldID { FieldID(rawValue: 123) }
 
     /// One more than the greatest id.
-    @inlinable package static var count: Int { 128 }
+    @inlinable public static var count: Int { 128 }
 
     /// Every id with its lower-case name.
-    package static let names: [(id: UInt8, name: StaticString)] = [
+    public static let names: [(id: UInt8, name: StaticString)] = [
         (1, ":method"),
         (2, ":scheme"),
         (3, ":authority"),
