@@ -16,78 +16,96 @@ package enum EditError: UInt8, Error, Sendable {
 }
 
 /// Applying a hook's edits to a message, all or none.
-enum Edits {
+struct Edits {
+    /// Names of the known ids, as in `HeaderView`.
+    let names: UnsafeMutablePointer<sluice_field>
+
     /// Bytes of a value.
     private static let valueBytesMax = 65_535
 
-    static func apply(
+    func apply(
         _ edits: UnsafePointer<sluice_edits>, to message: inout Message, _ arena: inout Arena
     ) -> EditError? {
         let count = Int(edits.pointee.count)
         guard count <= Int(edits.pointee.capacity), let ops = edits.pointee.ops else {
             return .tooMany
         }
-        for index in 0..<count {
-            if let error = check(ops[index], message) { return error }
-        }
-        guard message.addedCount &+ count <= Message.addedMax else { return .tooMany }
         // All memory is taken before the first change, so that nothing is applied by half.
         var bytes = 0
         for index in 0..<count {
-            bytes &+= (Int(ops[index].name.len) &+ 31) & ~15
-            bytes &+= (Int(ops[index].value.len) &+ 31) & ~15
+            if let error = check(ops + index, message.isRequest) { return error }
+            bytes &+= Int(ops[index].name.len) &+ Int(ops[index].value.len)
         }
+        guard message.addedCount &+ count <= Message.addedMax else { return .tooMany }
         guard message.reserve(count, &arena), let block = arena.allocate(bytes) else {
             return .outOfMemory
         }
-        var copies = Arena(block: block, count: bytes)
-        for index in 0..<count {
-            if let error = apply(ops[index], to: &message, &copies) { return error }
-        }
+        var copies = Copies(next: block.assumingMemoryBound(to: UInt8.self))
+        for index in 0..<count { apply(ops + index, to: &message, &copies) }
         message.epoch &+= 1
         return nil
     }
 
+    /// Memory for the names and values of one commit: as many bytes as they have.
+    private struct Copies {
+        var next: UnsafeMutablePointer<UInt8>
+
+        @inline(__always)
+        mutating func copy(_ slice: sluice_slice) -> Slice {
+            guard let bytes = slice.ptr else { return Slice("") }
+            let copy = next
+            next += HeadWriter.copy(bytes, count: Int(slice.len), to: next)
+            return Slice(copy, Int(slice.len))
+        }
+    }
+
     // MARK: Checking
 
-    private static func check(_ edit: sluice_edit, _ message: Message) -> EditError? {
-        let valueCount = Int(clamping: edit.value.len)
-        guard valueCount <= valueBytesMax else { return .badValue }
-        switch Int(edit.op) {
+    @inline(__always)
+    private func check(_ edit: UnsafeMutablePointer<sluice_edit>, _ isRequest: Bool) -> EditError? {
+        guard edit.pointee.value.len <= UInt64(Self.valueBytesMax) else { return .badValue }
+        switch Int(edit.pointee.op) {
         case SLUICE_EDIT_SET, SLUICE_EDIT_APPEND, SLUICE_EDIT_ADD_IF_ABSENT:
             if let error = checkName(edit) { return error }
-            return isValue(edit.value) ? nil : .badValue
+            return Self.isValue(edit.pointee.value) ? nil : .badValue
         case SLUICE_EDIT_REMOVE:
             return checkName(edit)
+        default:
+            return checkOther(edit.pointee, isRequest)
+        }
+    }
+
+    private func checkOther(_ edit: sluice_edit, _ isRequest: Bool) -> EditError? {
+        let count = Int(edit.value.len)
+        switch Int(edit.op) {
         case SLUICE_EDIT_REMOVE_PREFIX:
-            guard let name = edit.name.ptr, edit.name.len > 0, edit.name.len <= 256,
-                FieldNames.isToken(name, count: Int(edit.name.len))
-            else { return .badName }
-            return nil
+            return Self.isToken(edit.name) ? nil : .badName
         case SLUICE_EDIT_SET_METHOD:
-            guard message.isRequest else { return .wrongMessage }
-            guard let value = edit.value.ptr, FieldNames.isToken(value, count: valueCount) else {
-                return .badValue
-            }
-            return nil
+            guard isRequest else { return .wrongMessage }
+            return Self.isToken(edit.value) ? nil : .badValue
         case SLUICE_EDIT_SET_PATH:
-            guard message.isRequest else { return .wrongMessage }
-            guard let value = edit.value.ptr, FieldNames.isTarget(value, count: valueCount) else {
+            guard isRequest else { return .wrongMessage }
+            guard let value = edit.value.ptr, FieldNames.isTarget(value, count: count) else {
                 return .badTarget
             }
             return nil
         case SLUICE_EDIT_SET_AUTHORITY:
-            guard message.isRequest else { return .wrongMessage }
-            guard let value = edit.value.ptr, FieldNames.isHost(value, count: valueCount) else {
+            guard isRequest else { return .wrongMessage }
+            guard let value = edit.value.ptr, FieldNames.isHost(value, count: count) else {
                 return .badValue
             }
             return nil
         case SLUICE_EDIT_SET_STATUS:
-            guard !message.isRequest else { return .wrongMessage }
+            guard !isRequest else { return .wrongMessage }
             return 200...599 ~= edit.id ? nil : .badStatus
         default:
             return .unknownOperation
         }
+    }
+
+    private static func isToken(_ name: sluice_slice) -> Bool {
+        guard let bytes = name.ptr, name.len > 0, name.len <= 256 else { return false }
+        return FieldNames.isToken(bytes, count: Int(name.len))
     }
 
     private static func isValue(_ value: sluice_slice) -> Bool {
@@ -96,20 +114,22 @@ enum Edits {
         return FieldNames.isFieldValue(bytes, count: Int(value.len))
     }
 
-    private static func checkName(_ edit: sluice_edit) -> EditError? {
-        if edit.id != 0 {
-            // Pseudo-fields have operations of their own; Host changes with the authority.
-            guard edit.id >= UInt32(FieldID.host.rawValue), edit.id < UInt32(FieldID.count) else {
-                return .badName
-            }
-            let id = FieldID(rawValue: UInt8(truncatingIfNeeded: edit.id))
-            guard FieldNames.lowercaseName(id).1 > 0 else { return .badName }
-            return isHosts(id) ? .connectionField : nil
-        }
-        guard let name = edit.name.ptr, edit.name.len > 0, edit.name.len <= 256,
-            FieldNames.isToken(name, count: Int(edit.name.len))
+    @inline(__always)
+    private func checkName(_ edit: UnsafeMutablePointer<sluice_edit>) -> EditError? {
+        let id = edit.pointee.id
+        if id == 0 { return checkUnknownName(edit.pointee) }
+        // Pseudo-fields have operations of their own; Host changes with the authority.
+        guard id >= UInt32(FieldID.host.rawValue), id < UInt32(FieldID.count),
+            names[Int(id)].name_len > 0
         else { return .badName }
-        return isHosts(FieldNames.id(name, count: Int(edit.name.len))) ? .connectionField : nil
+        return Self.isHosts(FieldID(rawValue: UInt8(truncatingIfNeeded: id)))
+            ? .connectionField : nil
+    }
+
+    private func checkUnknownName(_ edit: sluice_edit) -> EditError? {
+        guard let name = edit.name.ptr, Self.isToken(edit.name) else { return .badName }
+        return Self.isHosts(FieldNames.id(name, count: Int(edit.name.len)))
+            ? .connectionField : nil
     }
 
     /// Fields that only the host writes.
@@ -119,47 +139,60 @@ enum Edits {
 
     // MARK: Applying
 
-    private static func apply(
-        _ edit: sluice_edit, to message: inout Message, _ arena: inout Arena
-    ) -> EditError? {
-        switch Int(edit.op) {
+    @inline(__always)
+    private func apply(
+        _ edit: UnsafeMutablePointer<sluice_edit>, to message: inout Message,
+        _ copies: inout Copies
+    ) {
+        switch Int(edit.pointee.op) {
         case SLUICE_EDIT_SET:
-            remove(edit, from: &message)
-            return append(edit, to: &message, &arena)
+            if edit.pointee.id != 0 {
+                message.drop(FieldID(rawValue: UInt8(truncatingIfNeeded: edit.pointee.id)))
+            } else {
+                Self.remove(edit.pointee, from: &message)
+            }
+            append(edit, to: &message, &copies)
         case SLUICE_EDIT_APPEND:
-            return append(edit, to: &message, &arena)
+            append(edit, to: &message, &copies)
         case SLUICE_EDIT_ADD_IF_ABSENT:
-            return isPresent(edit, in: message) ? nil : append(edit, to: &message, &arena)
-        case SLUICE_EDIT_REMOVE:
-            remove(edit, from: &message)
-            return nil
-        case SLUICE_EDIT_REMOVE_PREFIX:
-            removePrefix(edit, from: &message)
-            return nil
-        case SLUICE_EDIT_SET_STATUS:
-            message.status = UInt16(truncatingIfNeeded: edit.id)
-            return nil
+            if !Self.isPresent(edit.pointee, in: message) { append(edit, to: &message, &copies) }
         default:
-            return setRequestLine(edit, of: &message, &arena)
+            applyOther(edit.pointee, to: &message, &copies)
         }
     }
 
-    private static func setRequestLine(
-        _ edit: sluice_edit, of message: inout Message, _ arena: inout Arena
-    ) -> EditError? {
-        guard let bytes = edit.value.ptr, let copy = arena.copy(bytes, Int(edit.value.len)) else {
-            return .outOfMemory
-        }
-        let value = Slice(copy, Int(edit.value.len))
+    private func applyOther(
+        _ edit: sluice_edit, to message: inout Message, _ copies: inout Copies
+    ) {
         switch Int(edit.op) {
-        case SLUICE_EDIT_SET_METHOD: message.method = value
-        case SLUICE_EDIT_SET_PATH: message.path = value
+        case SLUICE_EDIT_REMOVE: Self.remove(edit, from: &message)
+        case SLUICE_EDIT_REMOVE_PREFIX: Self.removePrefix(edit, from: &message)
+        case SLUICE_EDIT_SET_STATUS: message.status = UInt16(truncatingIfNeeded: edit.id)
+        case SLUICE_EDIT_SET_METHOD: message.method = copies.copy(edit.value)
+        case SLUICE_EDIT_SET_PATH: message.path = copies.copy(edit.value)
         default:
-            message.authority = value
+            message.authority = copies.copy(edit.value)
             message.isAuthorityChanged = true
             message.drop(.host)
         }
-        return nil
+    }
+
+    @inline(__always)
+    private func append(
+        _ edit: UnsafeMutablePointer<sluice_edit>, to message: inout Message,
+        _ copies: inout Copies
+    ) {
+        let name: Slice
+        let id: FieldID
+        if edit.pointee.id != 0 {
+            let known = names + Int(edit.pointee.id)
+            id = FieldID(rawValue: UInt8(truncatingIfNeeded: edit.pointee.id))
+            name = Slice(known.pointee.name, Int(known.pointee.name_len))
+        } else {
+            id = Self.id(of: edit.pointee)
+            name = copies.copy(edit.pointee.name)
+        }
+        message.appendReserved(id: id, name: name, value: copies.copy(edit.pointee.value))
     }
 
     private static func id(of edit: sluice_edit) -> FieldID {
@@ -212,28 +245,5 @@ enum Edits {
             nameCount >= count && FieldNames.equalsIgnoringCase(name, count, prefix, count)
                 && !isHosts(FieldNames.id(name, count: nameCount))
         }
-    }
-
-    private static func append(
-        _ edit: sluice_edit, to message: inout Message, _ arena: inout Arena
-    ) -> EditError? {
-        let id = id(of: edit)
-        let name: Slice
-        if edit.id != 0 {
-            let known = FieldNames.lowercaseName(id)
-            name = Slice(known.0, known.1)
-        } else {
-            guard let bytes = edit.name.ptr, let copy = arena.copy(bytes, Int(edit.name.len))
-            else { return .outOfMemory }
-            name = Slice(copy, Int(edit.name.len))
-        }
-        var value = Slice("")
-        if edit.value.len > 0 {
-            guard let bytes = edit.value.ptr, let copy = arena.copy(bytes, Int(edit.value.len))
-            else { return .outOfMemory }
-            value = Slice(copy, Int(edit.value.len))
-        }
-        return message.append(id: id, name: name, value: value, arena: &arena)
-            ? nil : .outOfMemory
     }
 }

@@ -8,7 +8,7 @@ import Sys
 /// such hook never pays for it.
 struct HeaderView {
     /// An entry for each known id with everything but its value filled in; never freed.
-    private let templates: UnsafeMutablePointer<sluice_field>
+    let templates: UnsafeMutablePointer<sluice_field>
     /// Where `known_index` stands in a view: looked up once, because a key path is not folded.
     private let indexOffset = MemoryLayout<sluice_headers>.offset(of: \.known_index) ?? 0
 

@@ -83,14 +83,20 @@ package struct Message {
     package mutating func append(
         id: FieldID, name: Slice, value: Slice, arena: inout Arena
     ) -> Bool {
-        if addedCount == addedCapacity, !reserve(1, &arena) { return false }
-        guard let added else { return false }
+        guard reserve(1, &arena) else { return false }
+        appendReserved(id: id, name: name, value: value)
+        return true
+    }
+
+    /// Adds a field for which `reserve` made room.
+    @inline(__always)
+    mutating func appendReserved(id: FieldID, name: Slice, value: Slice) {
+        guard let added else { return }
         added[addedCount] = AddedField(
             name: name.bytes, value: value.bytes,
             nameLength: UInt16(truncatingIfNeeded: name.count), id: id, isDropped: false,
             valueLength: UInt32(truncatingIfNeeded: value.count))
         addedCount &+= 1
-        return true
     }
 
     /// Makes room for `count` more added fields; false when there is none.
@@ -127,6 +133,7 @@ package struct Message {
     }
 
     /// Marks all fields of this known id as removed.
+    @inline(__always)
     package mutating func drop(_ id: FieldID) {
         for index in 0..<fieldCount where fields[index].id == id {
             fields[index].flags |= FieldSpan.dropped

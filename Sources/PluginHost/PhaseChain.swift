@@ -141,7 +141,8 @@ package struct HookCall: ~Copyable {
     /// Edits that one hook may make.
     package static let editsMax = 64
 
-    private let views = HeaderView()
+    private let views: HeaderView
+    private let editor: Edits
     /// Where the facts stand in a context: looked up once, because a key path is not folded.
     private let factsOffset = MemoryLayout<RequestContext>.offset(of: \.facts) ?? 0
     private let args: UnsafeMutablePointer<sluice_args>
@@ -152,6 +153,8 @@ package struct HookCall: ~Copyable {
     package private(set) var failure: HookFailure?
 
     package init() {
+        views = HeaderView()
+        editor = Edits(names: views.templates)
         args = .allocate(capacity: 1)
         args.initialize(to: sluice_args())
         args.pointee.size = UInt32(MemoryLayout<sluice_args>.size)
@@ -300,11 +303,11 @@ package struct HookCall: ~Copyable {
     ) -> EditError? {
         if phase == .responseHeaders || phase == .localReply {
             context.pointee.responseViewIsCurrent = false
-            return Edits.apply(
+            return editor.apply(
                 edits, to: &context.pointee.response, &context.pointee.arena)
         }
         context.pointee.requestViewIsCurrent = false
-        return Edits.apply(edits, to: &context.pointee.request, &context.pointee.arena)
+        return editor.apply(edits, to: &context.pointee.request, &context.pointee.arena)
     }
 
     /// Puts the fields of the reply that a plugin made into a response.
@@ -312,6 +315,6 @@ package struct HookCall: ~Copyable {
         to message: inout Message, _ arena: inout Arena
     ) -> EditError? {
         guard replyEdits.pointee.count > 0 else { return nil }
-        return Edits.apply(replyEdits, to: &message, &arena)
+        return editor.apply(replyEdits, to: &message, &arena)
     }
 }

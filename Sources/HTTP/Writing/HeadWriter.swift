@@ -1,7 +1,7 @@
 /// Writes heads into memory that the caller has made large enough.
 ///
 /// Safe: each function says how much room `out` must have, and returns how much it wrote.
-package enum HeadWriter {
+public enum HeadWriter {
     /// Bytes of the longest decimal number.
     package static let decimalBytesMax = 20
     /// Bytes of a date.
@@ -38,6 +38,18 @@ package enum HeadWriter {
 
     /// Writes a decimal number: at most `decimalBytesMax` bytes.
     package static func writeDecimal(_ value: UInt64, to out: UnsafeMutablePointer<UInt8>) -> Int {
+        if value < 10 {
+            out[0] = Byte.zero &+ UInt8(truncatingIfNeeded: value)
+            return 1
+        }
+        if value >= 100, value < 1_000 {
+            // A status, most often.
+            let digits = UInt32(truncatingIfNeeded: value)
+            out[0] = Byte.zero &+ UInt8(truncatingIfNeeded: digits / 100)
+            out[1] = Byte.zero &+ UInt8(truncatingIfNeeded: digits / 10 % 10)
+            out[2] = Byte.zero &+ UInt8(truncatingIfNeeded: digits % 10)
+            return 3
+        }
         var count = 1
         var bound = value
         while bound >= 10 {
@@ -55,19 +67,40 @@ package enum HeadWriter {
     }
 
     /// Copies a text; `out` has room for all of it.
-    @inline(__always)  // With a literal the length is known and the copy becomes a few stores.
-    package static func copy(_ text: StaticString, to out: UnsafeMutablePointer<UInt8>) -> Int {
+    @inlinable  // With a literal the length is known and the copy becomes a few stores.
+    public static func copy(_ text: StaticString, to out: UnsafeMutablePointer<UInt8>) -> Int {
         copy(text.utf8Start, count: text.utf8CodeUnitCount, to: out)
     }
 
     /// Copies bytes; `out` has room for all of them.
-    @inline(__always)  // Nothing but memmove.
-    package static func copy(
+    @inlinable  // Short texts, which most are, cost two loads and two stores; a call costs 20.
+    public static func copy(
         _ bytes: UnsafePointer<UInt8>,
         count: Int,
         to out: UnsafeMutablePointer<UInt8>
     ) -> Int {
-        out.update(from: bytes, count: count)
+        guard count <= 16 else {
+            out.update(from: bytes, count: count)
+            return count
+        }
+        // Safe: the two halves overlap where they must, and stay within `count` bytes.
+        let from = UnsafeRawPointer(bytes)
+        let to = UnsafeMutableRawPointer(out)
+        if count >= 8 {
+            let last = from.loadUnaligned(fromByteOffset: count &- 8, as: UInt64.self)
+            to.storeBytes(of: from.loadUnaligned(as: UInt64.self), as: UInt64.self)
+            to.storeBytes(of: last, toByteOffset: count &- 8, as: UInt64.self)
+        } else if count >= 4 {
+            let last = from.loadUnaligned(fromByteOffset: count &- 4, as: UInt32.self)
+            to.storeBytes(of: from.loadUnaligned(as: UInt32.self), as: UInt32.self)
+            to.storeBytes(of: last, toByteOffset: count &- 4, as: UInt32.self)
+        } else if count > 0 {
+            let last = bytes[count &- 1]
+            let middle = bytes[count &>> 1]
+            out[0] = bytes[0]
+            out[count &>> 1] = middle
+            out[count &- 1] = last
+        }
         return count
     }
 
