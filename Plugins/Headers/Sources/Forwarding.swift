@@ -3,8 +3,8 @@ import SluiceSDK
 /// Tells the origin who the client is, and what it asked for.
 ///
 /// What an untrusted client says of itself is removed: X-Forwarded-* as a whole, also names that we
-/// never set (an origin may believe X-Forwarded-User), X-Real-IP, and Forwarded. What a trusted proxy
-/// says is kept, and its own address appended.
+/// never set (an origin may believe X-Forwarded-User), X-Real-IP, and Forwarded. What a trusted
+/// proxy says is kept, and its own address appended.
 struct Forwarding {
     private let setsXForwarded: Bool
     private let setsForwarded: Bool

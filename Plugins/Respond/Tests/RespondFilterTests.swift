@@ -124,7 +124,8 @@ struct RespondFilterTests {
             (["status": 301, "location": "/\r\nx: y"], "location: no value of a field"),
             (
                 ["headers": ["Content-Length": "1"]],
-                "headers.Content-Length: Content-Length governs the connection and is the proxy's own"
+                "headers.Content-Length: Content-Length governs the connection "
+                    + "and is the proxy's own"
             ),
             (["headers": ["a": 1]], "headers.a: a string is wanted, not a number"),
             (
@@ -142,7 +143,8 @@ struct RespondFilterTests {
             (["body_file": "/etc/passwd", "body": "x"], "body_file: \"body\" is given already"),
             (
                 ["body": "{request_id}"],
-                "body: unknown placeholder {request_id}; there are {client_ip}, {host}, {authority}, {scheme}, {path}, {query}, {route}"
+                "body: unknown placeholder {request_id}; there are {client_ip}, {host}, "
+                    + "{authority}, {scheme}, {path}, {query}, {route}"
             ),
         ] as [(TestValue, String)]
     )

@@ -3,11 +3,12 @@ import SluiceSDK
 /// The order of one upstream's peers, and where each worker stands in it.
 ///
 /// Peers are grouped by priority. A worker walks through a group's cycle by its own cursor, on its
-/// own cache lines, so a pick takes no lock and shares nothing. Workers begin at places of the cycle
-/// that the golden ratio spreads, else all of them would send their first requests to the first peer.
+/// own cache lines, so a pick takes no lock and shares nothing. Workers begin at places of the
+/// cycle that the golden ratio spreads, else all of them would send their first requests to the
+/// first peer.
 ///
-/// A peer that may not be used is passed over, and its turn goes to the next one of the order; as the
-/// cursor moves on behind that one, the rest keep their shares.
+/// A peer that may not be used is passed over, and its turn goes to the next one of the order; as
+/// the cursor moves on behind that one, the rest keep their shares.
 package final class RoundRobinTable {
     let groups: UnsafeMutablePointer<Group>
     let groupCount: Int

@@ -1,8 +1,8 @@
 /// The order in which weighted peers take their turns.
 ///
 /// Smooth weighted round robin, as nginx has it: before each turn every peer's credit grows by its
-/// weight; the peer with the greatest credit takes the turn and pays the sum of all weights. With the
-/// weights 5, 1, 1 that gives a a b a c a a, and not five a in a row.
+/// weight; the peer with the greatest credit takes the turn and pays the sum of all weights. With
+/// the weights 5, 1, 1 that gives a a b a c a a, and not five a in a row.
 enum SmoothSequence {
     /// Turns of the longest order that is kept: 256 KiB of memory.
     static let turnsMax = 65_536

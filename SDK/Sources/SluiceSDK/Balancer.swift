@@ -8,8 +8,8 @@ public import Synchronization
 /// worker: lay it out in the table by `Pick.workerIndex`, a cache line apart.
 public protocol Balancer: Plugin, ~Copyable {
     /// What is built from a set: a final class with constant properties. It is released when no
-    /// worker uses it any more, so its `deinit` can free raw memory. Picks borrow it, which costs no
-    /// reference count.
+    /// worker uses it any more, so its `deinit` can free raw memory. Picks borrow it, which costs
+    /// no reference count.
     associatedtype Table: AnyObject
 
     /// Builds a table. Peers of the set, and their loads, stay valid as long as the table.

@@ -119,8 +119,8 @@ public struct Bytes: BitwiseCopyable {
         return Bytes(start + lower, count: upper - lower)
     }
 
-    /// The number that the bytes spell in decimal digits and nothing else; nil also when it does not
-    /// fit.
+    /// The number that the bytes spell in decimal digits and nothing else; nil also when it does
+    /// not fit.
     public var decimal: UInt64? {
         guard !isEmpty else { return nil }
         var number: UInt64 = 0
@@ -209,7 +209,8 @@ func lowered(_ byte: UInt8) -> UInt8 {
 
 /// Whether a byte may stand in a token (tchar, RFC 9110 §5.6.2).
 func isTokenByte(_ byte: UInt8) -> Bool {
-    // Bit n is set when 0x20 + n, 0x40 + n, 0x60 + n is one of !#$%&'*+-.^_`|~, a digit or a letter.
+    // Bit n is set when 0x20 + n, 0x40 + n, 0x60 + n is one of !#$%&'*+-.^_`|~, a digit or a
+    // letter.
     switch byte >> 5 {
     case 1: (0x03FF_6CFA as UInt32) >> UInt32(byte & 31) & 1 == 1
     case 2: (0xC7FF_FFFE as UInt32) >> UInt32(byte & 31) & 1 == 1

@@ -1,7 +1,7 @@
 /// The id of a well-known field, 1 to 127; 0 is any other field.
 ///
-/// The numbers are those of `sluice/headers.h` and are frozen. Looking a field up by its id costs no
-/// comparison of names.
+/// The numbers are those of `sluice/headers.h` and are frozen. Looking a field up by its id costs
+/// no comparison of names.
 public struct FieldID: RawRepresentable, Equatable, BitwiseCopyable, Sendable {
     /// The number, as in the C header.
     public let rawValue: UInt16

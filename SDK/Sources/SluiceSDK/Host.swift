@@ -51,25 +51,19 @@ public struct Host: BitwiseCopyable {
         }
     }
 
-    /// The monotonic clock in nanoseconds, as of the start of the running batch of events.
-    ///
-    /// On a worker only; 0 without a host.
+    /// The monotonic clock in nanoseconds; 0 without a host.
     public var nowNanoseconds: UInt64 {
         guard let core, let handle else { return 0 }
         return core.pointee.now(handle)
     }
 
-    /// Seconds since the epoch, the same moment.
-    ///
-    /// On a worker only; 0 without a host.
+    /// Seconds since the epoch; 0 without a host.
     public var wallClockSeconds: UInt64 {
         guard let core, let handle else { return 0 }
         return core.pointee.wall_clock(handle)
     }
 
-    /// 64 random bits, not for keys or secrets.
-    ///
-    /// On a worker only; 0 without a host.
+    /// 64 random bits, not for keys or secrets; 0 without a host.
     @inlinable
     public func random() -> UInt64 {
         guard let core, let handle else { return 0 }

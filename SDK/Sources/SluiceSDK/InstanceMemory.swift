@@ -1,7 +1,7 @@
 /// Memory that lives as long as an instance: what `init` puts here need not be owned by anybody.
 ///
-/// Properties of a plugin that are made of `Bytes`, `List` and numbers are trivial: a hook reads them
-/// without a reference count. To be used in `init` and `build` only, as it takes no lock.
+/// Properties of a plugin that are made of `Bytes`, `List` and numbers are trivial: a hook reads
+/// them without a reference count. To be used in `init` and `build` only, as it takes no lock.
 public struct InstanceMemory: BitwiseCopyable {
     let blocks: Unmanaged<Blocks>
 

@@ -1,7 +1,7 @@
 /// A plugin: a struct whose value is one instance, made from one entry of the manifest.
 ///
-/// Conform to this and to one protocol per hook or role, list them in `offer`, and call `hello` from
-/// the library's entry:
+/// Conform to this and to one protocol per hook or role, list them in `offer`, and call `hello`
+/// from the library's entry:
 ///
 ///     public struct Greeter: RequestHeadersHook {
 ///         public static let id: StaticString = "org.example.greeter"
@@ -27,7 +27,8 @@
 /// `init`. What changes belongs into `Worker`, which one worker owns, or into `Context`, which one
 /// request owns. A struct that owns raw memory can be `~Copyable` and free it in `deinit`.
 public protocol Plugin: ~Copyable {
-    /// Memory of one request, zeroed at its start and passed to each of its hooks: up to 4,096 bytes.
+    /// Memory of one request, zeroed at its start and passed to each of its hooks: up to 4,096
+    /// bytes.
     associatedtype Context: BitwiseCopyable = Nothing
     /// State of one worker, made before its first request.
     associatedtype Worker = Nothing

@@ -1,5 +1,5 @@
-/// Why a configuration was refused or an instance could not be made: one line, after the path of the
-/// key that it is about.
+/// Why a configuration was refused or an instance could not be made: one line, after the path of
+/// the key that it is about.
 public struct PluginError: Error, Equatable, Sendable {
     /// The key, as in "request.set[2].name"; empty for the configuration as a whole.
     public var path: String
