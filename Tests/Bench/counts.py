@@ -7,7 +7,8 @@
 Counts repeat from run to run and from machine to machine where times do not, so they can be held
 to a number. One worker, RoundRobin and Headers loaded, a 1 KB response, one client connection; each
 request is answered before the next is sent. Start and end are left out: what is counted while it
-runs is counted between two moments, the rest is the difference of a run of N and one of 2 N requests.
+runs is counted between two moments, the rest is the difference of a run of N and one of 2 N
+requests.
 
   allocations      malloc, calloc, realloc and their aligned forms (allocations.c, preloaded)
   data_calls       system calls that move bytes (strace)
@@ -38,8 +39,8 @@ from wire import Client, reply, request  # noqa: E402
 DATA = set("read readv pread64 recvfrom recvmsg recvmmsg write writev pwrite64 sendto sendmsg "
            "sendmmsg splice sendfile tee vmsplice".split())
 WAITS = {"epoll_wait", "epoll_pwait", "epoll_pwait2"}
-# `swift_retain`, `_swift_...`, C++ of the runtime, and what is mangled as of the module `Swift`: `$ss`,
-# or `$sS` with the letter of a well-known type; `$sSo` and `$sSC` are C.
+# `swift_retain`, `_swift_...`, C++ of the runtime, and what is mangled as of the module `Swift`:
+# `$ss`, or `$sS` with the letter of a well-known type; `$sSo` and `$sSC` are C.
 RUNTIME = re.compile(r"^_?_?swift_|swift::|^\$s(s|S[^oC])")
 ANSWER = reply(b"x" * 1023 + b"\n", fields=[
     ("Server", "origin"), ("Date", "Mon, 01 Jan 2024 00:00:00 GMT"), ("Content-Type", "text/plain"),
