@@ -202,7 +202,8 @@ def parse_address(text):
 class Sluice:
     """A running proxy. Its log is read by a thread, so that it never blocks on a full pipe."""
 
-    def __init__(self, folder, manifest, nofile=None, prefix=(), environment=None):
+    def __init__(self, folder, manifest, nofile=None, prefix=(), environment=None,
+                 patience=DEADLINE):
         self.path = os.path.join(str(folder), "sluice.json")
         with open(self.path, "w") as file:
             json.dump(manifest, file, indent=1)
@@ -218,7 +219,7 @@ class Sluice:
             env={**os.environ, **(environment or {})})
         threading.Thread(target=self._read, daemon=True).start()
         try:
-            self.wait_log(r"\bready\b")
+            self.wait_log(r"\bready\b", patience)
         except AssertionError:
             self.process.kill()
             self.process.wait()
@@ -241,10 +242,10 @@ class Sluice:
         with self.changed:
             return "".join(self.lines)
 
-    def wait_log(self, pattern):
+    def wait_log(self, pattern, deadline=DEADLINE):
         with self.changed:
             found = lambda: re.search(pattern, "".join(self.lines))
-            self.changed.wait_for(lambda: found() or self.ended, DEADLINE)
+            self.changed.wait_for(lambda: found() or self.ended, deadline)
             assert found(), "no %r in the log:\n%s" % (pattern, "".join(self.lines))
 
     def signal(self, number):

@@ -66,7 +66,7 @@ def test_json5(check):
         // comments, bare keys, single quotes and trailing commas
         { version: 1, workers: 'auto', plugin_dir: %s,
           listeners: [{ listen: '127.0.0.1:8080', }],
-          upstreams: { app: { peers: ['127.0.0.1:9001'], timeouts: { connect: '1.5s' }, }, },
+          upstreams: { app: { peers: ['127.0.0.1:9001'], timeouts: { connect: '1500ms' }, }, },
           routes: [{ match: {}, upstream: 'app' }], /* all of it */ }
     """ % json.dumps(harness.PLUGINS)) == (0, [])
 
@@ -254,6 +254,7 @@ def test_demo():
             said.append(line)
             if re.search(r"\bready\b", line):
                 break
+        assert demo.poll() is None, "".join(said)
         c = Client(("127.0.0.1", 8080))
         answers = [c.request(host="127.0.0.1:8080") for _ in range(4)]
         assert [a.status for a in answers] == [200] * 4

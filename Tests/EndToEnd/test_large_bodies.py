@@ -110,6 +110,56 @@ def test_many_large_bodies_at_once(sluice, origin, client):
         assert [digest(b) for b in results[target]] == [digest(body)] * 3
 
 
+def test_an_upload_whose_end_waits_for_the_origin(sluice, origin, client):
+    """The client has sent all of it, and the last of it is still on its way when the origin begins
+    to read: nothing more comes from the client that could push it on."""
+    def script(c):
+        while True:
+            head = c.read_head()
+            if head is None:
+                return
+            sent.wait(0.3)  # it may be too large to be sent before the origin reads
+            c.read_body(head)
+            c.send(reply(digest(head.body).encode()))
+
+    sent = threading.Event()
+    proxy = sluice(origin(script))
+    for half_megabytes in range(1, 30):
+        data = pattern(half_megabytes * MIB // 2)
+        c = client(proxy)
+        sent.clear()
+
+        def upload(c=c, data=data):
+            c.send(request("POST", body=data))
+            sent.set()
+
+        threading.Thread(target=upload, daemon=True).start()
+        assert c.response().body.decode() == digest(data), half_megabytes
+        c.close()
+
+
+def test_a_download_whose_end_waits_for_the_client(sluice, origin, client):
+    """The same the other way."""
+    def script(c):
+        while True:
+            head = c.read_request()
+            if head is None:
+                return
+            c.send(reply(data[:int(head.target[1:])]))
+            sent.set()
+
+    data = pattern(15 * MIB)
+    sent = threading.Event()
+    proxy = sluice(origin(script))
+    for size in range(MIB // 2, 15 * MIB, MIB // 2):
+        c = client(proxy)
+        sent.clear()
+        c.send(request(target="/%d" % size))
+        sent.wait(0.3)
+        assert digest(c.response().body) == digest(data[:size]), size
+        c.close()
+
+
 SLOW = 200_000_000
 # What the proxy may hold for one receiver that does not keep up: its buffer, a pipe's worth and
 # room for the allocator.

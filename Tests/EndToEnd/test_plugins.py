@@ -253,7 +253,7 @@ def test_verdicts_of_a_plugin_in_c(sluice, origin, client, verdict):
     for number, status in [("0", 200), ("1", 418), ("4", 200), ("7", 500), ("2", 500), ("9", 500)]:
         assert c.request(fields=[("X-Test", number)]).status == status, number
     c.send(request(fields=[("X-Test", "5")]))  # RESET
-    assert c.rest() == b""
+    assert c.ended()
     assert len(app.requests) == 2
 
 

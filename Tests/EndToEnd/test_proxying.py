@@ -1,6 +1,8 @@
 """What passes through: methods, targets, fields, statuses and bodies, byte for byte."""
 import hashlib
 import subprocess
+import time
+from email.utils import format_datetime, parsedate_to_datetime
 
 import pytest
 
@@ -98,10 +100,20 @@ def test_hop_by_hop_fields_of_a_request_stay_here(sluice, origin, client):
 def test_hop_by_hop_fields_of_a_response_stay_here(sluice, origin, client):
     app = origin(serve(reply(b"ok", fields=[
         ("Connection", "keep-alive, X-Private"), ("Keep-Alive", "timeout=5"), ("X-Private", "1"),
-        ("Proxy-Connection", "keep-alive"), ("X-Kept", "2"),
+        ("Proxy-Connection", "keep-alive"), ("X-Kept", "2"), ("Date", "x"),
     ])))
     answer = client(sluice(app)).request()
-    assert answer.fields == [("X-Kept", "2"), ("Content-Length", "2")]
+    assert answer.fields == [("X-Kept", "2"), ("Date", "x"), ("Content-Length", "2")]
+
+
+def test_a_response_without_date_gets_one(sluice, origin, client):
+    """RFC 9110 section 6.6.1. The time is the present, in the form that HTTP has for it."""
+    before = int(time.time())
+    answer = client(sluice(origin(serve(reply())))).request()
+    date = answer.get("date")
+    sent = parsedate_to_datetime(date)
+    assert format_datetime(sent, usegmt=True) == date
+    assert before - 1 <= sent.timestamp() <= time.time() + 1
 
 
 def test_connection_cannot_name_framing_away(sluice, origin, client):
