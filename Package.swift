@@ -48,7 +48,10 @@ let package = Package(
             swiftSettings: strict),
         .target(name: "Server", dependencies: ["Proxy", "Reactor", "PluginHost", "Sys"],
             swiftSettings: safe),
-        .executableTarget(name: "sluice", dependencies: ["Server"], swiftSettings: safe),
+        .executableTarget(
+            name: "sluice", dependencies: ["Server"], swiftSettings: safe,
+            // No symbol of the host is visible to plugins, so none can bind to it by accident.
+            linkerSettings: [.unsafeFlags(["-Xlinker", "--no-export-dynamic"])]),
 
         .testTarget(
             name: "HTTPTests", dependencies: ["HTTP"], exclude: ["Vectors"],
@@ -78,6 +81,7 @@ let package = Package(
                     name: name + "Tests",
                     dependencies: [
                         .target(name: name), .product(name: "SluiceSDK", package: "SDK"),
+                        .product(name: "SluiceTestKit", package: "SDK"),
                     ],
                     path: "Plugins/\(name)/Tests", swiftSettings: strict),
             ]

@@ -25,6 +25,8 @@ struct BodyReader {
         /// A trailer section begins at `consumed`.
         var hasTrailers = false
         var error: ChunkError?
+        /// The trailer section is over a bound.
+        var isTooLarge = false
     }
 
     init() {}

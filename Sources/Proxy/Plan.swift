@@ -82,7 +82,7 @@ package final class Plan: @unchecked Sendable {
 /// Bounds of response heads; an origin over them gets its response refused with 502.
 enum ResponseLimits {
     static let headBytesMax = 65_535
-    static let fieldsMax = 256
+    static let fieldsMax = 100
     /// Interim responses (1xx) before one final response.
     static let interimMax = 16
 }

@@ -204,7 +204,10 @@ struct RouteTable {
 
     private func list(of host: Slice) -> RouteList {
         guard hasHosts else { return others }
-        if let entry = find(host) { return entry.pointee.list }
+        // A name of the table that begins with a dot is a suffix, and no host.
+        if host.count > 0, host.bytes[0] != UInt8(ascii: "."), let entry = find(host) {
+            return entry.pointee.list
+        }
         guard hasSuffixes else { return others }
         // The longest suffix wins: names get shorter from the left.
         var start = 0

@@ -137,6 +137,7 @@ extension Worker {
         case more
         case done
         case invalid
+        case tooLarge
     }
 
     /// Adds bytes to the trailer section that a chunked body ends with.
@@ -165,9 +166,9 @@ extension Worker {
             return .done
         case .incomplete:
             consumed = taken
-            return pipe.trailerCount < limit ? .more : .invalid
-        case .invalid:
-            return .invalid
+            return pipe.trailerCount < limit ? .more : .tooLarge
+        case .invalid(let error):
+            return error.status == 431 ? .tooLarge : .invalid
         }
     }
 

@@ -162,9 +162,18 @@ extension Worker {
         message.fieldCount = fieldCount
         message.fieldsEnd = Int(head.fieldsEnd)
         message.method = Slice(copy + Int(head.methodStart), Int(head.methodLength))
-        message.path =
-            head.targetLength > 0
-            ? Slice(copy + Int(head.pathStart), Int(head.targetLength)) : Slice("/")
+        message.path = Slice(copy + Int(head.pathStart), Int(head.targetLength))
+        if head.pathLength == 0, head.method != .connect {
+            // "http://example.com?x" is "/?x" (RFC 9112 §3.2.1).
+            guard let path = arena.allocate(UInt8.self, count: Int(head.targetLength) &+ 1) else {
+                arena.release()
+                exchanges.give(exchange)
+                return nil
+            }
+            path[0] = UInt8(ascii: "/")
+            (path + 1).update(from: message.path.bytes, count: message.path.count)
+            message.path = Slice(path, message.path.count &+ 1)
+        }
         message.authority = Slice(copy + Int(head.authorityStart), Int(head.authorityLength))
         exchange.initialize(
             to: Exchange(

@@ -13,6 +13,10 @@ extension Worker {
         var turns = Self.turnsMax
         while true {
             if exchange.pointee.requestBody.hasHeld, !flushRequest(exchange, up) { return }
+            if exchange.pointee.requestBody.spliced > 0 {
+                // What is in the pipe has been read already: it goes on without the client.
+                guard spliceRequest(exchange, up) == true else { return }
+            }
             if exchange.pointee.requestBody.reader.isDone, headCount == 0 {
                 requestSent(exchange)
                 return
@@ -217,10 +221,11 @@ extension Worker {
             let trailer = collectTrailer(
                 &exchange.pointee.requestBody, bytes + from, count &- from, consumed: &consumed)
             result.consumed &+= consumed
-            if trailer == .invalid { result.error = .badLineEnd }
+            if trailer == .invalid || trailer == .tooLarge { result.error = .badLineEnd }
+            result.isTooLarge = trailer == .tooLarge
         }
         if let error = result.error {
-            badRequestBody(exchange, error)
+            badRequestBody(exchange, error, status: result.isTooLarge ? 431 : 400)
             return false
         }
         consume(exchange.pointee.down, bytes, count, consumed: result.consumed)
@@ -270,7 +275,7 @@ extension Worker {
     }
 
     private mutating func badRequestBody(
-        _ exchange: UnsafeMutablePointer<Exchange>, _ error: ChunkError
+        _ exchange: UnsafeMutablePointer<Exchange>, _ error: ChunkError, status: UInt16
     ) {
         log.write(3) { line in
             line.text("request body refused: ")
@@ -278,7 +283,7 @@ extension Worker {
         }
         exchange.pointee.flags.insert(.closeDownstream)
         exchange.pointee.outcome = UInt32(SLUICE_OUTCOME_MALFORMED)
-        replyOrCut(exchange, 400, reason: "")
+        replyOrCut(exchange, status, reason: "")
     }
 
     private mutating func bodyTooLarge(_ exchange: UnsafeMutablePointer<Exchange>) {

@@ -404,7 +404,7 @@ extension Worker {
                     &exchange.pointee.responseBody, bytes + from, count &- from,
                     consumed: &consumed)
                 result.consumed &+= consumed
-                if trailer == .invalid { result.error = .badLineEnd }
+                if trailer == .invalid || trailer == .tooLarge { result.error = .badLineEnd }
             }
             // What is behind the response was not asked for: the connection is not used again.
             if result.consumed < count { exchange.pointee.flags.insert(.closeUpstream) }

@@ -38,7 +38,9 @@ enum PluginLoader {
                         logLevel: settings.logLevel.rawValue
                     ))
             } catch {
-                result.problems.append(error.description)
+                let place = "plugins.\(plugin.name)"
+                let isPlaced = error.description.hasPrefix(place)
+                result.problems.append(isPlaced ? error.description : "\(place): \(error)")
             }
         }
         return result
