@@ -23,9 +23,13 @@ struct Edits {
     /// Bytes of a value.
     private static let valueBytesMax = 65_535
 
+    /// - Parameter known: `known_bits` of the view that the hook read: a field whose bit is not set
+    ///   need not be looked for.
     func apply(
-        _ edits: UnsafePointer<sluice_edits>, to message: inout Message, _ arena: inout Arena
+        _ edits: UnsafePointer<sluice_edits>, to message: inout Message,
+        known: (UInt64, UInt64), _ arena: inout Arena
     ) -> EditError? {
+        var known = known
         let count = Int(edits.pointee.count)
         guard count <= Int(edits.pointee.capacity), let ops = edits.pointee.ops else {
             return .tooMany
@@ -41,7 +45,7 @@ struct Edits {
             return .outOfMemory
         }
         var copies = Copies(next: block.assumingMemoryBound(to: UInt8.self))
-        for index in 0..<count { apply(ops + index, to: &message, &copies) }
+        for index in 0..<count { apply(ops + index, to: &message, &known, &copies) }
         message.epoch &+= 1
         return nil
     }
@@ -142,22 +146,30 @@ struct Edits {
     @inline(__always)
     private func apply(
         _ edit: UnsafeMutablePointer<sluice_edit>, to message: inout Message,
-        _ copies: inout Copies
+        _ known: inout (UInt64, UInt64), _ copies: inout Copies
     ) {
+        let bit: UInt64 = 1 &<< UInt64(edit.pointee.id & 63)
         switch Int(edit.pointee.op) {
         case SLUICE_EDIT_SET:
             if edit.pointee.id != 0 {
-                message.drop(FieldID(rawValue: UInt8(truncatingIfNeeded: edit.pointee.id)))
+                if (edit.pointee.id < 64 ? known.0 : known.1) & bit != 0 {
+                    message.drop(FieldID(rawValue: UInt8(truncatingIfNeeded: edit.pointee.id)))
+                }
             } else {
                 Self.remove(edit.pointee, from: &message)
             }
-            append(edit, to: &message, &copies)
-        case SLUICE_EDIT_APPEND:
-            append(edit, to: &message, &copies)
+        case SLUICE_EDIT_APPEND: break
         case SLUICE_EDIT_ADD_IF_ABSENT:
-            if !Self.isPresent(edit.pointee, in: message) { append(edit, to: &message, &copies) }
+            if Self.isPresent(edit.pointee, in: message) { return }
         default:
             applyOther(edit.pointee, to: &message, &copies)
+            return
+        }
+        let id = append(edit, to: &message, &copies)
+        if id.rawValue < 64 {
+            known.0 |= 1 &<< UInt64(id.rawValue)
+        } else {
+            known.1 |= 1 &<< UInt64(id.rawValue & 63)
         }
     }
 
@@ -181,7 +193,7 @@ struct Edits {
     private func append(
         _ edit: UnsafeMutablePointer<sluice_edit>, to message: inout Message,
         _ copies: inout Copies
-    ) {
+    ) -> FieldID {
         let name: Slice
         let id: FieldID
         if edit.pointee.id != 0 {
@@ -193,6 +205,7 @@ struct Edits {
             name = copies.copy(edit.pointee.name)
         }
         message.appendReserved(id: id, name: name, value: copies.copy(edit.pointee.value))
+        return id
     }
 
     private static func id(of edit: sluice_edit) -> FieldID {

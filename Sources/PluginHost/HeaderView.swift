@@ -9,7 +9,8 @@ import Sys
 struct HeaderView {
     /// An entry for each known id with everything but its value filled in; never freed.
     let templates: UnsafeMutablePointer<sluice_field>
-    /// Where `known_index` stands in a view: looked up once, because a key path is not folded.
+    /// Where arrays stand in a view: looked up once, because a key path is not folded.
+    private let bitsOffset = MemoryLayout<sluice_headers>.offset(of: \.known_bits) ?? 0
     private let indexOffset = MemoryLayout<sluice_headers>.offset(of: \.known_index) ?? 0
 
     init() {
@@ -62,11 +63,13 @@ struct HeaderView {
             let memory = arena.allocate(countMax &* MemoryLayout<sluice_field>.stride)
         else { return nil }
         let list = memory.bindMemory(to: sluice_field.self, capacity: countMax)
+        view.pointee.known_bits = (0, 0)
         view.pointee.epoch = message.epoch
         view.pointee.status = UInt32(message.status)
         var builder = Builder(
             templates: templates, list: list,
-            indices: UnsafeMutableRawPointer(view) + indexOffset)
+            indices: UnsafeMutableRawPointer(view) + indexOffset,
+            bits: UnsafeMutableRawPointer(view) + bitsOffset)
         if message.isRequest {
             builder.add(known: .pseudoMethod, message.method)
             builder.add(known: .pseudoScheme, Slice("http"))
@@ -77,7 +80,6 @@ struct HeaderView {
             builder.add(known: .pseudoStatus, Slice(digits, count))
         }
         guard builder.fields(of: &message, &arena) else { return nil }
-        view.pointee.known_bits = (builder.lowBits, builder.highBits)
         view.pointee.fields = UnsafePointer(list)
         view.pointee.count = UInt32(truncatingIfNeeded: builder.count)
         isCurrent = true
@@ -90,17 +92,19 @@ struct HeaderView {
         /// `known_index` of the view.
         let indices: UnsafeMutablePointer<UInt16>
         var count = 0
-        var lowBits: UInt64 = 0
-        var highBits: UInt64 = 0
+        /// `known_bits` of the view.
+        let bits: UnsafeMutablePointer<UInt64>
 
         @inline(__always)
         init(
             templates: UnsafeMutablePointer<sluice_field>,
-            list: UnsafeMutablePointer<sluice_field>, indices: UnsafeMutableRawPointer
+            list: UnsafeMutablePointer<sluice_field>, indices: UnsafeMutableRawPointer,
+            bits: UnsafeMutableRawPointer
         ) {
             self.templates = templates
             self.list = list
-            // Safe: an array of 128 numbers inside the view.
+            // Safe: arrays of two words and of 128 numbers inside the view.
+            self.bits = bits.assumingMemoryBound(to: UInt64.self)
             self.indices = indices.assumingMemoryBound(to: UInt16.self)
         }
 
@@ -110,12 +114,12 @@ struct HeaderView {
             entry.pointee = templates[Int(id.rawValue)]
             entry.pointee.value = value.bytes
             entry.pointee.value_len = UInt32(truncatingIfNeeded: value.count)
-            let bit: UInt64 = 1 << UInt64(id.rawValue & 63)
-            let isHigh = id.rawValue >= 64
-            if (isHigh ? highBits : lowBits) & bit != 0 {
+            let word = bits + Int(id.rawValue &>> 6)
+            let bit: UInt64 = 1 &<< UInt64(id.rawValue & 63)
+            if word.pointee & bit != 0 {
                 entry.pointee.flags |= UInt16(SLUICE_FIELD_FLAG_REPEATED)
             } else {
-                if isHigh { highBits |= bit } else { lowBits |= bit }
+                word.pointee |= bit
                 indices[Int(id.rawValue)] = UInt16(truncatingIfNeeded: count)
             }
             count &+= 1

@@ -304,10 +304,15 @@ package struct HookCall: ~Copyable {
         if phase == .responseHeaders || phase == .localReply {
             context.pointee.responseViewIsCurrent = false
             return editor.apply(
-                edits, to: &context.pointee.response, &context.pointee.arena)
+                edits, to: &context.pointee.response,
+                known: context.pointee.responseView?.pointee.known_bits ?? (.max, .max),
+                &context.pointee.arena)
         }
         context.pointee.requestViewIsCurrent = false
-        return editor.apply(edits, to: &context.pointee.request, &context.pointee.arena)
+        return editor.apply(
+            edits, to: &context.pointee.request,
+            known: context.pointee.requestView?.pointee.known_bits ?? (.max, .max),
+            &context.pointee.arena)
     }
 
     /// Puts the fields of the reply that a plugin made into a response.
@@ -315,6 +320,6 @@ package struct HookCall: ~Copyable {
         to message: inout Message, _ arena: inout Arena
     ) -> EditError? {
         guard replyEdits.pointee.count > 0 else { return nil }
-        return editor.apply(replyEdits, to: &message, &arena)
+        return editor.apply(replyEdits, to: &message, known: (.max, .max), &arena)
     }
 }

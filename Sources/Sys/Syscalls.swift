@@ -1,4 +1,4 @@
-import CLinux
+public import CLinux
 
 /// The calls that a worker makes for its connections.
 ///
@@ -19,19 +19,19 @@ public enum Syscall {
     /// ECONNABORTED: the client was gone before it was accepted.
     @inlinable public static var connectionAborted: Int { -103 }
 
-    @inline(__always)
-    package static func receive(_ fd: Int32, _ to: UnsafeMutableRawPointer, _ count: Int) -> Int {
+    @inlinable
+    public static func receive(_ fd: Int32, _ to: UnsafeMutableRawPointer, _ count: Int) -> Int {
         Int(clinux_recv(fd, to, count))
     }
 
-    @inline(__always)
-    package static func send(_ fd: Int32, _ from: UnsafeRawPointer, _ count: Int) -> Int {
+    @inlinable
+    public static func send(_ fd: Int32, _ from: UnsafeRawPointer, _ count: Int) -> Int {
         Int(clinux_send(fd, from, count))
     }
 
     /// Sends the pieces in order with one call.
-    @inline(__always)
-    package static func send(_ fd: Int32, _ pieces: inout Pieces) -> Int {
+    @inlinable
+    public static func send(_ fd: Int32, _ pieces: inout Pieces) -> Int {
         if pieces.raw.count == 1 {
             return Int(
                 clinux_send(fd, pieces.raw.piece.0.iov_base, pieces.raw.piece.0.iov_len))
@@ -65,17 +65,17 @@ public enum Syscall {
 }
 
 /// Up to four runs of bytes that one call sends. The bytes must outlive the call.
-package struct Pieces {
-    var raw = clinux_pieces()
+public struct Pieces {
+    @usableFromInline var raw = clinux_pieces()
     /// Bytes of all pieces together.
-    package private(set) var byteCount = 0
+    public var byteCount = 0
 
-    @inline(__always)
-    package init() {}
+    @inlinable
+    public init() {}
 
     /// Adds a run; an empty one is left out.
-    @inline(__always)
-    package mutating func add(_ bytes: UnsafePointer<UInt8>, _ count: Int) {
+    @inlinable
+    public mutating func add(_ bytes: UnsafePointer<UInt8>, _ count: Int) {
         guard count > 0 else { return }
         let piece = iovec(iov_base: UnsafeMutableRawPointer(mutating: bytes), iov_len: count)
         switch raw.count {

@@ -69,7 +69,7 @@ def test_forwarded_of_rfc_7239(sluice, origin, client):
 
 def test_each_request_has_an_id_on_both_sides(sluice, origin, client):
     app = origin(serve(reply()))
-    c = client(sluice(app, **headers()))
+    c = client(sluice(app, **headers(request_id={"echo": True})))
     ids = [c.request(fields=[("X-Request-Id", "mine")]).all("x-request-id") for _ in range(5)]
     assert ids == [r.all("x-request-id") for r in app.requests]
     assert len({i[0] for i in ids}) == 5

@@ -32,8 +32,11 @@ struct Forwarding {
             : [.xForwardedFor, .xForwardedProto, .xForwardedHost, .xForwardedPort]
     }
 
+    /// Whether there is anything to do.
+    var isOn: Bool { setsXForwarded || setsForwarded }
+
     func apply(_ exchange: borrowing Exchange<HeadersFilter>, isTrusted: Bool) {
-        guard setsXForwarded || setsForwarded else { return }
+        guard isOn else { return }
         if !isTrusted { removeClaims(exchange) }
         if setsXForwarded { setXForwarded(exchange, isTrusted: isTrusted) }
         if setsForwarded { setForwarded(exchange, isTrusted: isTrusted) }

@@ -20,4 +20,14 @@ struct HeadersConfiguration {
         request = try Rules(configuration.member("request"), .request, host, hasID: hasID)
         response = try Rules(configuration.member("response"), .response, host, hasID: hasID)
     }
+
+    /// Whether the request hook has anything to do.
+    var touchesRequests: Bool {
+        forwarding.isOn || requestID != nil || via != nil || !request.isEmpty
+    }
+
+    /// Whether the response hook has anything to do.
+    var touchesResponses: Bool {
+        requestID?.echoes == true || via != nil || !response.isEmpty
+    }
 }

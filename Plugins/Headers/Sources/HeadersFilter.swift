@@ -38,4 +38,9 @@ package struct HeadersFilter: RequestHeadersHook, ResponseHeadersHook, ~Copyable
         offer.requestHeaders = { Export<HeadersFilter>.requestHeaders($0, $1, $2, $3, $4) }
         offer.responseHeaders = { Export<HeadersFilter>.responseHeaders($0, $1, $2, $3, $4) }
     }
+
+    package func narrow(_ offer: inout Offer) {
+        if !configuration.touchesResponses { offer.responseHeaders = nil }
+        if !configuration.touchesRequests { offer.requestHeaders = nil }
+    }
 }

@@ -22,7 +22,7 @@ struct RequestIDSettings {
 
     private let name: FieldName
     private let trusts: Bool
-    private let echoes: Bool
+    let echoes: Bool
     private let host: Host
 
     /// The settings, or nil for `false`.
@@ -41,7 +41,7 @@ struct RequestIDSettings {
     private init(_ value: ConfigurationValue?, _ host: Host) throws(PluginError) {
         try value?.allowKeys(["header", "trust", "echo"])
         trusts = try value?.bool("trust") ?? false
-        echoes = try value?.bool("echo") ?? true
+        echoes = try value?.bool("echo") ?? false
         self.host = host
         guard let header = try value?.member("header") else {
             name = FieldName(.xRequestId)

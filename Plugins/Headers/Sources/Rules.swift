@@ -98,6 +98,8 @@ struct Rules {
         return Rule(operation: operation, name: name, value: template)
     }
 
+    var isEmpty: Bool { rules.count == 0 }
+
     func apply(_ exchange: borrowing Exchange<HeadersFilter>, requestID: Bytes) {
         let edits = exchange.edits
         for rule in rules {

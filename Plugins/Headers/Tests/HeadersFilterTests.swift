@@ -59,7 +59,10 @@ struct HeadersFilterTests {
     func `numbers requests, and tells origin and client the same`() throws {
         let plugin = try PluginFixture(
             HeadersFilter.self,
-            ["request": ["set": [["name": "x", "value": "<{request_id}>"]]]]
+            [
+                "request": ["set": [["name": "x", "value": "<{request_id}>"]]],
+                "request_id": ["echo": true],
+            ]
         )
         var seen: Set<String> = []
         for _ in 0..<100 {
@@ -84,7 +87,7 @@ struct HeadersFilterTests {
             let plugin = try PluginFixture(
                 HeadersFilter.self,
                 [
-                    "request_id": ["header": "X-Trace", "trust": .bool(trust)],
+                    "request_id": ["header": "X-Trace", "trust": .bool(trust), "echo": true],
                     "forwarded": ["trusted_proxies": ["10.0.0.0/8"]],
                 ]
             )
@@ -105,8 +108,8 @@ struct HeadersFilterTests {
     }
 
     @Test
-    func `does not echo when told so`() throws {
-        let plugin = try PluginFixture(HeadersFilter.self, ["request_id": ["echo": false]])
+    func `does not echo unless told so`() throws {
+        let plugin = try PluginFixture(HeadersFilter.self)
         let request = RequestFixture()
         plugin.requestHeaders(request)
         request.respond(status: 200)

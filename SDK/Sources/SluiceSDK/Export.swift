@@ -63,12 +63,17 @@ public enum Export<P: Plugin & ~Copyable> {
         let contextSize = (MemoryLayout<P.Context>.size + 15) & ~15
         precondition(contextSize <= 4_096, "the request context is over 4,096 bytes")
 
-        let head = makeHead(core)
-        defer { withExtendedLifetime(head) {} }
+        let blocks = Blocks()
+        defer { withExtendedLifetime(blocks) {} }
+        let head: InstanceHead
         let instance: UnsafeMutablePointer<Instance<P>>
         do throws(PluginError) {
-            let host = Host(core: core, handle: args.pointee.host, head.blocks)
+            let host = Host(core: core, handle: args.pointee.host, blocks)
             let plugin = try P(ConfigurationValue(configuration), host)
+            var offer = Offer()
+            P.offer(&offer)
+            plugin.narrow(&offer)
+            head = makeHead(core, blocks, offer)
             instance = .allocate(capacity: 1)
             instance.initialize(to: Instance(head: head, plugin: plugin))
         } catch let failure {
@@ -106,11 +111,12 @@ public enum Export<P: Plugin & ~Copyable> {
         }
     }
 
-    private static func makeHead(_ core: UnsafePointer<sluice_core>) -> InstanceHead {
-        var offer = Offer()
-        P.offer(&offer)
-        let blocks = Blocks()
-        return InstanceHead(
+    private static func makeHead(
+        _ core: UnsafePointer<sluice_core>,
+        _ blocks: Blocks,
+        _ offer: Offer
+    ) -> InstanceHead {
+        InstanceHead(
             core: core,
             blocks: blocks,
             hooks: offer.mask == 0 ? nil : blocks.place(offer.hooks),

@@ -55,6 +55,15 @@ public protocol Plugin: ~Copyable {
     /// Each line is a literal closure that names the plugin's type: only so is it a C function
     /// without a context, and a hook without a line costs the host nothing.
     static func offer(_ offer: inout Offer)
+
+    /// Takes out of an instance's offer what its configuration does not need, so that it costs the
+    /// host nothing: sets hooks to nil. Adding some is an error.
+    func narrow(_ offer: inout Offer)
+}
+
+extension Plugin where Self: ~Copyable {
+    /// All that the type offers.
+    public func narrow(_ offer: inout Offer) {}
 }
 
 extension Plugin where Self: ~Copyable, Worker == Nothing {

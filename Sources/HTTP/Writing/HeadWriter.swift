@@ -67,7 +67,7 @@ public enum HeadWriter {
     }
 
     /// Copies a text; `out` has room for all of it.
-    @inlinable  // With a literal the length is known and the copy becomes a few stores.
+    @inlinable @inline(__always)  // With a literal the length is known: a few stores.
     public static func copy(_ text: StaticString, to out: UnsafeMutablePointer<UInt8>) -> Int {
         copy(text.utf8Start, count: text.utf8CodeUnitCount, to: out)
     }
