@@ -1,28 +1,40 @@
-package import HTTP
-package import Sys
+public import HTTP
+public import Sys
 
 /// A field that is not in the received bytes: added by a plugin or by the host.
-package struct AddedField: BitwiseCopyable {
-    package var name: UnsafePointer<UInt8>
-    package var value: UnsafePointer<UInt8>
-    package var nameLength: UInt16
-    package var id: FieldID
-    package var isDropped: Bool
-    package var valueLength: UInt32
+public struct AddedField: BitwiseCopyable {
+    public var name: UnsafePointer<UInt8>
+    public var value: UnsafePointer<UInt8>
+    public var nameLength: UInt16
+    public var id: FieldID
+    public var isDropped: Bool
+    public var valueLength: UInt32
+
+    @inlinable
+    init(name: Slice, value: Slice, id: FieldID) {
+        self.name = name.bytes
+        self.value = value.bytes
+        nameLength = UInt16(truncatingIfNeeded: name.count)
+        self.id = id
+        isDropped = false
+        valueLength = UInt32(truncatingIfNeeded: value.count)
+    }
 }
 
 /// Bytes of the request's arena, or of a text that never goes away.
-package struct Slice {
-    package var bytes: UnsafePointer<UInt8>
-    package var count: Int
+public struct Slice {
+    public var bytes: UnsafePointer<UInt8>
+    public var count: Int
 
-    package init(_ bytes: UnsafePointer<UInt8>, _ count: Int) {
+    @inlinable
+    public init(_ bytes: UnsafePointer<UInt8>, _ count: Int) {
         self.bytes = bytes
         self.count = count
     }
 
     /// Bytes that a permanent `sluice_slice` holds.
-    package init(_ bytes: UnsafePointer<UInt8>?, _ count: Int) {
+    @inlinable
+    public init(_ bytes: UnsafePointer<UInt8>?, _ count: Int) {
         guard let bytes else {
             self.init("")
             return
@@ -30,7 +42,8 @@ package struct Slice {
         self.init(bytes, count)
     }
 
-    package init(_ text: StaticString) {
+    @inlinable
+    public init(_ text: StaticString) {
         bytes = text.utf8Start
         count = text.utf8CodeUnitCount
     }
@@ -41,32 +54,33 @@ package struct Slice {
 ///
 /// A change never moves received bytes: a removed field is marked, an added one stands in a list.
 /// Writing the head copies the runs that are left, so an untouched head is one copy.
-package struct Message {
-    package var head: UnsafePointer<UInt8>
-    package var fields: UnsafeMutablePointer<FieldSpan>
-    package var fieldCount = 0
-    package var fieldsEnd = 0
-    package var added: UnsafeMutablePointer<AddedField>?
-    package var addedCount = 0
-    private var addedCapacity = 0
+public struct Message {
+    public var head: UnsafePointer<UInt8>
+    public var fields: UnsafeMutablePointer<FieldSpan>
+    public var fieldCount = 0
+    public var fieldsEnd = 0
+    public var added: UnsafeMutablePointer<AddedField>?
+    public var addedCount = 0
+    @usableFromInline var addedCapacity = 0
     /// Method of a request.
-    package var method: Slice
+    public var method: Slice
     /// Path and query of a request.
-    package var path: Slice
+    public var path: Slice
     /// Host and port of a request; empty where there is none.
-    package var authority: Slice
+    public var authority: Slice
     /// Whether `authority` differs from the Host field that was received.
-    package var isAuthorityChanged = false
-    package var isRequest: Bool
+    public var isAuthorityChanged = false
+    public var isRequest: Bool
     /// Of a response, 100 to 999.
-    package var status: UInt16 = 0
+    public var status: UInt16 = 0
     /// Changes with every committed edit.
-    package var epoch: UInt32 = 0
+    public var epoch: UInt32 = 0
 
     /// Fields that may be added to one message.
-    package static let addedMax = 256
+    @inlinable public static var addedMax: Int { 256 }
 
-    package init(
+    @inlinable
+    public init(
         isRequest: Bool, head: UnsafePointer<UInt8>, fields: UnsafeMutablePointer<FieldSpan>
     ) {
         self.isRequest = isRequest
@@ -80,7 +94,8 @@ package struct Message {
     /// Adds a field whose bytes outlive the message.
     ///
     /// - Returns: false when there is no room for it.
-    package mutating func append(
+    @inlinable
+    public mutating func append(
         id: FieldID, name: Slice, value: Slice, arena: inout Arena
     ) -> Bool {
         guard reserve(1, &arena) else { return false }
@@ -89,18 +104,16 @@ package struct Message {
     }
 
     /// Adds a field for which `reserve` made room.
-    @inline(__always)
+    @inlinable
     mutating func appendReserved(id: FieldID, name: Slice, value: Slice) {
         guard let added else { return }
-        added[addedCount] = AddedField(
-            name: name.bytes, value: value.bytes,
-            nameLength: UInt16(truncatingIfNeeded: name.count), id: id, isDropped: false,
-            valueLength: UInt32(truncatingIfNeeded: value.count))
+        added[addedCount] = AddedField(name: name, value: value, id: id)
         addedCount &+= 1
     }
 
     /// Makes room for `count` more added fields; false when there is none.
-    package mutating func reserve(_ count: Int, _ arena: inout Arena) -> Bool {
+    @inlinable
+    public mutating func reserve(_ count: Int, _ arena: inout Arena) -> Bool {
         guard addedCount &+ count > addedCapacity else { return true }
         let capacity = max(8, addedCapacity &* 2, addedCount &+ count)
         guard addedCount &+ count <= Self.addedMax,
@@ -113,7 +126,8 @@ package struct Message {
     }
 
     /// Whether a field of this known id is there and not dropped.
-    package func has(_ id: FieldID) -> Bool {
+    @inlinable
+    public func has(_ id: FieldID) -> Bool {
         for index in 0..<fieldCount
         where fields[index].id == id && fields[index].flags & FieldSpan.dropped == 0 {
             return true
@@ -125,7 +139,8 @@ package struct Message {
     }
 
     /// The value of the first received field of this id, dropped or not.
-    package func received(_ id: FieldID) -> Slice? {
+    @inlinable
+    public func received(_ id: FieldID) -> Slice? {
         for index in 0..<fieldCount where fields[index].id == id {
             return Slice(head + Int(fields[index].valueStart), Int(fields[index].valueLength))
         }
@@ -133,8 +148,8 @@ package struct Message {
     }
 
     /// Marks all fields of this known id as removed.
-    @inline(__always)
-    package mutating func drop(_ id: FieldID) {
+    @inlinable
+    public mutating func drop(_ id: FieldID) {
         for index in 0..<fieldCount where fields[index].id == id {
             fields[index].flags |= FieldSpan.dropped
         }
@@ -145,7 +160,8 @@ package struct Message {
     }
 
     /// Marks all fields that `matches` says as removed; it gets the name as received.
-    package mutating func drop(where matches: (UnsafePointer<UInt8>, Int) -> Bool) {
+    @inlinable
+    public mutating func drop(where matches: (UnsafePointer<UInt8>, Int) -> Bool) {
         for index in 0..<fieldCount
         where matches(head + Int(fields[index].nameStart), Int(fields[index].nameLength)) {
             fields[index].flags |= FieldSpan.dropped
@@ -159,7 +175,8 @@ package struct Message {
     }
 
     /// Bytes that `writeFields` may write.
-    package var fieldBytesMax: Int {
+    @inlinable
+    public var fieldBytesMax: Int {
         var count = fieldsEnd
         for index in 0..<addedCount {
             guard let added else { break }
@@ -169,7 +186,8 @@ package struct Message {
     }
 
     /// Writes all field lines that are left; returns their length.
-    package func writeFields(to out: UnsafeMutablePointer<UInt8>) -> Int {
+    @inlinable
+    public func writeFields(to out: UnsafeMutablePointer<UInt8>) -> Int {
         var at = HeadWriter.copyFields(
             head, fields, count: fieldCount, fieldsEnd: fieldsEnd, to: out)
         guard let added else { return at }

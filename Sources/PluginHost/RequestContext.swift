@@ -32,16 +32,21 @@ package struct RequestContext {
     /// Bytes that all plugins of a request may take together.
     package static let pluginBytesMax = 65_536
 
-    package init(
-        arena: Arena, request: Message, response: Message,
+    /// Makes a context in memory that is all zeroes.
+    package static func prepare(
+        _ context: UnsafeMutablePointer<RequestContext>, arena: Arena, request: Message,
         slots: UnsafePointer<UnsafeMutableRawPointer?>
     ) {
-        self.arena = arena
-        self.request = request
-        self.response = response
-        self.slots = slots
-        facts = sluice_facts()
-        facts.size = UInt32(MemoryLayout<sluice_facts>.size)
+        // Safe: every member is trivial; zeroes are nil, false and 0 in those not set here.
+        context.pointee.arena = arena
+        context.pointee.request = request
+        context.pointee.response = request
+        context.pointee.slots = slots
+        context.pointee.globalContexts = nil
+        context.pointee.routeContexts = nil
+        context.pointee.requestView = nil
+        context.pointee.responseView = nil
+        context.pointee.facts.size = UInt32(MemoryLayout<sluice_facts>.size)
     }
 
     /// Forgets what was built of the response: it was replaced.

@@ -8,12 +8,12 @@ struct BodyReader {
         case none, length, chunked, untilClose
     }
 
-    private(set) var kind = Kind.none
+    private(set) var kind: Kind
     /// Bytes still to come of a body with a length.
-    var remaining: Int64 = 0
-    private var decoder = ChunkedDecoder()
+    var remaining: Int64
+    private var decoder: ChunkedDecoder
     /// All of the body has been seen.
-    private(set) var isDone = true
+    private(set) var isDone: Bool
 
     /// What a run of bytes held.
     struct Result {
@@ -29,9 +29,17 @@ struct BodyReader {
         var isTooLarge = false
     }
 
-    init() {}
+    @inline(__always)
+    init() {
+        kind = .none
+        remaining = 0
+        decoder = ChunkedDecoder()
+        isDone = true
+    }
 
+    @inline(__always)
     init(_ framing: BodyFraming) {
+        self.init()
         switch framing {
         case .none: return
         case .length(let count):

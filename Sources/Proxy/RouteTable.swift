@@ -171,21 +171,15 @@ struct RouteTable {
     ///
     /// - Parameter listener: index of the listener that it came by.
     func match(_ request: Message, listener: Int) -> UnsafePointer<RoutePlan>? {
-        var host = request.authority
-        Self.removePort(&host)
-        let list = list(of: host)
+        let list = hasHosts ? list(of: request.authority) : others
         guard let indices = list.indices else { return nil }
-        var path = request.path
-        var end = 0
-        while end < path.count, path.bytes[end] != UInt8(ascii: "?") { end &+= 1 }
-        path.count = end
         for at in 0..<list.count {
             let route = routes + Int(indices[at])
             let listens =
                 listener >= Self.listenersMax
                 ? route.pointee.listeners == .max
                 : route.pointee.listeners & (1 << UInt64(listener)) != 0
-            if listens, Self.matches(route, request, path) {
+            if listens, Self.matches(route, request) {
                 return UnsafeRawPointer(route).assumingMemoryBound(to: RoutePlan.self)
             }
         }
@@ -202,8 +196,9 @@ struct RouteTable {
         host.count = count
     }
 
-    private func list(of host: Slice) -> RouteList {
-        guard hasHosts else { return others }
+    private func list(of authority: Slice) -> RouteList {
+        var host = authority
+        Self.removePort(&host)
         // A name of the table that begins with a dot is a suffix, and no host.
         if host.count > 0, host.bytes[0] != UInt8(ascii: "."), let entry = find(host) {
             return entry.pointee.list
@@ -237,23 +232,9 @@ struct RouteTable {
     }
 
     private static func matches(
-        _ route: UnsafeMutablePointer<CompiledRoute>, _ request: Message, _ path: Slice
+        _ route: UnsafeMutablePointer<CompiledRoute>, _ request: Message
     ) -> Bool {
-        let wanted = route.pointee.path
-        switch route.pointee.pathKind {
-        case 1: guard equal(path, wanted) else { return false }
-        case 2:
-            let isPrefix =
-                path.count >= wanted.count
-                && equal(Slice(path.bytes, wanted.count), wanted)
-            // "/api/*" matches "/api" too.
-            guard
-                isPrefix
-                    || (path.count &+ 1 == wanted.count
-                        && equal(path, Slice(wanted.bytes, path.count)))
-            else { return false }
-        default: break
-        }
+        guard route.pointee.pathKind == 0 || matchesPath(route, request) else { return false }
         if route.pointee.methodCount > 0 {
             var found = false
             for index in 0..<route.pointee.methodCount
@@ -267,6 +248,22 @@ struct RouteTable {
             return false
         }
         return true
+    }
+
+    private static func matchesPath(
+        _ route: UnsafeMutablePointer<CompiledRoute>, _ request: Message
+    ) -> Bool {
+        let wanted = route.pointee.path
+        var path = request.path
+        var end = 0
+        while end < path.count, path.bytes[end] != UInt8(ascii: "?") { end &+= 1 }
+        path.count = end
+        if route.pointee.pathKind == 1 { return equal(path, wanted) }
+        if path.count >= wanted.count, equal(Slice(path.bytes, wanted.count), wanted) {
+            return true
+        }
+        // "/api/*" matches "/api" too.
+        return path.count &+ 1 == wanted.count && equal(path, Slice(wanted.bytes, path.count))
     }
 
     private static func equal(_ a: Slice, _ b: Slice) -> Bool {

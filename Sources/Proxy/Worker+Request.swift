@@ -175,12 +175,10 @@ extension Worker {
             message.path = Slice(path, message.path.count &+ 1)
         }
         message.authority = Slice(copy + Int(head.authorityStart), Int(head.authorityLength))
-        exchange.initialize(
-            to: Exchange(
-                context: RequestContext(
-                    arena: arena, request: message, response: message, slots: slots),
-                down: down, listener: listeners + Int(down.pointee.listener), chain: globalChain,
-                head: head, now: now))
+        Exchange.prepare(
+            exchange, down: down, listener: listeners + Int(down.pointee.listener),
+            chain: globalChain, head: head, now: now)
+        RequestContext.prepare(context(of: exchange), arena: arena, request: message, slots: slots)
         down.pointee.exchange = exchange
         down.pointee.state = .exchange
         down.pointee.flags.remove(.fresh)

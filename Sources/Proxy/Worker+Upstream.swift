@@ -222,24 +222,30 @@ extension Worker {
                 peers[peer].address.isUnix ? Slice("localhost") : peers[peer].text
             exchange.pointee.context.request.isAuthorityChanged = true
         }
-        let request = exchange.pointee.context.request
-        let fixed = request.method.count &+ request.path.count &+ request.authority.count &+ 256
-        guard request.fieldBytesMax &+ fixed <= Self.headOutBytes else { return 0 }
-        var at = HeadWriter.copy(request.method.bytes, count: request.method.count, to: out)
+        let method = exchange.pointee.context.request.method
+        let path = exchange.pointee.context.request.path
+        let authority = exchange.pointee.context.request.authority
+        let fixed = method.count &+ path.count &+ authority.count &+ 256
+        guard exchange.pointee.context.request.fieldBytesMax &+ fixed <= Self.headOutBytes else {
+            return 0
+        }
+        var at = HeadWriter.copy(method.bytes, count: method.count, to: out)
         out[at] = UInt8(ascii: " ")
         at &+= 1
-        at &+= HeadWriter.copy(request.path.bytes, count: request.path.count, to: out + at)
+        at &+= HeadWriter.copy(path.bytes, count: path.count, to: out + at)
         at &+= HeadWriter.copy(" HTTP/1.1\r\n", to: out + at)
-        if request.isAuthorityChanged {
+        if exchange.pointee.context.request.isAuthorityChanged {
             at &+= HeadWriter.copy("Host: ", to: out + at)
-            at &+= HeadWriter.copy(request.authority.bytes, count: request.authority.count, to: out + at)
+            at &+= HeadWriter.copy(authority.bytes, count: authority.count, to: out + at)
             at &+= HeadWriter.copy("\r\n", to: out + at)
         }
-        at &+= request.writeFields(to: out + at)
+        at &+= exchange.pointee.context.request.writeFields(to: out + at)
         if exchange.pointee.head.framing.isChunked {
             at &+= HeadWriter.copy("Transfer-Encoding: chunked\r\n", to: out + at)
         }
-        if exchange.pointee.head.flags.contains(.upgrade), let value = request.received(.upgrade) {
+        if exchange.pointee.head.flags.contains(.upgrade),
+            let value = exchange.pointee.context.request.received(.upgrade)
+        {
             at &+= HeadWriter.copy("Connection: Upgrade\r\nUpgrade: ", to: out + at)
             at &+= HeadWriter.copy(value.bytes, count: value.count, to: out + at)
             at &+= HeadWriter.copy("\r\n", to: out + at)

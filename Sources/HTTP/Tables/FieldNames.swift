@@ -37,7 +37,13 @@ package enum FieldNames {
         // Eight bytes at a time, the last eight overlapping: bytes below SP and DEL show in the high
         // bits, and so do some that are fine, which the exact scan sorts out.
         guard count >= 8 else {
-            return ParserTables.shared.all(ParserTables.value, bytes, count: count)
+            var at = 0
+            while at < count {
+                let byte = bytes[at]
+                guard byte >= Byte.space && byte != 0x7F || byte == Byte.tab else { return false }
+                at &+= 1
+            }
+            return true
         }
         var word = bytes.word(count &- 8)
         var marks = (word &- Words.each(Byte.space)) | (word &+ Words.ones)

@@ -12,7 +12,7 @@ public enum HeadWriter {
     ///
     /// Lines that stand together are copied together. Returns the bytes written; `out` has room for
     /// `fieldsEnd - fields[0].nameStart` bytes.
-    package static func copyFields(
+    public static func copyFields(
         _ base: UnsafePointer<UInt8>,
         _ fields: UnsafePointer<FieldSpan>,
         count: Int,
