@@ -71,8 +71,9 @@ package enum Socket {
     private static func bindUnix(
         _ fd: Int32, _ address: inout SocketAddress, mode: UInt32
     ) throws(Errno) {
-        let old = umask(0o177)
-        defer { umask(old) }
+        // The file is made with the mode of the socket, less the umask, so it is never open wider
+        // than asked, and the umask, which other threads share, is left alone.
+        guard fchmod(fd, mode) == 0 else { throw Errno(errno) }
         var result = Int(clinux_bind(fd, &address.storage, address.length))
         if result == -Int(EADDRINUSE), isAbandoned(address) {
             _ = unlink(String(address.text.dropFirst("unix:".count)))
@@ -88,10 +89,17 @@ package enum Socket {
         Int32(try Errno.check(Int(clinux_duplicate(fd.number))))
     }
 
+    /// Whether the file is a socket that nobody listens on. Connecting to a file that is no socket
+    /// is refused too, and a listener with a full queue says EAGAIN.
     private static func isAbandoned(_ address: SocketAddress) -> Bool {
-        guard let probe = try? connect(address).descriptor else { return true }
-        Syscall.close(probe)
-        return false
+        let mode = clinux_file_mode(String(address.text.dropFirst("unix:".count)))
+        guard mode >= 0, UInt32(mode) & S_IFMT == S_IFSOCK else { return false }
+        do {
+            Syscall.close(try connect(address).descriptor)
+            return false
+        } catch {
+            return error.code == ECONNREFUSED
+        }
     }
 
     private static func set(
