@@ -4,8 +4,8 @@ import Sys
 
 /// Building the list of fields that plugins read (`sluice_headers`).
 ///
-/// Built when the first hook of a phase needs it and again after edits; a request whose chain has no
-/// such hook never pays for it.
+/// Built when the first hook of a phase needs it and again after edits; a request whose chain has
+/// no such hook never pays for it.
 struct HeaderView {
     /// An entry for each known id with everything but its value filled in; never freed.
     let templates: UnsafeMutablePointer<sluice_field>

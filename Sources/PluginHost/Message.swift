@@ -49,8 +49,8 @@ public struct Slice {
     }
 }
 
-/// The head of a request or response while it passes through: the bytes as they were received, where
-/// each field stands in them, and what was changed.
+/// The head of a request or response while it passes through: the bytes as they were received,
+/// where each field stands in them, and what was changed.
 ///
 /// A change never moves received bytes: a removed field is marked, an added one stands in a list.
 /// Writing the head copies the runs that are left, so an untouched head is one copy.

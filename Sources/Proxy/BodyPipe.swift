@@ -100,8 +100,8 @@ enum BodyWriting: UInt8 {
     case discard
 }
 
-/// One direction of an exchange: reads a body from one connection, writes it to the other, and holds
-/// what the other has not taken yet.
+/// One direction of an exchange: reads a body from one connection, writes it to the other, and
+/// holds what the other has not taken yet.
 ///
 /// Nothing is read while bytes are held, so an exchange holds at most one read's worth a direction
 /// (`limits.buffer`).

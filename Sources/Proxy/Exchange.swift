@@ -54,8 +54,8 @@ struct ExchangeFlags: OptionSet {
     static let freshConnection = ExchangeFlags(rawValue: 1 << 14)
 }
 
-/// One request and its response: plain memory in a block of `blockBytes`, whose rest is the request's
-/// arena.
+/// One request and its response: plain memory in a block of `blockBytes`, whose rest is the
+/// request's arena.
 struct Exchange {
     /// First, so that `sluice_req` is the exchange's address.
     var context: RequestContext

@@ -4,8 +4,8 @@ package import PluginHost
 package import Sys
 import Synchronization
 
-/// What workers read of the settings: compiled once at start, in plain memory at fixed addresses, so
-/// that the request path follows pointers without reference counts, strings or look-ups by name.
+/// What workers read of the settings: compiled once at start, in plain memory at fixed addresses,
+/// so that the request path follows pointers without reference counts, strings or look-ups by name.
 package final class Plan: @unchecked Sendable {
     // Safe: filled in `init` and not changed after the first worker started, but for the atomics.
     package let workerCount: Int

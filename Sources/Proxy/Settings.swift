@@ -3,8 +3,8 @@
 /// Plain values without behaviour. `Server` makes them from the manifest, `Proxy` compiles them
 /// into the tables that workers read.
 package struct ProxySettings: Sendable, Equatable {
-    /// Number of worker threads, 1 to 256; nil is "auto": the cores in the affinity mask, bounded by
-    /// the cgroup's quota.
+    /// Number of worker threads, 1 to 256; nil is "auto": the cores in the affinity mask, bounded
+    /// by the cgroup's quota.
     package var workers: Int?
     package var logLevel = LogLevel.info
     package var listeners: [ListenerSettings] = []
@@ -56,7 +56,8 @@ package struct DownstreamLimits: Sendable, Equatable {
     package var targetBytes = 8_192
     /// Bytes of a request body; nil is no bound. Over it: 413.
     package var bodyBytes: Int64? = 1_073_741_824
-    /// Least bytes per second of a request body, averaged over ten seconds; 0 is off. Under it: 408.
+    /// Least bytes per second of a request body, averaged over ten seconds; 0 is off. Under it:
+    /// 408.
     package var bodyRate = 500
     /// Requests on one connection; the last answer says close.
     package var requests = 1_000

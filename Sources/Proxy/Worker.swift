@@ -15,8 +15,8 @@ package enum WorkerMessage: Sendable {
 /// serves them. Nothing of it is ever touched by another thread but the mailbox.
 ///
 /// All state is plain memory at fixed addresses: connections and exchanges are pointers into slabs.
-/// A closed one is only marked; its memory is taken back when the batch of events is over, so that a
-/// pointer seen anywhere in the batch is still good to look at.
+/// A closed one is only marked; its memory is taken back when the batch of events is over, so that
+/// a pointer seen anywhere in the batch is still good to look at.
 package struct Worker: ~Copyable {
     let index: Int
     let plan: Plan

@@ -2,8 +2,8 @@
  * System calls as Swift can call them: every function returns a result of 0 or more, or the negated
  * errno, so that the global errno is never read across a call.
  *
- * Calls that need _GNU_SOURCE are in shims.c: Swift reads this header beside glibc's own module, which
- * is built without it, and refuses two views of one type.
+ * Calls that need _GNU_SOURCE are in shims.c: Swift reads this header beside glibc's own module,
+ * which is built without it, and refuses two views of one type.
  */
 #ifndef CLINUX_H
 #define CLINUX_H
@@ -51,7 +51,7 @@
  * some 50 instructions each in a process with threads, and no thread here is ever cancelled. */
 extern long syscall(long number, ...);
 
-/* -- sockets ------------------------------------------------------------------------------- */
+/* -- sockets ----------------------------------------------------------------------------------- */
 
 long clinux_accept(int fd, struct sockaddr_storage *address, uint32_t *length);
 
@@ -115,7 +115,8 @@ static inline long clinux_socket_error(int fd) {
     return value;
 }
 
-static inline long clinux_local_address(int fd, struct sockaddr_storage *address, uint32_t *length) {
+static inline long clinux_local_address(
+    int fd, struct sockaddr_storage *address, uint32_t *length) {
     socklen_t size = sizeof *address;
     long result = getsockname(fd, (struct sockaddr *)address, &size);
     *length = size;
@@ -131,7 +132,7 @@ static inline long clinux_duplicate(int fd) {
     CLINUX_RESULT(fcntl(fd, F_DUPFD_CLOEXEC, 0));
 }
 
-/* -- pipes and splice ------------------------------------------------------------------------ */
+/* -- pipes and splice -------------------------------------------------------------------------- */
 
 long clinux_pipe(int32_t ends[2]);
 
@@ -195,7 +196,7 @@ static inline long clinux_eventfd_take(int fd) {
     CLINUX_RETRY(read(fd, &value, sizeof value));
 }
 
-/* -- files, process, time ------------------------------------------------------------------------ */
+/* -- files, process, time ---------------------------------------------------------------------- */
 
 static inline long clinux_write(int fd, const void *from, size_t count) {
     CLINUX_RETRY(write(fd, from, count));
@@ -251,7 +252,7 @@ static inline uint64_t clinux_raise_descriptor_limit(void) {
     return (uint64_t)limit.rlim_cur;
 }
 
-/* -- libraries -------------------------------------------------------------------------------------- */
+/* -- libraries --------------------------------------------------------------------------------- */
 
 static inline void *clinux_dlopen(const char *path) {
     return dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
@@ -261,7 +262,7 @@ static inline void *clinux_dlsym(void *library, const char *symbol) {
     return dlsym(library, symbol);
 }
 
-/* -- signals ------------------------------------------------------------------------------------------ */
+/* -- signals ----------------------------------------------------------------------------------- */
 
 /* Blocks the signals that the main thread waits for, in this thread and all that it starts, and
  * ignores SIGPIPE: a closed peer is an error of the write. */

@@ -40,9 +40,9 @@ package struct ChunkedDecoder {
 
     /// Decodes `bytes[0..<count]`, the next piece of the body.
     ///
-    /// The data in it ends up in one run of `dataCount` bytes at `dataStart`: the first chunk's data
-    /// stay where they are and later ones move down to them. `consumed` tells how many bytes of the
-    /// piece belong to the body: all of them on `.more`; on `.done` what follows is the next
+    /// The data in it ends up in one run of `dataCount` bytes at `dataStart`: the first chunk's
+    /// data stay where they are and later ones move down to them. `consumed` tells how many bytes
+    /// of the piece belong to the body: all of them on `.more`; on `.done` what follows is the next
     /// message, on `.trailers` the trailer section. On `.invalid` the data before the fault are
     /// reported. After `.done`, `.trailers` or `.invalid` a further call repeats that outcome and
     /// consumes nothing.

@@ -57,8 +57,8 @@ enum FieldLines {
     /// Nothing at or after `end` is read; `.incomplete` means that the empty line was not there.
     ///
     /// Safe: each index is compared with `end` before the byte is read, words through
-    /// `word(_:end:)`; `fields` is written below `fieldsMax` only. `end` is at most 65,535, so every
-    /// offset fits its 16 bits. Ids index `seen` and are below its count.
+    /// `word(_:end:)`; `fields` is written below `fieldsMax` only. `end` is at most 65,535, so
+    /// every offset fits its 16 bits. Ids index `seen` and are below its count.
     static func parse(
         _ base: UnsafePointer<UInt8>,
         from start: Int,

@@ -2,8 +2,8 @@
 ///
 /// A head is parsed in one pass over bytes that stand in one piece, and nothing is copied: the
 /// results are offsets. Where the bytes end too early the outcome is `.incomplete` and the caller
-/// calls again with more; `HeadEndScanner` tells when that is worth it. A rule that the bytes so far
-/// already break is reported at once, and more bytes never turn a refusal into anything else.
+/// calls again with more; `HeadEndScanner` tells when that is worth it. A rule that the bytes so
+/// far already break is reported at once, and more bytes never turn a refusal into anything else.
 ///
 /// Only CRLF ends a line, and nothing that two readers could take differently is let through:
 /// RFC 9112 allows a lenient reading of bare LF, folded lines and repeated lengths, and each of
@@ -65,8 +65,8 @@ package enum HeadParser {
         return .complete
     }
 
-    /// Parses a response head at the beginning of `bytes`; `requestMethod` is that of the request it
-    /// answers, because HEAD and CONNECT change how the body is framed (RFC 9112 §6.3).
+    /// Parses a response head at the beginning of `bytes`; `requestMethod` is that of the request
+    /// it answers, because HEAD and CONNECT change how the body is framed (RFC 9112 §6.3).
     ///
     /// The outcome is as for `parseRequest`.
     package static func parseResponse(

@@ -140,7 +140,8 @@ public enum HeadWriter {
     /// The Gregorian date of a day counted from 1 January of the year 0; January is month 0.
     private static func civil(_ days: Int) -> (year: Int, month: Int, day: Int) {
         // Counted from 1 March of the year -400, so that a leap day ends its year and all numbers
-        // are positive; 400 years have 146,097 days, and January and February of the year 0 have 60.
+        // are positive; 400 years have 146,097 days, and January and February of the year 0
+        // have 60.
         let shifted = days + 146_097 - 60
         let era = shifted / 146_097
         let dayOfEra = shifted % 146_097

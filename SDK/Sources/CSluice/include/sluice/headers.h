@@ -1,9 +1,9 @@
 /*
  * Header fields: the view that a hook reads, and the edits that it asks for.
  *
- * A hook gets all fields at once (`sluice_headers`): reading needs no call into the host. Writing is
- * a list of operations that the host checks and applies after the hook returned without an error,
- * so a failing hook leaves the message as it was.
+ * A hook gets all fields at once (`sluice_headers`): reading needs no call into the host. Writing
+ * is a list of operations that the host checks and applies after the hook returned without an
+ * error, so a failing hook leaves the message as it was.
  */
 #ifndef SLUICE_HEADERS_H
 #define SLUICE_HEADERS_H

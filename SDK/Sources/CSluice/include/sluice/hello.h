@@ -32,8 +32,9 @@ typedef struct sluice_plugin_hello {
     sluice_slice version;     /* "1.2.0" */
     sluice_slice description; /* one line */
     const sluice_factory *factory;
-    const char *const *required; /* ids of host tables it cannot do without; NULL-terminated, or NULL */
-    const char *const *roles;    /* ids of role tables its instances offer; NULL-terminated, or NULL */
+    /* Lists that end with NULL; no list is NULL too. */
+    const char *const *required; /* ids of host tables that it cannot do without */
+    const char *const *roles;    /* ids of role tables that its instances offer */
     uint64_t hooks_mask;         /* bit per phase that an instance may hook */
     uint64_t reserved[5];
 } sluice_plugin_hello;

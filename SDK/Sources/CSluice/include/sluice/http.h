@@ -28,7 +28,7 @@ enum {
     SLUICE_PHASE_UPSTREAM_BODY = 7,     /* not called by ABI minor 1 */
     SLUICE_PHASE_RESPONSE_HEADERS = 8,  /* before the head goes to the client */
     SLUICE_PHASE_RESPONSE_BODY = 9,     /* not called by ABI minor 1 */
-    SLUICE_PHASE_LOCAL_REPLY = 10,      /* an error made by the host or a plugin is about to be sent */
+    SLUICE_PHASE_LOCAL_REPLY = 10,      /* before an error of the host or a plugin is sent */
     SLUICE_PHASE_REQUEST_END = 11,      /* exactly once, whatever the outcome */
     SLUICE_PHASE_COUNT = 12,
 };
@@ -42,7 +42,7 @@ enum {
     SLUICE_DETACH = 4,  /* CONTINUE, and no further hook of this plugin but `request_end` */
     SLUICE_RESET = 5,   /* cut the connection without an answer */
     SLUICE_MORE = 6,    /* body hooks only */
-    SLUICE_ERROR = 7,   /* failed; `args->error_code` may say why; the manifest's `on_error` decides */
+    SLUICE_ERROR = 7,   /* failed; `args->error_code` may say why; `on_error` decides */
 };
 
 /* Flags in `sluice_args.flags`. */
@@ -82,7 +82,7 @@ typedef struct sluice_facts {
     sluice_slice local_address;  /* of the listener, as in the manifest */
     sluice_slice route;          /* name of the route; empty before routing */
     sluice_slice upstream;       /* name of the upstream; empty before it is chosen */
-    sluice_slice peer;           /* address of the peer of this attempt; empty before it is chosen */
+    sluice_slice peer;           /* address of this attempt's peer; empty before it is chosen */
     uint8_t client_ip[16];       /* IPv6, or IPv4 in the first four bytes */
     uint32_t client_family;      /* 4, 6, or 0 for a Unix socket */
     uint32_t client_port;

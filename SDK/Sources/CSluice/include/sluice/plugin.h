@@ -1,7 +1,8 @@
 /*
  * What a plugin offers.
  *
- * Life of an instance:  create -> worker_start (once a worker) -> hooks ... -> worker_stop -> destroy
+ * Life of an instance:
+ *   create -> worker_start (once a worker) -> hooks ... -> worker_stop -> destroy
  * The library itself is never unloaded.
  */
 #ifndef SLUICE_PLUGIN_H

@@ -43,7 +43,7 @@ enum {
     SLUICE_VALUE_NUMBER = 3, /* `number` */
     SLUICE_VALUE_STRING = 4, /* `string`, valid UTF-8 */
     SLUICE_VALUE_ARRAY = 5,  /* `children[0 ..< count]` */
-    SLUICE_VALUE_OBJECT = 6, /* the same, each child with its `key`; keys are unique, sorted by bytes */
+    SLUICE_VALUE_OBJECT = 6, /* the same, each with a `key`; keys are unique, sorted by bytes */
 };
 
 /* One value of an instance's configuration: a tree that the host parsed and owns. It lives for the

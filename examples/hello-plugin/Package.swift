@@ -1,0 +1,31 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Where the SDK is: in this tree, or the folder that SLUICE_SDK names (an installed Sluice has it
+// in PREFIX/share/sluice/sdk).
+let sdk = Context.environment["SLUICE_SDK"] ?? "../../SDK"
+
+let package = Package(
+    name: "hello-plugin",
+    products: [.library(name: "Hello", type: .dynamic, targets: ["Hello"])],
+    dependencies: [.package(name: "SDK", path: sdk)],
+    targets: [
+        .target(
+            name: "Hello",
+            dependencies: [
+                .product(name: "SluiceSDK", package: "SDK"),
+                .product(name: "CSluice", package: "SDK"),
+            ],
+            linkerSettings: [
+                // The library carries its own Swift runtime, so it runs where no Swift is installed
+                // and shares nothing with the host or with other plugins.
+                .unsafeFlags(["-static-stdlib"], .when(configuration: .release)),
+                // It exports its one symbol, and is never unmapped.
+                .unsafeFlags([
+                    "-Xlinker", "--version-script=" + Context.packageDirectory + "/exports.map",
+                    "-Xlinker", "-z", "-Xlinker", "nodelete",
+                ]),
+            ]
+        )
+    ]
+)
