@@ -6,6 +6,8 @@ import PackageDescription
 let plugins = ["RoundRobin", "Headers", "Respond"]
 
 let strict: [SwiftSetting] = [
+    // A tenth of the instructions of a request: docs/decisions/0005-public-leaf-types.md.
+    .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
     .treatAllWarnings(as: .error),
     .enableUpcomingFeature("ExistentialAny"),
     .enableUpcomingFeature("MemberImportVisibility"),

@@ -1,12 +1,12 @@
-package import CSluice
+public import CSluice
 
 /// A configuration as plugins read it: a tree of `sluice_value` in memory that is never moved.
 ///
 /// Built once per instance and kept for the life of the process, because a plugin may keep pointers
 /// into it.
-package enum ConfigurationTree {
+public enum ConfigurationTree {
     /// One node before it has an address.
-    package indirect enum Node {
+    public indirect enum Node {
         case null
         case bool(Bool)
         case integer(Int64)
@@ -17,7 +17,7 @@ package enum ConfigurationTree {
     }
 
     /// The tree of an object.
-    package static func make(_ root: Node) -> UnsafePointer<sluice_value> {
+    public static func make(_ root: Node) -> UnsafePointer<sluice_value> {
         let value = UnsafeMutablePointer<sluice_value>.allocate(capacity: 1)
         value.initialize(to: convert(root, key: nil))
         return UnsafePointer(value)
@@ -63,7 +63,7 @@ package enum ConfigurationTree {
 
 extension sluice_slice {
     /// A copy of a text that is never freed.
-    package init(permanent text: String) {
+    public init(permanent text: String) {
         let bytes = Array(text.utf8)
         let copy = UnsafeMutablePointer<UInt8>.allocate(capacity: max(bytes.count, 1))
         copy.initialize(from: bytes, count: bytes.count)
@@ -71,7 +71,7 @@ extension sluice_slice {
     }
 
     /// The bytes as text; what is not UTF-8 is replaced.
-    package var text: String {
+    public var text: String {
         guard let ptr, len > 0 else { return "" }
         return String(
             decoding: UnsafeBufferPointer(start: ptr, count: Int(clamping: len)), as: UTF8.self)

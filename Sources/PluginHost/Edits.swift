@@ -3,7 +3,7 @@ import HTTP
 import Sys
 
 /// Why a hook's edits were refused. None of them is then applied.
-package enum EditError: UInt8, Error, Sendable {
+public enum EditError: UInt8, Error, Sendable {
     case unknownOperation
     case badName
     case badValue

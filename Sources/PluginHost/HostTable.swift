@@ -1,10 +1,10 @@
-package import CSluice
+public import CSluice
 import HTTP
 import Sys
 import Synchronization
 
 /// The functions that the host offers to plugins, and what it says of itself.
-package enum HostTable {
+public enum HostTable {
     /// What a `sluice_host` handle points to; never freed.
     final class Handle: Sendable {
         let name: String
@@ -40,7 +40,7 @@ package enum HostTable {
 
     /// What the host says in the handshake; one for the process.
     // Safe: filled once, never changed and never freed.
-    package nonisolated(unsafe) static let hello: UnsafePointer<sluice_host_hello> = {
+    public nonisolated(unsafe) static let hello: UnsafePointer<sluice_host_hello> = {
         let hello = UnsafeMutablePointer<sluice_host_hello>.allocate(capacity: 1)
         hello.initialize(to: sluice_host_hello())
         hello.pointee.size = UInt32(MemoryLayout<sluice_host_hello>.size)
@@ -55,7 +55,7 @@ package enum HostTable {
     }()
 
     /// Version of the host, as plugins see it.
-    package static let hostVersion: StaticString = "0.1.0"
+    public static let hostVersion: StaticString = "0.1.0"
 
     /// `sluice.core/1`.
     // Safe: as `hello`.

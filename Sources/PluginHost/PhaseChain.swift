@@ -1,9 +1,9 @@
-package import CSluice
+public import CSluice
 import HTTP
-package import Sys
+public import Sys
 
 /// The phases whose hooks the host calls.
-package enum Phase: Int, CaseIterable, Sendable {
+public enum Phase: Int, CaseIterable, Sendable {
     case requestHeaders = 0
     case upstreamRequest = 4
     case responseHeaders = 8
@@ -12,7 +12,7 @@ package enum Phase: Int, CaseIterable, Sendable {
 }
 
 /// One hook of a compiled chain.
-package struct HookEntry {
+public struct HookEntry {
     let call: sluice_hook
     let state: UnsafeMutableRawPointer?
     /// Index of the plugin's instance: of its slot in a worker's table.
@@ -25,31 +25,31 @@ package struct HookEntry {
 }
 
 /// The hooks of one phase in the order in which they run.
-package struct PhaseHooks {
+public struct PhaseHooks {
     var entries: UnsafeMutablePointer<HookEntry>?
-    package fileprivate(set) var count = 0
+    public fileprivate(set) var count = 0
 }
 
 /// The plugins that a route's requests go through, compiled: made once, read by all workers.
 ///
 /// A phase holds only the plugins that hook it, so a plugin without a hook costs nothing there.
-package struct PhaseChain: @unchecked Sendable {
+public struct PhaseChain: @unchecked Sendable {
     // Safe: filled before any worker starts and never changed.
     private let phases: UnsafeMutablePointer<PhaseHooks>
-    package let plugins: UnsafeMutablePointer<ChainPlugin>
-    package let pluginCount: Int
+    public let plugins: UnsafeMutablePointer<ChainPlugin>
+    public let pluginCount: Int
     /// Plugins of the chain that every request goes through; they come first.
-    package let globalCount: Int
-    package let globalContextBytes: Int
-    package let routeContextBytes: Int
+    public let globalCount: Int
+    public let globalContextBytes: Int
+    public let routeContextBytes: Int
 
     /// Plugins in a chain.
-    package static let pluginsMax = 64
+    public static let pluginsMax = 64
 
     /// - Parameters:
     ///   - global: instances that run before routing.
     ///   - route: instances that run after it; in all at most `pluginsMax`.
-    package init(global: [PluginInstance], route: [PluginInstance]) {
+    public init(global: [PluginInstance], route: [PluginInstance]) {
         let all = global + route
         precondition(all.count <= Self.pluginsMax, "a chain of \(all.count) plugins")
         phases = .allocate(capacity: 12)
@@ -93,7 +93,7 @@ package struct PhaseChain: @unchecked Sendable {
 
     /// Number of hooks of a phase.
     @inline(__always)
-    package func hookCount(_ phase: Phase) -> Int {
+    public func hookCount(_ phase: Phase) -> Int {
         phases[phase.rawValue].count
     }
 
@@ -104,11 +104,11 @@ package struct PhaseChain: @unchecked Sendable {
 }
 
 /// What the host must know of a plugin while it runs.
-package struct ChainPlugin {
+public struct ChainPlugin {
     /// Name of the instance, for the log; never freed.
-    package let name: Slice
+    public let name: Slice
     /// Status of the answer when a hook fails; 0 goes on without it.
-    package let failureStatus: UInt16
+    public let failureStatus: UInt16
 
     init(_ instance: PluginInstance) {
         name = instance.nameText
@@ -117,7 +117,7 @@ package struct ChainPlugin {
 }
 
 /// What came of a phase.
-package enum PhaseOutcome: Equatable, Sendable {
+public enum PhaseOutcome: Equatable, Sendable {
     case proceed
     /// The plugin at this position answers; `HookCall.reply` has the answer.
     case respond(position: Int)
@@ -127,19 +127,19 @@ package enum PhaseOutcome: Equatable, Sendable {
 }
 
 /// A failure of a hook, for the log.
-package struct HookFailure: Sendable {
-    package var position: Int
-    package var phase: Phase
+public struct HookFailure: Sendable {
+    public var position: Int
+    public var phase: Phase
     /// What the plugin gave as `error_code`.
-    package var code: UInt32
-    package var verdict: UInt32
-    package var edit: EditError?
+    public var code: UInt32
+    public var verdict: UInt32
+    public var edit: EditError?
 }
 
 /// The memory that a worker's calls into plugins use, one set per worker.
-package struct HookCall: ~Copyable {
+public struct HookCall: ~Copyable {
     /// Edits that one hook may make.
-    package static let editsMax = 64
+    public static let editsMax = 64
 
     private let views: HeaderView
     private let editor: Edits
@@ -148,11 +148,11 @@ package struct HookCall: ~Copyable {
     private let args: UnsafeMutablePointer<sluice_args>
     private let edits: UnsafeMutablePointer<sluice_edits>
     private let replyEdits: UnsafeMutablePointer<sluice_edits>
-    package let reply: UnsafeMutablePointer<sluice_reply>
+    public let reply: UnsafeMutablePointer<sluice_reply>
     /// The last failure of the phase that ran last; nil when there was none.
-    package private(set) var failure: HookFailure?
+    public private(set) var failure: HookFailure?
 
-    package init() {
+    public init() {
         views = HeaderView()
         editor = Edits(names: views.templates)
         args = .allocate(capacity: 1)
@@ -188,7 +188,7 @@ package struct HookCall: ~Copyable {
     /// - Parameters:
     ///   - positions: plugins to run, by place in the chain.
     ///   - flags: `SLUICE_ARGS_*`.
-    package mutating func run(
+    public mutating func run(
         _ phase: Phase, of chain: PhaseChain, positions: Range<Int>,
         _ context: UnsafeMutablePointer<RequestContext>, flags: UInt32
     ) -> PhaseOutcome {
@@ -316,7 +316,7 @@ package struct HookCall: ~Copyable {
     }
 
     /// Puts the fields of the reply that a plugin made into a response.
-    package func applyReplyFields(
+    public func applyReplyFields(
         to message: inout Message, _ arena: inout Arena
     ) -> EditError? {
         guard replyEdits.pointee.count > 0 else { return nil }

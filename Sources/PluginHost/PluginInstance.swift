@@ -1,21 +1,21 @@
-package import CSluice
+public import CSluice
 import Sys
 
 /// One entry of the manifest's `plugins`, made from a library.
-package final class PluginInstance: @unchecked Sendable {
+public final class PluginInstance: @unchecked Sendable {
     // Safe: written in `init` only; the plugin's own state is the plugin's to guard.
-    package let name: String
+    public let name: String
     /// Place in the worker's table of slots.
-    package let index: Int
-    package let library: PluginLibrary
+    public let index: Int
+    public let library: PluginLibrary
     /// Status when one of its hooks fails; 0 goes on without it.
-    package let failureStatus: UInt16
+    public let failureStatus: UInt16
     /// The name as bytes that are never freed.
     let nameText: Slice
     private let table: UnsafePointer<sluice_instance>
 
     /// Bytes of request context that an instance may ask for.
-    package static let contextBytesMax = 4_096
+    public static let contextBytesMax = 4_096
     /// Bytes of an error text.
     private static let errorBytesMax = 1_024
 
@@ -24,7 +24,7 @@ package final class PluginInstance: @unchecked Sendable {
     /// - Parameters:
     ///   - failureStatus: 0, or 400 to 599.
     ///   - logLevel: the highest level that is written.
-    package init(
+    public init(
         name: String, index: Int, library: PluginLibrary, failureStatus: UInt16,
         configuration: ConfigurationTree.Node, workerCount: Int, logLevel: UInt32
     ) throws(PluginError) {
@@ -80,7 +80,7 @@ package final class PluginInstance: @unchecked Sendable {
     }
 
     /// Runs a call that may leave an error text.
-    package static func withErrorText(
+    public static func withErrorText(
         _ body: (UnsafeMutablePointer<sluice_errbuf>) -> Int32
     ) -> (result: Int32, text: String) {
         withUnsafeTemporaryAllocation(of: CChar.self, capacity: errorBytesMax) { buffer in
@@ -96,18 +96,18 @@ package final class PluginInstance: @unchecked Sendable {
         }
     }
 
-    package var state: UnsafeMutableRawPointer? { table.pointee.state }
+    public var state: UnsafeMutableRawPointer? { table.pointee.state }
 
-    package var contextBytes: Int { Int(table.pointee.context_size) }
+    public var contextBytes: Int { Int(table.pointee.context_size) }
 
     /// The table of the balancer role, or nil when it has none.
-    package var balancer: UnsafePointer<sluice_lb>? {
+    public var balancer: UnsafePointer<sluice_lb>? {
         table.pointee.get_extension?(table.pointee.state, SLUICE_LB_ID)?
             .assumingMemoryBound(to: sluice_lb.self)
     }
 
     /// The hook of a phase; nil when the instance has none.
-    package func hook(_ phase: Phase) -> sluice_hook? {
+    public func hook(_ phase: Phase) -> sluice_hook? {
         guard let hooks = table.pointee.hooks else { return nil }
         return switch phase {
         case .requestHeaders: hooks.pointee.request_headers
@@ -119,17 +119,17 @@ package final class PluginInstance: @unchecked Sendable {
     }
 
     /// The slot of a worker. [worker]
-    package func startWorker(_ worker: Int) -> UnsafeMutableRawPointer? {
+    public func startWorker(_ worker: Int) -> UnsafeMutableRawPointer? {
         table.pointee.worker_start?(table.pointee.state, UInt32(worker))
     }
 
     /// [worker]
-    package func stopWorker(_ slot: UnsafeMutableRawPointer?) {
+    public func stopWorker(_ slot: UnsafeMutableRawPointer?) {
         table.pointee.worker_stop?(table.pointee.state, slot)
     }
 
     /// After the last worker stopped. [control]
-    package func destroy() {
+    public func destroy() {
         table.pointee.destroy?(table.pointee.state)
     }
 }

@@ -1,23 +1,23 @@
-package import CSluice
+public import CSluice
 import Sys
 
 /// Why a plugin was not loaded or made; one line that names the file or the instance.
-package struct PluginError: Error, Sendable, Equatable, CustomStringConvertible {
-    package var description: String
+public struct PluginError: Error, Sendable, Equatable, CustomStringConvertible {
+    public var description: String
 
-    package init(_ description: String) {
+    public init(_ description: String) {
         self.description = description
     }
 }
 
 /// A loaded library and what it said in the handshake. Never unloaded.
-package struct PluginLibrary: @unchecked Sendable {
+public struct PluginLibrary: @unchecked Sendable {
     // Safe: `hello` points to memory that is never freed and no more written.
-    package let path: String
-    package let hello: UnsafePointer<sluice_plugin_hello>
+    public let path: String
+    public let hello: UnsafePointer<sluice_plugin_hello>
 
     /// Bytes of a library's file.
-    package static let fileBytesMax = 268_435_456
+    public static let fileBytesMax = 268_435_456
 
     /// Loads a library from a private copy and shakes hands.
     ///
@@ -28,7 +28,7 @@ package struct PluginLibrary: @unchecked Sendable {
     /// - Parameters:
     ///   - path: the file.
     ///   - pin: its expected SHA-256 in lower-case hex, or nil.
-    package init(path: String, pin: String?) throws(PluginError) {
+    public init(path: String, pin: String?) throws(PluginError) {
         self.path = path
         let bytes = try Self.read(path)
         guard !File.isWorldWritable(path) else {
@@ -56,12 +56,12 @@ package struct PluginLibrary: @unchecked Sendable {
     }
 
     /// The SHA-256 of a library's file in lower-case hex.
-    package static func sha256(of path: String) throws(PluginError) -> String {
+    public static func sha256(of path: String) throws(PluginError) -> String {
         SHA256.hexDigest(try read(path))
     }
 
     /// Compares a file's digest with what the manifest wants.
-    package static func check(
+    public static func check(
         _ sha256: String, pin: String, path: String
     ) throws(PluginError) {
         guard pin != sha256 else { return }
@@ -136,7 +136,7 @@ package struct PluginLibrary: @unchecked Sendable {
     }
 
     /// The strings of a NULL-terminated list.
-    package static func names(
+    public static func names(
         _ list: UnsafePointer<UnsafePointer<CChar>?>?
     ) -> [String] {
         var names: [String] = []
@@ -149,18 +149,18 @@ package struct PluginLibrary: @unchecked Sendable {
     }
 
     /// What the library says of itself, as text.
-    package struct Facts {
-        package var id: String
-        package var version: String
-        package var description: String
+    public struct Facts {
+        public var id: String
+        public var version: String
+        public var description: String
         /// The least ABI that it works with.
-        package var abi: String
-        package var roles: [String]
-        package var required: [String]
-        package var hooks: [String]
+        public var abi: String
+        public var roles: [String]
+        public var required: [String]
+        public var hooks: [String]
     }
 
-    package var facts: Facts {
+    public var facts: Facts {
         let names = [
             "request_headers", "cache_lookup", "request_body", "upstream_select",
             "upstream_request", "upstream_result", "upstream_response", "upstream_body",

@@ -1,28 +1,28 @@
-package import CSluice
-package import Sys
+public import CSluice
+public import Sys
 
 /// What the host keeps of a request for its plugins; `sluice_req` of the ABI is a pointer to it.
 ///
 /// Plain memory at a fixed address inside the exchange's block: plugins hold raw pointers into it
 /// for as long as the headers say.
-package struct RequestContext {
-    package var arena: Arena
-    package var request: Message
-    package var response: Message
-    package var facts: sluice_facts
+public struct RequestContext {
+    public var arena: Arena
+    public var request: Message
+    public var response: Message
+    public var facts: sluice_facts
     /// Slots of this worker, indexed by instance.
-    package var slots: UnsafePointer<UnsafeMutableRawPointer?>
+    public var slots: UnsafePointer<UnsafeMutableRawPointer?>
     /// Contexts of the plugins before and after routing; offsets are in the hook entries.
-    package var globalContexts: UnsafeMutableRawPointer?
-    package var routeContexts: UnsafeMutableRawPointer?
+    public var globalContexts: UnsafeMutableRawPointer?
+    public var routeContexts: UnsafeMutableRawPointer?
     /// Plugins that the request has come to, in chain order; they are left on the way out.
-    package var entered = 0
+    public var entered = 0
     /// Plugins whose response hooks run: fewer than `entered` after one of them answered.
-    package var leaving = 0
+    public var leaving = 0
     /// Bit per chain position: no more hooks but `request_end`.
-    package var detached: UInt64 = 0
+    public var detached: UInt64 = 0
     /// Bytes that plugins took by `request_alloc`.
-    package var pluginBytes = 0
+    public var pluginBytes = 0
     /// Views as built last, and whether they still hold.
     var requestView: UnsafeMutablePointer<sluice_headers>?
     var responseView: UnsafeMutablePointer<sluice_headers>?
@@ -30,17 +30,17 @@ package struct RequestContext {
     var responseViewIsCurrent = false
 
     /// Bytes that all plugins of a request may take together.
-    package static let pluginBytesMax = 65_536
+    public static let pluginBytesMax = 65_536
 
     /// Makes a context in memory that is all zeroes.
-    package static func prepare(
+    public static func prepare(
         _ context: UnsafeMutablePointer<RequestContext>, arena: Arena, request: Message,
         slots: UnsafePointer<UnsafeMutableRawPointer?>
     ) {
-        // Safe: every member is trivial; zeroes are nil, false and 0 in those not set here.
+        // Safe: every member is trivial; zeroes are nil, false and 0 in those not set here. The
+        // response is read only after `replaceResponse`.
         context.pointee.arena = arena
         context.pointee.request = request
-        context.pointee.response = request
         context.pointee.slots = slots
         context.pointee.globalContexts = nil
         context.pointee.routeContexts = nil
@@ -50,29 +50,29 @@ package struct RequestContext {
     }
 
     /// Forgets what was built of the response: it was replaced.
-    package mutating func replaceResponse(_ message: Message) {
+    public mutating func replaceResponse(_ message: Message) {
         response = message
         responseViewIsCurrent = false
     }
 
     /// The request changed outside of a hook.
-    package mutating func requestChanged() {
+    public mutating func requestChanged() {
         requestViewIsCurrent = false
     }
 
     /// A copy of bytes that lives as long as the request.
-    package mutating func keep(_ bytes: UnsafePointer<UInt8>, _ count: Int) -> Slice? {
+    public mutating func keep(_ bytes: UnsafePointer<UInt8>, _ count: Int) -> Slice? {
         guard let copy = arena.copy(bytes, count) else { return nil }
         return Slice(copy, count)
     }
 }
 
 extension sluice_slice {
-    package init(_ slice: Slice) {
+    public init(_ slice: Slice) {
         self.init(ptr: slice.bytes, len: UInt64(slice.count))
     }
 
-    package init(_ text: StaticString) {
+    public init(_ text: StaticString) {
         self.init(ptr: text.utf8Start, len: UInt64(text.utf8CodeUnitCount))
     }
 }

@@ -1,9 +1,9 @@
 /// SHA-256 (FIPS 180-4) of a library's file, for the pin in the manifest.
 ///
 /// Ours because the host links no crypto library yet; it runs once per library at start.
-package enum SHA256 {
+public enum SHA256 {
     /// The digest as 64 lower-case hexadecimal digits.
-    package static func hexDigest(_ bytes: [UInt8]) -> String {
+    public static func hexDigest(_ bytes: [UInt8]) -> String {
         var state = initial
         let whole = bytes.count / 64 * 64
         var tail = Array(bytes[whole...])

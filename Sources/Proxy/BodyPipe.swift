@@ -127,6 +127,9 @@ struct BodyPipe {
 
     var hasHeld: Bool { heldEnd > heldStart }
 
+    /// Whether there is anything to give back.
+    var holdsMemory: Bool { held != nil || trailer != nil || splice != nil }
+
     /// Whether the rest is worth a pipe, and nothing must see it.
     var canSplice: Bool {
         reader.kind == .length && writing == .plain

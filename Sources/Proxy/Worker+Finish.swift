@@ -13,14 +13,11 @@ extension Worker {
     mutating func finish(_ exchange: UnsafeMutablePointer<Exchange>) {
         guard !exchange.pointee.isEnded, exchange.pointee.response != .drain else { return }
         reportEnd(exchange)
-        let request = exchange.pointee.requestBody
         let reusable =
-            !exchange.pointee.flags.contains(.closeUpstream) && request.isFinished
-            && request.reader.isDone
+            !exchange.pointee.flags.contains(.closeUpstream)
+            && exchange.pointee.requestBody.isFinished
+            && exchange.pointee.requestBody.reader.isDone
         detachUpstream(exchange, reuse: reusable)
-        release(&exchange.pointee.responseBody)
-        releaseHeld(&exchange.pointee.requestBody)
-        releaseReplay(exchange)
         if !exchange.pointee.requestBody.reader.isDone,
             !exchange.pointee.flags.contains(.closeDownstream)
         {
@@ -122,8 +119,8 @@ extension Worker {
         guard !exchange.pointee.isEnded else { return }
         reportEnd(exchange)
         detachUpstream(exchange, reuse: false)
-        release(&exchange.pointee.requestBody)
-        release(&exchange.pointee.responseBody)
+        if exchange.pointee.requestBody.holdsMemory { release(&exchange.pointee.requestBody) }
+        if exchange.pointee.responseBody.holdsMemory { release(&exchange.pointee.responseBody) }
         releaseReplay(exchange)
         exchange.pointee.flags.insert(.ended)
         exchange.pointee.down.pointee.exchange = nil

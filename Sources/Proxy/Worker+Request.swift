@@ -157,7 +157,8 @@ extension Worker {
             exchanges.give(exchange)
             return nil
         }
-        fields.update(from: requestFields, count: fieldCount)
+        UnsafeMutableRawPointer(fields).copyMemory(
+            from: requestFields, byteCount: fieldCount &* MemoryLayout<FieldSpan>.stride)
         var message = Message(isRequest: true, head: copy, fields: fields)
         message.fieldCount = fieldCount
         message.fieldsEnd = Int(head.fieldsEnd)

@@ -62,9 +62,7 @@ extension Worker {
         _ exchange: UnsafeMutablePointer<Exchange>, _ up: UnsafeMutablePointer<Upstream>,
         _ bytes: UnsafeMutablePointer<UInt8>, _ count: Int
     ) {
-        var limits = HeadLimits()
-        limits.headBytesMax = ResponseLimits.headBytesMax
-        limits.fieldCountMax = ResponseLimits.fieldsMax
+        let limits = responseLimits
         var at = 0
         if up.pointee.input != nil, count < limits.headBytesMax,
             !up.pointee.scanner.found(in: bytes, count: count)

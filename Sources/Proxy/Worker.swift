@@ -48,6 +48,7 @@ package struct Worker: ~Copyable {
     let slots: UnsafeMutablePointer<UnsafeMutableRawPointer?>
     let pools: UnsafeMutablePointer<PeerPool>
     let pickCall: UnsafeMutablePointer<sluice_pick>
+    let responseLimits: HeadLimits
     let dateText: UnsafeMutablePointer<UInt8>
     /// What came behind the head that is being handled: still in the scratch buffer.
     var rest: UnsafeMutablePointer<UInt8>
@@ -122,6 +123,10 @@ package struct Worker: ~Copyable {
         pickCall = .allocate(capacity: 1)
         pickCall.initialize(to: sluice_pick())
         dateText = .allocate(capacity: 32)
+        var limits = HeadLimits()
+        limits.headBytesMax = ResponseLimits.headBytesMax
+        limits.fieldCountMax = ResponseLimits.fieldsMax
+        responseLimits = limits
         listenerTimer = .allocate(capacity: 1)
         listenerTimer.initialize(to: TimerNode(kind: TimerKind.listeners))
         requestNumber = UInt64(index) << 48

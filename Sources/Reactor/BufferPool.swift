@@ -1,10 +1,10 @@
 /// A block of a pool.
-package struct Block {
-    package var bytes: UnsafeMutablePointer<UInt8>
-    package var capacity: Int
+public struct Block {
+    public var bytes: UnsafeMutablePointer<UInt8>
+    public var capacity: Int
 
     @inlinable
-    package init(bytes: UnsafeMutablePointer<UInt8>, capacity: Int) {
+    public init(bytes: UnsafeMutablePointer<UInt8>, capacity: Int) {
         self.bytes = bytes
         self.capacity = capacity
     }
@@ -14,9 +14,9 @@ package struct Block {
 ///
 /// A connection holds a block only while it has such bytes. Freed blocks are kept for reuse up to
 /// a bound; beyond it they go back to the system.
-package struct BufferPool: ~Copyable {
+public struct BufferPool: ~Copyable {
     /// Sizes of blocks in bytes.
-    package static let sizes = (4_096, 16_384, 65_536, 262_144)
+    public static let sizes = (4_096, 16_384, 65_536, 262_144)
     /// Free blocks kept of each size.
     private static let keptMax = (256, 64, 32, 16)
 
@@ -24,9 +24,9 @@ package struct BufferPool: ~Copyable {
     private var free: (FreeList, FreeList, FreeList, FreeList) = (nil, nil, nil, nil)
     private var freeCount = (0, 0, 0, 0)
     /// Bytes of all blocks that are out.
-    package private(set) var bytesInUse = 0
+    public private(set) var bytesInUse = 0
 
-    package init() {}
+    public init() {}
 
     deinit {
         for list in [free.0, free.1, free.2, free.3] {
@@ -39,7 +39,7 @@ package struct BufferPool: ~Copyable {
     }
 
     /// A block of at least `count` bytes, 1 to 262,144.
-    package mutating func take(_ count: Int) -> Block {
+    public mutating func take(_ count: Int) -> Block {
         precondition(count <= Self.sizes.3, "no block of \(count) bytes")
         let block =
             if count <= Self.sizes.0 {
@@ -70,7 +70,7 @@ package struct BufferPool: ~Copyable {
     }
 
     /// Takes a block back.
-    package mutating func give(_ block: Block) {
+    public mutating func give(_ block: Block) {
         bytesInUse &-= block.capacity
         switch block.capacity {
         case Self.sizes.0: Self.give(block, &free.0, &freeCount.0, Self.keptMax.0)

@@ -1,17 +1,17 @@
-package import Sys
+public import Sys
 
 /// The error log of one thread: lines on the error output, each written with one call.
 ///
 /// Lines are `2026-11-21T11:35:00Z warn worker=0 text`. What comes from the network is escaped. At
 /// most `linesPerSecondMax` lines a second are written, so that a flood of bad requests is no flood
 /// of log calls; how many were left out is said in the next second.
-package struct ErrorLog: ~Copyable {
-    package static let linesPerSecondMax = 200
+public struct ErrorLog: ~Copyable {
+    public static let linesPerSecondMax = 200
     /// Bytes of a line; longer ones are cut.
-    package static let lineBytesMax = 1_024
+    public static let lineBytesMax = 1_024
 
     /// Levels as in `LogLevel`: 1 error, 2 warn, 3 info, 4 debug.
-    package let level: UInt32
+    public let level: UInt32
     private let source: StaticString
     private let index: Int
     private let buffer: UnsafeMutablePointer<UInt8>
@@ -23,7 +23,7 @@ package struct ErrorLog: ~Copyable {
     ///   - level: the highest level that is written.
     ///   - source: "worker" or "main".
     ///   - index: of the worker; negative for none.
-    package init(level: UInt32, source: StaticString, index: Int = -1) {
+    public init(level: UInt32, source: StaticString, index: Int = -1) {
         self.level = level
         self.source = source
         self.index = index
@@ -34,7 +34,7 @@ package struct ErrorLog: ~Copyable {
 
     /// Writes a line when its level is on.
     @inline(__always)
-    package mutating func write(_ level: UInt32, _ body: (inout LogLine) -> Void) {
+    public mutating func write(_ level: UInt32, _ body: (inout LogLine) -> Void) {
         guard level <= self.level else { return }
         writeLine(level, body)
     }
@@ -84,7 +84,7 @@ package struct ErrorLog: ~Copyable {
 }
 
 /// A line of the log while it is written.
-package struct LogLine {
+public struct LogLine {
     let buffer: UnsafeMutablePointer<UInt8>
     let capacity: Int
     var count = 0
@@ -100,20 +100,20 @@ package struct LogLine {
         count += 1
     }
 
-    package mutating func text(_ text: StaticString) {
+    public mutating func text(_ text: StaticString) {
         for index in 0..<text.utf8CodeUnitCount { put(text.utf8Start[index]) }
     }
 
-    package mutating func text(_ text: String) {
+    public mutating func text(_ text: String) {
         for byte in text.utf8 { put(byte) }
     }
 
-    package mutating func number(_ value: Int) {
+    public mutating func number(_ value: Int) {
         text(String(value))
     }
 
     /// Bytes from outside: control characters, quotes and bytes over 0x7e become `\xNN`.
-    package mutating func escaped(_ bytes: UnsafePointer<UInt8>, _ count: Int, most: Int = 200) {
+    public mutating func escaped(_ bytes: UnsafePointer<UInt8>, _ count: Int, most: Int = 200) {
         for index in 0..<min(count, most) {
             let byte = bytes[index]
             if byte >= 0x20, byte < 0x7f, byte != UInt8(ascii: "\\"), byte != UInt8(ascii: "\"") {
@@ -127,7 +127,7 @@ package struct LogLine {
         if count > most { text("...") }
     }
 
-    package mutating func address(_ ip: IPAddress, port: UInt16) {
+    public mutating func address(_ ip: IPAddress, port: UInt16) {
         withUnsafeTemporaryAllocation(of: UInt8.self, capacity: IPAddress.textBytesMax) { out in
             guard let to = out.baseAddress else { return }
             let length = ip.write(to: to)

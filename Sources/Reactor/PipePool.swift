@@ -1,14 +1,14 @@
-package import Sys
+public import Sys
 
 /// Empty pipes of one worker, kept for the next large body.
-package struct PipePool: ~Copyable {
+public struct PipePool: ~Copyable {
     /// Pipes of one worker, in use and kept: two descriptors each.
-    package static let countMax = 128
+    public static let countMax = 128
 
     private var kept: [SplicePipe] = []
     private var count = 0
 
-    package init() {
+    public init() {
         kept.reserveCapacity(Self.countMax)
     }
 
@@ -17,7 +17,7 @@ package struct PipePool: ~Copyable {
     }
 
     /// A pipe, or nil at the bound or when the system has none: the body is then copied.
-    package mutating func take() -> SplicePipe? {
+    public mutating func take() -> SplicePipe? {
         if let pipe = kept.popLast() { return pipe }
         guard count < Self.countMax, let pipe = try? SplicePipe() else { return nil }
         count += 1
@@ -25,7 +25,7 @@ package struct PipePool: ~Copyable {
     }
 
     /// Takes a pipe back; one that still holds bytes is closed.
-    package mutating func give(_ pipe: SplicePipe, isEmpty: Bool) {
+    public mutating func give(_ pipe: SplicePipe, isEmpty: Bool) {
         if isEmpty {
             kept.append(pipe)
         } else {

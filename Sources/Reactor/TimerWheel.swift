@@ -1,17 +1,17 @@
 /// A timer inside the object that it belongs to: 32 bytes.
-package struct TimerNode {
+public struct TimerNode {
     var next: UnsafeMutablePointer<TimerNode>?
     var previous: UnsafeMutablePointer<TimerNode>?
     /// Milliseconds of the worker's clock; meaningful while linked.
-    package fileprivate(set) var deadline: UInt64 = 0
+    public fileprivate(set) var deadline: UInt64 = 0
     /// Where it is linked, or `TimerWheel.unlinked`.
     fileprivate var slot: UInt16 = TimerWheel.unlinked
     /// What it belongs to; the owner's to use.
-    package var kind: UInt8 = 0
+    public var kind: UInt8 = 0
 
-    package init(kind: UInt8) { self.kind = kind }
+    public init(kind: UInt8) { self.kind = kind }
 
-    @inlinable package var isArmed: Bool { isLinked }
+    @inlinable public var isArmed: Bool { isLinked }
 
     @usableFromInline var isLinked: Bool { slot != TimerWheel.unlinked }
 }
@@ -21,10 +21,10 @@ package struct TimerNode {
 /// Lazy: moving a deadline later only stores it; the node stays in its slot and is looked at again
 /// when that slot comes up. A busy connection thus costs one store per event, and a relink per slot
 /// time at most. Deadlines beyond the ring stay in a slot and go round.
-package struct TimerWheel: ~Copyable {
-    package static let slotCount = 4_096
+public struct TimerWheel: ~Copyable {
+    public static let slotCount = 4_096
     /// Milliseconds of one slot. A timer fires up to this much late.
-    package static let slotMilliseconds: UInt64 = 16
+    public static let slotMilliseconds: UInt64 = 16
     fileprivate static let unlinked = UInt16.max
 
     private let heads: UnsafeMutablePointer<UnsafeMutablePointer<TimerNode>?>
@@ -34,9 +34,9 @@ package struct TimerWheel: ~Copyable {
     private var currentTick: UInt64
     /// No slot before this time has nodes: saves the search while nothing is due.
     private var earliestTick = UInt64.max
-    package private(set) var count = 0
+    public private(set) var count = 0
 
-    package init(now: UInt64) {
+    public init(now: UInt64) {
         heads = .allocate(capacity: Self.slotCount)
         heads.initialize(repeating: nil, count: Self.slotCount)
         occupied = .allocate(capacity: Self.slotCount / 64)
@@ -52,7 +52,7 @@ package struct TimerWheel: ~Copyable {
     /// Sets the deadline of a node, linked or not.
     ///
     /// - Parameter deadline: milliseconds of the worker's clock.
-    package mutating func set(_ node: UnsafeMutablePointer<TimerNode>, deadline: UInt64) {
+    public mutating func set(_ node: UnsafeMutablePointer<TimerNode>, deadline: UInt64) {
         if node.pointee.slot != Self.unlinked {
             if deadline >= node.pointee.deadline {
                 node.pointee.deadline = deadline
@@ -65,7 +65,7 @@ package struct TimerWheel: ~Copyable {
     }
 
     /// Takes a node out; nothing happens when it is not in.
-    package mutating func cancel(_ node: UnsafeMutablePointer<TimerNode>) {
+    public mutating func cancel(_ node: UnsafeMutablePointer<TimerNode>) {
         guard node.pointee.slot != Self.unlinked else { return }
         unlink(node)
     }
@@ -73,7 +73,7 @@ package struct TimerWheel: ~Copyable {
     /// The next node whose deadline has passed, taken out; nil when there is none.
     ///
     /// Call until it is nil. The caller may set and cancel nodes between two calls.
-    package mutating func popExpired(now: UInt64) -> UnsafeMutablePointer<TimerNode>? {
+    public mutating func popExpired(now: UInt64) -> UnsafeMutablePointer<TimerNode>? {
         let nowTick = now / Self.slotMilliseconds
         guard nowTick > currentTick else { return nil }
         if earliestTick != .max, earliestTick > nowTick {
@@ -114,7 +114,7 @@ package struct TimerWheel: ~Copyable {
     }
 
     /// Milliseconds until a slot with nodes comes up: 0 or more, -1 when there are no nodes.
-    package mutating func millisecondsToNext(now: UInt64) -> Int32 {
+    public mutating func millisecondsToNext(now: UInt64) -> Int32 {
         guard count > 0 else { return -1 }
         if earliestTick == .max { earliestTick = findEarliest() }
         let due = earliestTick &* Self.slotMilliseconds

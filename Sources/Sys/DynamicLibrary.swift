@@ -4,19 +4,19 @@ import CLinux
 ///
 /// Never closed: unloading a library whose code the Swift runtime has seen crashes later
 /// (docs/decisions/0003-plugins-stay-loaded.md).
-package struct DynamicLibrary: @unchecked Sendable {
+public struct DynamicLibrary: @unchecked Sendable {
     // Safe: the handle of a library that is never closed.
     private let handle: UnsafeMutableRawPointer
 
     /// Why a library was not loaded, in the words of the dynamic linker.
-    package struct LoadError: Error, Sendable {
-        package var text: String
+    public struct LoadError: Error, Sendable {
+        public var text: String
     }
 
     /// Loads a library with all its symbols resolved and none offered to others.
     ///
     /// - Parameter path: one that was never loaded before: the linker knows files by name.
-    package init(path: String) throws(LoadError) {
+    public init(path: String) throws(LoadError) {
         guard let handle = clinux_dlopen(path) else {
             throw LoadError(text: dlerror().map { String(cString: $0) } ?? "dlopen failed")
         }
@@ -24,7 +24,7 @@ package struct DynamicLibrary: @unchecked Sendable {
     }
 
     /// Address of an exported symbol.
-    package func symbol(_ name: String) -> UnsafeMutableRawPointer? {
+    public func symbol(_ name: String) -> UnsafeMutableRawPointer? {
         clinux_dlsym(handle, name)
     }
 }

@@ -18,13 +18,13 @@ public struct Readiness: OptionSet, Sendable {
 }
 
 /// An epoll instance with room for one batch of events.
-package struct Epoll: ~Copyable {
+public struct Epoll: ~Copyable {
     private let descriptor: FileDescriptor
     private let events: UnsafeMutablePointer<epoll_event>
     /// Events that one wait can bring.
-    package static let batchMax = 512
+    public static let batchMax = 512
 
-    package init() throws(Errno) {
+    public init() throws(Errno) {
         descriptor = FileDescriptor(owning: Int32(try Errno.check(Int(clinux_epoll_create()))))
         events = .allocate(capacity: Self.batchMax)
     }
@@ -34,24 +34,24 @@ package struct Epoll: ~Copyable {
     /// Watches both directions of a connection, edge-triggered, until it is closed.
     ///
     /// - Parameter token: comes back with each event.
-    package func add(connection fd: Int32, token: UInt64) throws(Errno) {
+    public func add(connection fd: Int32, token: UInt64) throws(Errno) {
         _ = try Errno.check(Int(clinux_epoll_add_connection(descriptor.number, fd, token)))
     }
 
     /// Watches for input, level-triggered.
     ///
     /// - Parameter shared: other workers watch the same descriptor; one of them is woken.
-    package func add(input fd: Int32, token: UInt64, shared: Bool) throws(Errno) {
+    public func add(input fd: Int32, token: UInt64, shared: Bool) throws(Errno) {
         _ = try Errno.check(
             Int(clinux_epoll_add_input(descriptor.number, fd, token, shared ? 1 : 0)))
     }
 
-    package func remove(_ fd: Int32) {
+    public func remove(_ fd: Int32) {
         _ = clinux_epoll_remove(descriptor.number, fd)
     }
 
     /// Waits up to `milliseconds` (-1: for ever) and returns the number of events, 0 to `batchMax`.
-    package func wait(milliseconds: Int32) -> Int {
+    public func wait(milliseconds: Int32) -> Int {
         let count = Int(
             clinux_epoll_wait(descriptor.number, events, Int32(Self.batchMax), milliseconds))
         precondition(count >= 0, "epoll_wait failed with errno \(-count)")
@@ -60,7 +60,7 @@ package struct Epoll: ~Copyable {
 
     /// The event at `index` of the last wait.
     @inline(__always)
-    package func event(_ index: Int) -> (token: UInt64, readiness: Readiness) {
+    public func event(_ index: Int) -> (token: UInt64, readiness: Readiness) {
         (
             clinux_event_token(events, index),
             Readiness(rawValue: clinux_event_flags(events, index))
@@ -69,20 +69,20 @@ package struct Epoll: ~Copyable {
 }
 
 /// A descriptor that one thread makes readable for another.
-package struct Wakeup: ~Copyable, Sendable {
+public struct Wakeup: ~Copyable, Sendable {
     private let descriptor: FileDescriptor
 
-    package init() throws(Errno) {
+    public init() throws(Errno) {
         descriptor = FileDescriptor(owning: Int32(try Errno.check(Int(clinux_eventfd()))))
     }
 
-    package var number: Int32 { descriptor.number }
+    public var number: Int32 { descriptor.number }
 
-    package borrowing func signal() {
+    public borrowing func signal() {
         _ = clinux_eventfd_add(descriptor.number)
     }
 
-    package borrowing func clear() {
+    public borrowing func clear() {
         _ = clinux_eventfd_take(descriptor.number)
     }
 }

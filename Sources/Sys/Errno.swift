@@ -1,11 +1,11 @@
 import CLinux
 
 /// An error of the kernel, named by its errno.
-package struct Errno: Error, Equatable, Sendable, CustomStringConvertible {
+public struct Errno: Error, Equatable, Sendable, CustomStringConvertible {
     /// 1 or more.
-    package var code: Int32
+    public var code: Int32
 
-    package init(_ code: Int32) {
+    public init(_ code: Int32) {
         self.code = code
     }
 
@@ -16,17 +16,17 @@ package struct Errno: Error, Equatable, Sendable, CustomStringConvertible {
         return result
     }
 
-    package var description: String {
+    public var description: String {
         guard let text = strerror(code) else { return "errno \(code)" }
         return String(cString: text)
     }
 
-    package static let wouldBlock = Errno(EAGAIN)
-    package static let inProgress = Errno(EINPROGRESS)
-    package static let tooManyOpenFiles = Errno(EMFILE)
-    package static let tooManyOpenFilesInSystem = Errno(ENFILE)
-    package static let addressInUse = Errno(EADDRINUSE)
-    package static let connectionReset = Errno(ECONNRESET)
-    package static let brokenPipe = Errno(EPIPE)
-    package static let timedOut = Errno(ETIMEDOUT)
+    public static let wouldBlock = Errno(EAGAIN)
+    public static let inProgress = Errno(EINPROGRESS)
+    public static let tooManyOpenFiles = Errno(EMFILE)
+    public static let tooManyOpenFilesInSystem = Errno(ENFILE)
+    public static let addressInUse = Errno(EADDRINUSE)
+    public static let connectionReset = Errno(ECONNRESET)
+    public static let brokenPipe = Errno(EPIPE)
+    public static let timedOut = Errno(ETIMEDOUT)
 }

@@ -1,14 +1,14 @@
 import CLinux
 
 /// A thread that runs one function to its end.
-package struct PinnedThread: @unchecked Sendable {
+public struct PinnedThread: @unchecked Sendable {
     // Safe: a pthread_t is a number that any thread may use.
     private let handle: pthread_t
 
     /// Starts a thread.
     ///
     /// - Parameter name: up to 15 bytes, shown by tools.
-    package static func start(
+    public static func start(
         name: String, _ body: @escaping @Sendable () -> Void
     ) -> PinnedThread {
         let box = Unmanaged.passRetained(Body(run: body))
@@ -25,7 +25,7 @@ package struct PinnedThread: @unchecked Sendable {
     }
 
     /// Waits for its end.
-    package func join() {
+    public func join() {
         pthread_join(handle, nil)
     }
 

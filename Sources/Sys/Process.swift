@@ -2,10 +2,10 @@ import CLinux
 import Glibc
 
 /// Facts about and controls of this process.
-package enum Process {
+public enum Process {
     /// Cores that this process may use: the affinity mask, bounded by the cgroup's CPU quota
     /// (rounded up), at least 1.
-    package static func coreCount() -> Int {
+    public static func coreCount() -> Int {
         let affinity = Int(clinux_affinity_count())
         guard let quota = cgroupQuota() else { return affinity }
         return max(1, min(affinity, quota))
@@ -32,12 +32,12 @@ package enum Process {
     }
 
     /// Raises the limit of open descriptors as far as allowed; the limit that holds.
-    package static func raiseDescriptorLimit() -> Int {
+    public static func raiseDescriptorLimit() -> Int {
         Int(clamping: clinux_raise_descriptor_limit())
     }
 
     /// Path of the running executable, links resolved.
-    package static func executablePath() -> String {
+    public static func executablePath() -> String {
         withUnsafeTemporaryAllocation(of: CChar.self, capacity: 4_096) { buffer in
             guard let to = buffer.baseAddress else { return "" }
             let count = readlink("/proc/self/exe", to, buffer.count)
@@ -48,14 +48,14 @@ package enum Process {
     }
 
     /// Value of an environment variable.
-    package static func environment(_ name: String) -> String? {
+    public static func environment(_ name: String) -> String? {
         getenv(name).map { String(cString: $0) }
     }
 
-    package static var id: Int32 { getpid() }
+    public static var id: Int32 { getpid() }
 
     /// Fills `bytes` with random bytes of the kernel.
-    package static func random<T: BitwiseCopyable>(_ value: inout T) {
+    public static func random<T: BitwiseCopyable>(_ value: inout T) {
         withUnsafeMutableBytes(of: &value) { bytes in
             var at = 0
             while at < bytes.count {
@@ -67,19 +67,19 @@ package enum Process {
     }
 
     /// 64 random bits, fast, not for secrets.
-    package static func randomWord() -> UInt64 {
+    public static func randomWord() -> UInt64 {
         clinux_random_word()
     }
 
     /// Ends the process at once with this status.
-    package static func exit(_ status: Int32) -> Never {
+    public static func exit(_ status: Int32) -> Never {
         _exit(status)
     }
 }
 
 /// Signals that a serving process takes; they are blocked in every thread and waited for in one.
-package enum Signals {
-    package enum Received: Equatable, Sendable {
+public enum Signals {
+    public enum Received: Equatable, Sendable {
         /// INT: stop at once.
         case interrupt
         /// TERM or QUIT: let requests finish.
@@ -89,12 +89,12 @@ package enum Signals {
     }
 
     /// Call before the first thread is started.
-    package static func block() {
+    public static func block() {
         clinux_block_signals()
     }
 
     /// Waits for the next one.
-    package static func wait() -> Received {
+    public static func wait() -> Received {
         switch clinux_wait_signal() {
         case SIGINT: .interrupt
         case SIGUSR1: .reopenLogs
@@ -104,16 +104,16 @@ package enum Signals {
 }
 
 /// Small files, read or written whole. Start-up only.
-package enum File {
+public enum File {
     /// The bytes of a file, or nil when it can't be read or is longer than `bytesMax`.
-    package static func read(_ path: String, bytesMax: Int) -> [UInt8]? {
+    public static func read(_ path: String, bytesMax: Int) -> [UInt8]? {
         try? readAll(path, bytesMax: bytesMax)
     }
 
     /// The bytes of a file.
     ///
     /// - Throws: what `open` or `read` said; EFBIG when it is longer than `bytesMax`.
-    package static func readAll(_ path: String, bytesMax: Int) throws(Errno) -> [UInt8] {
+    public static func readAll(_ path: String, bytesMax: Int) throws(Errno) -> [UInt8] {
         let fd = FileDescriptor(owning: Int32(try Errno.check(Int(clinux_open_read(path)))))
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 65_536)
@@ -126,7 +126,7 @@ package enum File {
     }
 
     /// Makes a new file with these bytes; fails when there is one of this name.
-    package static func writeNew(
+    public static func writeNew(
         _ path: String, _ bytes: [UInt8], mode: UInt32
     ) throws(Errno) {
         let fd = FileDescriptor(owning: Int32(try Errno.check(Int(clinux_open_new(path, mode)))))
@@ -139,39 +139,39 @@ package enum File {
         }
     }
 
-    package static func remove(_ path: String) {
+    public static func remove(_ path: String) {
         _ = unlink(path)
     }
 
     /// Makes a folder of a name that begins so, for this user only; its path.
-    package static func makeTemporaryFolder(prefix: String) throws(Errno) -> String {
+    public static func makeTemporaryFolder(prefix: String) throws(Errno) -> String {
         var template = Array("\(prefix)XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { throw Errno(errno) }
         return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
-    package static func removeFolder(_ path: String) {
+    public static func removeFolder(_ path: String) {
         _ = rmdir(path)
     }
 
-    package static func exists(_ path: String) -> Bool {
+    public static func exists(_ path: String) -> Bool {
         access(path, F_OK) == 0
     }
 
     /// Whether everybody may write the file.
-    package static func isWorldWritable(_ path: String) -> Bool {
+    public static func isWorldWritable(_ path: String) -> Bool {
         let mode = Int(clinux_file_mode(path))
         return mode >= 0 && mode & 0o002 != 0
     }
 
-    package static func isFolder(_ path: String) -> Bool {
+    public static func isFolder(_ path: String) -> Bool {
         guard let folder = opendir(path) else { return false }
         closedir(folder)
         return true
     }
 
     /// Names of the entries of a folder, sorted; nil when it can't be read.
-    package static func entries(_ path: String) -> [String]? {
+    public static func entries(_ path: String) -> [String]? {
         guard let folder = opendir(path) else { return nil }
         defer { closedir(folder) }
         var names: [String] = []
@@ -185,12 +185,12 @@ package enum File {
     }
 
     /// Writes to the error output; what can't be written is lost.
-    package static func writeError(_ bytes: UnsafeRawPointer, _ count: Int) {
+    public static func writeError(_ bytes: UnsafeRawPointer, _ count: Int) {
         _ = clinux_write(2, bytes, count)
     }
 
     /// Writes to an output descriptor, 1 or 2, whole.
-    package static func write(_ text: String, to fd: Int32) {
+    public static func write(_ text: String, to fd: Int32) {
         var text = text
         text.withUTF8 { bytes in
             var at = 0

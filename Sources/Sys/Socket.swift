@@ -2,10 +2,10 @@ import CLinux
 import Glibc
 
 /// A descriptor that closes itself. Connections of a worker are bare numbers in slabs instead.
-package struct FileDescriptor: ~Copyable, Sendable {
-    package let number: Int32
+public struct FileDescriptor: ~Copyable, Sendable {
+    public let number: Int32
 
-    package init(owning number: Int32) {
+    public init(owning number: Int32) {
         precondition(number >= 0, "descriptor \(number)")
         self.number = number
     }
@@ -13,7 +13,7 @@ package struct FileDescriptor: ~Copyable, Sendable {
     deinit { Syscall.close(number) }
 
     /// Gives the number away; the caller closes it.
-    package consuming func release() -> Int32 {
+    public consuming func release() -> Int32 {
         let number = number
         discard self
         return number
@@ -21,25 +21,25 @@ package struct FileDescriptor: ~Copyable, Sendable {
 }
 
 /// Making sockets.
-package enum Socket {
+public enum Socket {
     /// Options of a listening socket.
-    package struct ListenOptions: Sendable {
-        package var backlog: Int32 = 4_096
+    public struct ListenOptions: Sendable {
+        public var backlog: Int32 = 4_096
         /// Each worker has a socket of its own on the same port; not for Unix sockets.
-        package var reusePort = true
+        public var reusePort = true
         /// Seconds of silence before TCP probes begin; 0 is off.
-        package var keepaliveSeconds: Int32 = 60
+        public var keepaliveSeconds: Int32 = 60
         /// Mode of a Unix socket's file.
-        package var unixMode: UInt32 = 0o660
+        public var unixMode: UInt32 = 0o660
 
-        package init() {}
+        public init() {}
     }
 
     /// A bound and listening socket. Connections inherit TCP_NODELAY and keep-alive from it, which
     /// saves a call per connection.
     ///
     /// - Throws: what `socket`, `bind` or `listen` said.
-    package static func listen(
+    public static func listen(
         _ address: SocketAddress, _ options: ListenOptions
     ) throws(Errno) -> FileDescriptor {
         let fd = try FileDescriptor(
@@ -85,7 +85,7 @@ package enum Socket {
     }
 
     /// Another descriptor of the same socket; the caller closes it.
-    package static func duplicate(_ fd: borrowing FileDescriptor) throws(Errno) -> Int32 {
+    public static func duplicate(_ fd: borrowing FileDescriptor) throws(Errno) -> Int32 {
         Int32(try Errno.check(Int(clinux_duplicate(fd.number))))
     }
 
@@ -112,7 +112,7 @@ package enum Socket {
     ///
     /// - Returns: the descriptor, and whether the connection already stands.
     /// - Throws: what `socket` or `connect` said, but for "in progress".
-    package static func connect(
+    public static func connect(
         _ address: borrowing SocketAddress
     ) throws(Errno) -> (descriptor: Int32, established: Bool) {
         let number = Int32(
@@ -129,7 +129,7 @@ package enum Socket {
     }
 
     /// The address that a socket is bound to.
-    package static func localAddress(_ fd: Int32) throws(Errno) -> SocketAddress {
+    public static func localAddress(_ fd: Int32) throws(Errno) -> SocketAddress {
         var address = SocketAddress()
         _ = try Errno.check(Int(clinux_local_address(fd, &address.storage, &address.length)))
         return address
@@ -137,7 +137,7 @@ package enum Socket {
 
     /// Takes one connection off a listener's queue; the result is a descriptor or a negated errno.
     @inline(__always)
-    package static func accept(_ fd: Int32, from peer: inout SocketAddress) -> Int {
+    public static func accept(_ fd: Int32, from peer: inout SocketAddress) -> Int {
         Int(clinux_accept(fd, &peer.storage, &peer.length))
     }
 }

@@ -1,26 +1,26 @@
-package import CLinux
+public import CLinux
 import Glibc
 
 /// An address of a socket: IPv4, IPv6 or Unix.
-package struct SocketAddress: @unchecked Sendable {
+public struct SocketAddress: @unchecked Sendable {
     // Safe: plain bytes without pointers.
-    package var storage = sockaddr_storage()
-    package var length: UInt32 = 0
+    public var storage = sockaddr_storage()
+    public var length: UInt32 = 0
 
-    package init() {}
+    public init() {}
 
     /// The family's constant: AF_INET, AF_INET6 or AF_UNIX.
-    package var family: Int32 { Int32(storage.ss_family) }
+    public var family: Int32 { Int32(storage.ss_family) }
 
-    package var isUnix: Bool { family == AF_UNIX }
+    public var isUnix: Bool { family == AF_UNIX }
 
     /// Bytes that a Unix socket's path may have.
-    package static let unixPathBytesMax = 107
+    public static let unixPathBytesMax = 107
 
     /// A Unix address.
     ///
     /// - Parameter unixPath: 1 to 107 bytes without NUL.
-    package init?(unixPath: String) {
+    public init?(unixPath: String) {
         let bytes = Array(unixPath.utf8)
         guard !bytes.isEmpty, bytes.count <= Self.unixPathBytesMax, !bytes.contains(0) else {
             return nil
@@ -38,7 +38,7 @@ package struct SocketAddress: @unchecked Sendable {
     }
 
     /// Numeric host and port, brackets already taken off an IPv6 host.
-    package init?(numericHost: String, port: UInt16) {
+    public init?(numericHost: String, port: UInt16) {
         guard let found = Self.resolve(numericHost, port: port, flags: AI_NUMERICHOST).first else {
             return nil
         }
@@ -46,7 +46,7 @@ package struct SocketAddress: @unchecked Sendable {
     }
 
     /// All addresses of a name, in the resolver's order; blocks. Empty when there is none.
-    package static func resolve(name: String, port: UInt16) -> [SocketAddress] {
+    public static func resolve(name: String, port: UInt16) -> [SocketAddress] {
         resolve(name, port: port, flags: AI_ADDRCONFIG)
     }
 
@@ -73,7 +73,7 @@ package struct SocketAddress: @unchecked Sendable {
     }
 
     /// Port in host order; 0 for a Unix address.
-    package var port: UInt16 {
+    public var port: UInt16 {
         var copy = self
         return withUnsafeBytes(of: &copy.storage) { bytes in
             isUnix ? 0 : UInt16(bytes[2]) << 8 | UInt16(bytes[3])
@@ -82,7 +82,7 @@ package struct SocketAddress: @unchecked Sendable {
 
     /// The address alone: 4 or 16 bytes, the rest zero, and 4, 6 or 0 for a Unix socket. An IPv4
     /// address inside IPv6 (`::ffff:192.0.2.1`) counts as IPv4.
-    package var ip: IPAddress {
+    public var ip: IPAddress {
         var copy = self
         return withUnsafeBytes(of: &copy.storage) { bytes in
             var ip = IPAddress()
@@ -104,7 +104,7 @@ package struct SocketAddress: @unchecked Sendable {
     }
 
     /// "192.0.2.1:80", "[2001:db8::1]:80" or "unix:/path".
-    package var text: String {
+    public var text: String {
         if isUnix {
             var copy = self
             let path = withUnsafeBytes(of: &copy.storage) { bytes in
@@ -117,21 +117,21 @@ package struct SocketAddress: @unchecked Sendable {
 }
 
 /// An IP address in network order, 16 bytes that compare and hash fast.
-package struct IPAddress: Equatable, Hashable, Sendable {
-    package var low: UInt64 = 0
-    package var high: UInt64 = 0
+public struct IPAddress: Equatable, Hashable, Sendable {
+    public var low: UInt64 = 0
+    public var high: UInt64 = 0
     /// 4, 6, or 0 where there is none.
-    package var family: UInt8 = 0
+    public var family: UInt8 = 0
 
-    package init() {}
+    public init() {}
 
     /// Bytes 8 to 11 of an IPv4-mapped address, as a little-endian word.
     fileprivate static let mappedPrefix: UInt32 = 0xffff_0000
 
     /// Bytes that `write` may need.
-    package static let textBytesMax = 46
+    public static let textBytesMax = 46
 
-    package var text: String {
+    public var text: String {
         withUnsafeTemporaryAllocation(of: UInt8.self, capacity: Self.textBytesMax) { buffer in
             guard let to = buffer.baseAddress else { return "" }
             let count = write(to: to)
@@ -140,7 +140,7 @@ package struct IPAddress: Equatable, Hashable, Sendable {
     }
 
     /// Writes the address as text and returns its length; "unix:" where there is none.
-    package func write(to out: UnsafeMutablePointer<UInt8>) -> Int {
+    public func write(to out: UnsafeMutablePointer<UInt8>) -> Int {
         var copy = self
         switch family {
         case 4:

@@ -1,17 +1,17 @@
 import CLinux
 
 /// A pipe that carries a body from one socket to another without a copy.
-package struct SplicePipe {
-    package var readEnd: Int32
-    package var writeEnd: Int32
+public struct SplicePipe {
+    public var readEnd: Int32
+    public var writeEnd: Int32
     /// Bytes that it holds at most.
-    package var capacity: Int
+    public var capacity: Int
 
     /// Bytes asked for. Unprivileged processes get it while all their pipes together stay under the
     /// system's soft limit, and the default of 64 KiB beyond it.
-    package static let bytesWanted = 1_048_576
+    public static let bytesWanted = 1_048_576
 
-    package init() throws(Errno) {
+    public init() throws(Errno) {
         var ends: (Int32, Int32) = (-1, -1)
         let result = withUnsafeMutableBytes(of: &ends) { bytes in
             // Safe: two Int32 in a row.
@@ -23,7 +23,7 @@ package struct SplicePipe {
         capacity = size > 0 ? size : 65_536
     }
 
-    package func close() {
+    public func close() {
         Syscall.close(readEnd)
         Syscall.close(writeEnd)
     }

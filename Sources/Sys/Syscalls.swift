@@ -40,26 +40,26 @@ public enum Syscall {
     }
 
     @inline(__always)
-    package static func splice(from: Int32, to: Int32, _ count: Int) -> Int {
+    public static func splice(from: Int32, to: Int32, _ count: Int) -> Int {
         Int(clinux_splice(from, to, count))
     }
 
     @inline(__always)
-    package static func close(_ fd: Int32) {
+    public static func close(_ fd: Int32) {
         _ = clinux_close(fd)
     }
 
-    package static func shutdownWrite(_ fd: Int32) {
+    public static func shutdownWrite(_ fd: Int32) {
         _ = clinux_shutdown_write(fd)
     }
 
     /// The next `close` sends a reset: the peer must not take what it got for a whole message.
-    package static func resetOnClose(_ fd: Int32) {
+    public static func resetOnClose(_ fd: Int32) {
         _ = clinux_set_reset_on_close(fd)
     }
 
     /// The pending error of a socket as a positive errno, 0 when there is none.
-    package static func socketError(_ fd: Int32) -> Int {
+    public static func socketError(_ fd: Int32) -> Int {
         Int(clinux_socket_error(fd))
     }
 }
@@ -90,10 +90,10 @@ public struct Pieces {
     }
 
     /// Number of pieces, 0 to 4.
-    package var count: Int { Int(raw.count) }
+    public var count: Int { Int(raw.count) }
 
     /// The piece at `index`, less than `count`.
-    package func piece(_ index: Int) -> (bytes: UnsafePointer<UInt8>, count: Int) {
+    public func piece(_ index: Int) -> (bytes: UnsafePointer<UInt8>, count: Int) {
         let piece =
             switch index {
             case 0: raw.piece.0

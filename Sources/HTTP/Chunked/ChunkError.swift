@@ -1,5 +1,5 @@
 /// Why a chunked body was refused (RFC 9112 §7.1).
-package enum ChunkError: UInt8, Error, CaseIterable, Sendable {
+public enum ChunkError: UInt8, Error, CaseIterable, Sendable {
     /// No hexadecimal digit where a size must stand, or something after it that is no extension.
     case badSize
     /// More than 2^63 - 1, or more than 16 digits.

@@ -4,9 +4,9 @@
 /// strictly, because a body whose end two readers see in different places smuggles a request: only
 /// CRLF ends a line, sizes are hexadecimal digits alone, and extensions have their exact form.
 /// Extensions are checked and dropped (RFC 9112 §7.1.1 lets any recipient do so).
-package struct ChunkedDecoder {
+public struct ChunkedDecoder {
     /// What a piece led to.
-    package enum Outcome: Equatable {
+    public enum Outcome: Equatable {
         /// The whole piece is used; the body goes on.
         case more
         /// The body and its empty trailer section have ended.
@@ -27,7 +27,7 @@ package struct ChunkedDecoder {
     }
 
     /// Data bytes of the current chunk that are still to come.
-    package private(set) var remainingInChunk: UInt64 = 0
+    public private(set) var remainingInChunk: UInt64 = 0
     /// Bytes of extensions so far in the body.
     private var extensionBytes: UInt32 = 0
     /// Bytes of the current chunk-size line.
@@ -36,7 +36,7 @@ package struct ChunkedDecoder {
     private var state = State.sizeStart
     private var error = ChunkError.badSize
 
-    package init() {}
+    public init() {}
 
     /// Decodes `bytes[0..<count]`, the next piece of the body.
     ///
@@ -48,7 +48,7 @@ package struct ChunkedDecoder {
     /// consumes nothing.
     ///
     /// Safe: reads and writes below `count` only; data move to lower offsets that were read before.
-    package mutating func decode(
+    public mutating func decode(
         _ bytes: UnsafeMutablePointer<UInt8>,
         count: Int,
         consumed: inout Int,

@@ -1,17 +1,17 @@
 /// Writes the parts of a chunked body that are not data (RFC 9112 §7.1).
-package enum ChunkedEncoder {
+public enum ChunkedEncoder {
     /// Bytes of the longest size line: 16 digits and CRLF.
-    package static let sizeLineBytesMax = 18
+    public static let sizeLineBytesMax = 18
 
     /// The last chunk and an empty trailer section.
-    package static var lastChunk: StaticString { "0\r\n\r\n" }
+    public static var lastChunk: StaticString { "0\r\n\r\n" }
 
     /// Writes the size in hexadecimal digits, and CRLF; returns the bytes written.
     ///
     /// After the data that follow the caller writes another CRLF.
     ///
     /// Safe: `out` has room for `sizeLineBytesMax` bytes; an `Int` has at most 16 digits.
-    package static func writeSizeLine(_ size: Int, to out: UnsafeMutablePointer<UInt8>) -> Int {
+    public static func writeSizeLine(_ size: Int, to out: UnsafeMutablePointer<UInt8>) -> Int {
         precondition(size > 0, "a chunk of \(size) bytes: an empty one would end the body")
         let count = (64 &- size.leadingZeroBitCount &+ 3) &>> 2
         var rest = size

@@ -3,10 +3,10 @@
 /// A head that arrives byte by byte would otherwise be parsed anew with each of them, which costs
 /// the square of its length. The scanner looks at each byte once, and at the last two once more.
 /// It takes LF CRLF and LF LF for an end; the parser then refuses the latter.
-package struct HeadEndScanner {
+public struct HeadEndScanner {
     private var scanned = 0
 
-    package init() {}
+    public init() {}
 
     /// Whether an end stands in `bytes[0..<count]`.
     ///
@@ -14,7 +14,7 @@ package struct HeadEndScanner {
     /// them.
     ///
     /// Safe: reads below `count` only.
-    package mutating func found(in bytes: UnsafePointer<UInt8>, count: Int) -> Bool {
+    public mutating func found(in bytes: UnsafePointer<UInt8>, count: Int) -> Bool {
         var at = scanned
         while at < count {
             let hits = Words.zeroes(in: bytes.word(at, end: count) ^ Words.each(Byte.lineFeed))

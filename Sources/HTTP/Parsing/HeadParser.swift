@@ -11,12 +11,12 @@
 ///
 /// Safe: no byte is read at or after `count` or `headBytesMax`, whichever is less, and `fields` is
 /// written below `fieldCountMax` only. Offsets fit 16 bits because `headBytesMax` does.
-package enum HeadParser {
+public enum HeadParser {
     /// Parses a request head at the beginning of `bytes`.
     ///
     /// On `.complete`, `head.byteCount` bytes belong to it and `fields[0..<head.fieldCount]` are
     /// written. On any other outcome the members of `head` mean nothing.
-    package static func parseRequest(
+    public static func parseRequest(
         _ bytes: UnsafePointer<UInt8>,
         count: Int,
         limits: HeadLimits,
@@ -69,7 +69,7 @@ package enum HeadParser {
     /// it answers, because HEAD and CONNECT change how the body is framed (RFC 9112 §6.3).
     ///
     /// The outcome is as for `parseRequest`.
-    package static func parseResponse(
+    public static func parseResponse(
         _ bytes: UnsafePointer<UInt8>,
         count: Int,
         limits: HeadLimits,
@@ -122,7 +122,7 @@ package enum HeadParser {
     ///
     /// On `.complete`, `consumed` bytes belong to it, and fields that a trailer section may not
     /// carry are marked as dropped (RFC 9110 §6.5.1).
-    package static func parseTrailers(
+    public static func parseTrailers(
         _ bytes: UnsafePointer<UInt8>,
         count: Int,
         fields: UnsafeMutablePointer<FieldSpan>,

@@ -1,9 +1,9 @@
 /// Known field names, and what names, values, hosts and targets may hold.
 ///
 /// Safe: every function reads only the `count` bytes that its caller vouches for.
-package enum FieldNames {
+public enum FieldNames {
     /// The id of a name in any case; `unknown` where it is not in the table.
-    package static func id(_ name: UnsafePointer<UInt8>, count: Int) -> FieldID {
+    public static func id(_ name: UnsafePointer<UInt8>, count: Int) -> FieldID {
         guard count > 0 else { return .unknown }
         let tables = ParserTables.shared
         return FieldID(
@@ -18,12 +18,12 @@ package enum FieldNames {
     }
 
     /// The lower-case text of a known name, which lives forever; no bytes for any other id.
-    package static func lowercaseName(_ id: FieldID) -> (UnsafePointer<UInt8>, Int) {
+    public static func lowercaseName(_ id: FieldID) -> (UnsafePointer<UInt8>, Int) {
         ParserTables.shared.name(of: id)
     }
 
     /// Whether the bytes are a token: a method or a field name (RFC 9110 §5.6.2).
-    package static func isToken(_ bytes: UnsafePointer<UInt8>, count: Int) -> Bool {
+    public static func isToken(_ bytes: UnsafePointer<UInt8>, count: Int) -> Bool {
         count > 0 && ParserTables.shared.all(ParserTables.token, bytes, count: count)
     }
 
@@ -31,9 +31,10 @@ package enum FieldNames {
     /// white space at either end (RFC 9110 §5.5).
     ///
     /// Empty is allowed.
-    package static func isFieldValue(_ bytes: UnsafePointer<UInt8>, count: Int) -> Bool {
+    public static func isFieldValue(_ bytes: UnsafePointer<UInt8>, count: Int) -> Bool {
         guard count > 0 else { return count == 0 }
-        guard !Byte.isBlank(bytes[0]), !Byte.isBlank(bytes[count &- 1]) else { return false }
+        // Blanks are the only bytes up to SP that the scan below lets through.
+        guard bytes[0] > Byte.space, bytes[count &- 1] > Byte.space else { return false }
         // Eight bytes at a time, the last eight overlapping: bytes below SP and DEL show in the high
         // bits, and so do some that are fine, which the exact scan sorts out.
         guard count >= 8 else {
@@ -58,7 +59,7 @@ package enum FieldNames {
     }
 
     /// Whether two texts are equal but for the case of ASCII letters.
-    package static func equalsIgnoringCase(
+    public static func equalsIgnoringCase(
         _ first: UnsafePointer<UInt8>,
         _ firstCount: Int,
         _ second: UnsafePointer<UInt8>,
@@ -75,20 +76,20 @@ package enum FieldNames {
     }
 
     /// Whether the bytes are `uri-host [ ":" port ]` with a host (RFC 9110 §7.2).
-    package static func isHost(_ bytes: UnsafePointer<UInt8>, count: Int) -> Bool {
+    public static func isHost(_ bytes: UnsafePointer<UInt8>, count: Int) -> Bool {
         HostSyntax.hostLength(bytes, count: count, tables: ParserTables.shared) > 0
     }
 
     /// Whether the bytes are a target in origin form (RFC 9112 §3.2.1), with the bytes that the
     /// parser lets through.
-    package static func isTarget(_ bytes: UnsafePointer<UInt8>, count: Int) -> Bool {
+    public static func isTarget(_ bytes: UnsafePointer<UInt8>, count: Int) -> Bool {
         count > 0 && bytes[0] == Byte.slash
             && ParserTables.shared.all(ParserTables.target, bytes, count: count)
     }
 
     /// Whether the host alone writes the field, because it frames the message or belongs to one
     /// connection (RFC 9110 §7.6.1, RFC 9112 §6).
-    package static func isConnectionField(_ id: FieldID) -> Bool {
+    public static func isConnectionField(_ id: FieldID) -> Bool {
         // The ids from `connection` to `proxyConnection` are these fields and no others.
         id.rawValue >= FieldID.connection.rawValue
             && id.rawValue <= FieldID.proxyConnection.rawValue

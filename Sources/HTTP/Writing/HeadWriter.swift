@@ -3,9 +3,9 @@
 /// Safe: each function says how much room `out` must have, and returns how much it wrote.
 public enum HeadWriter {
     /// Bytes of the longest decimal number.
-    package static let decimalBytesMax = 20
+    public static let decimalBytesMax = 20
     /// Bytes of a date.
-    package static let dateBytes = 29
+    public static let dateBytes = 29
 
     /// Copies the field lines that are not dropped as they were received: case, order and white
     /// space.
@@ -37,7 +37,7 @@ public enum HeadWriter {
     }
 
     /// Writes a decimal number: at most `decimalBytesMax` bytes.
-    package static func writeDecimal(_ value: UInt64, to out: UnsafeMutablePointer<UInt8>) -> Int {
+    public static func writeDecimal(_ value: UInt64, to out: UnsafeMutablePointer<UInt8>) -> Int {
         if value < 10 {
             out[0] = Byte.zero &+ UInt8(truncatingIfNeeded: value)
             return 1
@@ -79,14 +79,20 @@ public enum HeadWriter {
         count: Int,
         to out: UnsafeMutablePointer<UInt8>
     ) -> Int {
-        guard count <= 16 else {
-            out.update(from: bytes, count: count)
-            return count
-        }
         // Safe: the two halves overlap where they must, and stay within `count` bytes.
         let from = UnsafeRawPointer(bytes)
         let to = UnsafeMutableRawPointer(out)
-        if count >= 8 {
+        if count > 16 {
+            guard count <= 32 else {
+                to.copyMemory(from: from, byteCount: count)
+                return count
+            }
+            let end = count &- 16
+            let first = from.loadUnaligned(as: SIMD2<UInt64>.self)
+            let last = from.loadUnaligned(fromByteOffset: end, as: SIMD2<UInt64>.self)
+            to.storeBytes(of: first, as: SIMD2<UInt64>.self)
+            to.storeBytes(of: last, toByteOffset: end, as: SIMD2<UInt64>.self)
+        } else if count >= 8 {
             let last = from.loadUnaligned(fromByteOffset: count &- 8, as: UInt64.self)
             to.storeBytes(of: from.loadUnaligned(as: UInt64.self), as: UInt64.self)
             to.storeBytes(of: last, toByteOffset: count &- 8, as: UInt64.self)
@@ -108,7 +114,7 @@ public enum HeadWriter {
     /// `dateBytes` bytes.
     ///
     /// Times outside the years 0 to 9999 become the nearest one within.
-    package static func writeDate(
+    public static func writeDate(
         secondsSinceEpoch: Int64,
         to out: UnsafeMutablePointer<UInt8>
     ) -> Int {

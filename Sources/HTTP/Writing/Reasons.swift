@@ -1,7 +1,7 @@
 extension HeadWriter {
     /// The reason phrase of a registered status code (RFC 9110 §15 and the IANA registry); empty
     /// for any other.
-    package static func reason(of status: UInt16) -> StaticString {
+    public static func reason(of status: UInt16) -> StaticString {
         switch status {
         case 100..<200: informational(status)
         case 200..<300: successful(status)
