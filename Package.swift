@@ -2,6 +2,7 @@
 import PackageDescription
 
 /// A plugin that ships with the host: the three targets and the product are made from this table.
+///
 /// To add one, add its name here and the folder `Plugins/NAME` with `Sources`, `Entry` and `Tests`.
 let plugins = ["RoundRobin", "Headers", "Respond"]
 
@@ -14,8 +15,9 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("InternalImportsByDefault"),
 ]
 
-/// Modules that may not touch raw memory at all. The others are the fences that
-/// docs/decisions/0002-unsafe-fences.md names.
+/// Modules that may not touch raw memory at all.
+///
+/// The others are the fences that docs/decisions/0002-unsafe-fences.md names.
 let safe: [SwiftSetting] = strict + [.strictMemorySafety()]
 
 /// Shipped files carry their own Swift runtime; debug and test builds share the toolchain's.
@@ -44,48 +46,71 @@ let package = Package(
         .target(
             name: "PluginHost",
             dependencies: ["HTTP", "Sys", .product(name: "CSluice", package: "SDK")],
-            swiftSettings: strict),
+            swiftSettings: strict
+        ),
         .target(
-            name: "Proxy", dependencies: ["HTTP", "Reactor", "PluginHost", "Sys"],
-            swiftSettings: strict),
-        .target(name: "Server", dependencies: ["Proxy", "Reactor", "PluginHost", "Sys"],
-            swiftSettings: safe),
+            name: "Proxy",
+            dependencies: ["HTTP", "Reactor", "PluginHost", "Sys"],
+            swiftSettings: strict
+        ),
+        .target(
+            name: "Server",
+            dependencies: ["Proxy", "Reactor", "PluginHost", "Sys"],
+            swiftSettings: safe
+        ),
         .executableTarget(
-            name: "sluice", dependencies: ["Server"], swiftSettings: safe,
+            name: "sluice",
+            dependencies: ["Server"],
+            swiftSettings: safe,
             // No symbol of the host is visible to plugins, so none can bind to it by accident.
-            linkerSettings: [.unsafeFlags(["-Xlinker", "--no-export-dynamic"])]),
+            linkerSettings: [.unsafeFlags(["-Xlinker", "--no-export-dynamic"])]
+        ),
 
         .testTarget(
-            name: "HTTPTests", dependencies: ["HTTP"], exclude: ["Vectors"],
-            swiftSettings: strict),
+            name: "HTTPTests",
+            dependencies: ["HTTP"],
+            exclude: ["Vectors"],
+            swiftSettings: strict
+        ),
         .testTarget(name: "SysTests", dependencies: ["Sys"], swiftSettings: strict),
         .testTarget(name: "ReactorTests", dependencies: ["Reactor", "Sys"], swiftSettings: strict),
         .testTarget(
             name: "PluginHostTests",
             dependencies: ["PluginHost", "HTTP", "Sys", .product(name: "CSluice", package: "SDK")],
-            swiftSettings: strict),
+            swiftSettings: strict
+        ),
         .testTarget(
-            name: "ProxyTests", dependencies: ["Proxy", "HTTP", "Reactor", "Sys"],
-            swiftSettings: strict),
+            name: "ProxyTests",
+            dependencies: ["Proxy", "HTTP", "Reactor", "Sys"],
+            swiftSettings: strict
+        ),
         .testTarget(name: "ServerTests", dependencies: ["Server", "Proxy"], swiftSettings: strict),
         .testTarget(name: "TidyTests", swiftSettings: strict),
     ]
         + plugins.flatMap { name -> [Target] in
             [
                 .target(
-                    name: name, dependencies: sdk, path: "Plugins/\(name)/Sources",
-                    swiftSettings: strict),
+                    name: name,
+                    dependencies: sdk,
+                    path: "Plugins/\(name)/Sources",
+                    swiftSettings: strict
+                ),
                 .target(
-                    name: name + "Entry", dependencies: [.target(name: name)] + sdk,
-                    path: "Plugins/\(name)/Entry", swiftSettings: strict,
-                    linkerSettings: pluginLinking),
+                    name: name + "Entry",
+                    dependencies: [.target(name: name)] + sdk,
+                    path: "Plugins/\(name)/Entry",
+                    swiftSettings: strict,
+                    linkerSettings: pluginLinking
+                ),
                 .testTarget(
                     name: name + "Tests",
                     dependencies: [
                         .target(name: name), .product(name: "SluiceSDK", package: "SDK"),
                         .product(name: "SluiceTestKit", package: "SDK"),
                     ],
-                    path: "Plugins/\(name)/Tests", swiftSettings: strict),
+                    path: "Plugins/\(name)/Tests",
+                    swiftSettings: strict
+                ),
             ]
         }
 )

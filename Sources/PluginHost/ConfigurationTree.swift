@@ -74,6 +74,8 @@ extension sluice_slice {
     public var text: String {
         guard let ptr, len > 0 else { return "" }
         return String(
-            decoding: UnsafeBufferPointer(start: ptr, count: Int(clamping: len)), as: UTF8.self)
+            decoding: UnsafeBufferPointer(start: ptr, count: Int(clamping: len)),
+            as: UTF8.self
+        )
     }
 }

@@ -2,7 +2,9 @@ import CSluice
 import HTTP
 import Sys
 
-/// Why a hook's edits were refused. None of them is then applied.
+/// Why a hook's edits were refused.
+///
+/// None of them is then applied.
 public enum EditError: UInt8, Error, Sendable {
     case unknownOperation
     case badName
@@ -26,8 +28,10 @@ struct Edits {
     /// - Parameter known: `known_bits` of the view that the hook read: a field whose bit is not set
     ///   need not be looked for.
     func apply(
-        _ edits: UnsafePointer<sluice_edits>, to message: inout Message,
-        known: (UInt64, UInt64), _ arena: inout Arena
+        _ edits: UnsafePointer<sluice_edits>,
+        to message: inout Message,
+        known: (UInt64, UInt64),
+        _ arena: inout Arena
     ) -> EditError? {
         var known = known
         let count = Int(edits.pointee.count)
@@ -145,8 +149,10 @@ struct Edits {
 
     @inline(__always)
     private func apply(
-        _ edit: UnsafeMutablePointer<sluice_edit>, to message: inout Message,
-        _ known: inout (UInt64, UInt64), _ copies: inout Copies
+        _ edit: UnsafeMutablePointer<sluice_edit>,
+        to message: inout Message,
+        _ known: inout (UInt64, UInt64),
+        _ copies: inout Copies
     ) {
         let bit: UInt64 = 1 &<< UInt64(edit.pointee.id & 63)
         switch Int(edit.pointee.op) {
@@ -174,7 +180,9 @@ struct Edits {
     }
 
     private func applyOther(
-        _ edit: sluice_edit, to message: inout Message, _ copies: inout Copies
+        _ edit: sluice_edit,
+        to message: inout Message,
+        _ copies: inout Copies
     ) {
         switch Int(edit.op) {
         case SLUICE_EDIT_REMOVE: Self.remove(edit, from: &message)
@@ -191,7 +199,8 @@ struct Edits {
 
     @inline(__always)
     private func append(
-        _ edit: UnsafeMutablePointer<sluice_edit>, to message: inout Message,
+        _ edit: UnsafeMutablePointer<sluice_edit>,
+        to message: inout Message,
         _ copies: inout Copies
     ) -> FieldID {
         let name: Slice
@@ -223,7 +232,11 @@ struct Edits {
             let field = message.fields[index]
             if field.id == .unknown, field.flags & FieldSpan.dropped == 0,
                 FieldNames.equalsIgnoringCase(
-                    message.head + Int(field.nameStart), Int(field.nameLength), name, count)
+                    message.head + Int(field.nameStart),
+                    Int(field.nameLength),
+                    name,
+                    count
+                )
             {
                 return true
             }
@@ -231,8 +244,11 @@ struct Edits {
         guard let added = message.added else { return false }
         for index in 0..<message.addedCount where !added[index].isDropped {
             if FieldNames.equalsIgnoringCase(
-                added[index].name, Int(added[index].nameLength), name, count)
-            {
+                added[index].name,
+                Int(added[index].nameLength),
+                name,
+                count
+            ) {
                 return true
             }
         }

@@ -27,8 +27,14 @@ struct HeaderView {
                 flags |= SLUICE_FIELD_FLAG_SENSITIVE
             }
             templates[Int(id.rawValue)] = sluice_field(
-                name: name.0, value: name.0, name_len: UInt32(name.1), value_len: 0,
-                id: UInt16(id.rawValue), flags: UInt16(flags), reserved: 0)
+                name: name.0,
+                value: name.0,
+                name_len: UInt32(name.1),
+                value_len: 0,
+                id: UInt16(id.rawValue),
+                flags: UInt16(flags),
+                reserved: 0
+            )
         }
     }
 
@@ -37,8 +43,10 @@ struct HeaderView {
     /// - Returns: nil when the arena's bound is reached.
     @inline(__always)
     func make(
-        _ message: inout Message, _ view: inout UnsafeMutablePointer<sluice_headers>?,
-        _ isCurrent: inout Bool, _ arena: inout Arena
+        _ message: inout Message,
+        _ view: inout UnsafeMutablePointer<sluice_headers>?,
+        _ isCurrent: inout Bool,
+        _ arena: inout Arena
     ) -> UnsafeMutablePointer<sluice_headers>? {
         if isCurrent { return view }
         return build(&message, &view, &isCurrent, &arena)
@@ -46,8 +54,10 @@ struct HeaderView {
 
     @inline(never)
     private func build(
-        _ message: inout Message, _ view: inout UnsafeMutablePointer<sluice_headers>?,
-        _ isCurrent: inout Bool, _ arena: inout Arena
+        _ message: inout Message,
+        _ view: inout UnsafeMutablePointer<sluice_headers>?,
+        _ isCurrent: inout Bool,
+        _ arena: inout Arena
     ) -> UnsafeMutablePointer<sluice_headers>? {
         let countMax = message.fieldCount &+ message.addedCount &+ 4
         if view == nil {
@@ -67,9 +77,11 @@ struct HeaderView {
         view.pointee.epoch = message.epoch
         view.pointee.status = UInt32(message.status)
         var builder = Builder(
-            templates: templates, list: list,
+            templates: templates,
+            list: list,
             indices: UnsafeMutableRawPointer(view) + indexOffset,
-            bits: UnsafeMutableRawPointer(view) + bitsOffset)
+            bits: UnsafeMutableRawPointer(view) + bitsOffset
+        )
         if message.isRequest {
             builder.add(known: .pseudoMethod, message.method)
             builder.add(known: .pseudoScheme, Slice("http"))
@@ -98,7 +110,8 @@ struct HeaderView {
         @inline(__always)
         init(
             templates: UnsafeMutablePointer<sluice_field>,
-            list: UnsafeMutablePointer<sluice_field>, indices: UnsafeMutableRawPointer,
+            list: UnsafeMutablePointer<sluice_field>,
+            indices: UnsafeMutableRawPointer,
             bits: UnsafeMutableRawPointer
         ) {
             self.templates = templates
@@ -128,9 +141,14 @@ struct HeaderView {
         @inline(__always)
         private mutating func add(unknown name: Slice, _ value: Slice) {
             list[count] = sluice_field(
-                name: name.bytes, value: value.bytes,
+                name: name.bytes,
+                value: value.bytes,
                 name_len: UInt32(truncatingIfNeeded: name.count),
-                value_len: UInt32(truncatingIfNeeded: value.count), id: 0, flags: 0, reserved: 0)
+                value_len: UInt32(truncatingIfNeeded: value.count),
+                id: 0,
+                flags: 0,
+                reserved: 0
+            )
             count &+= 1
         }
 
@@ -170,7 +188,9 @@ struct HeaderView {
 
         /// The name in lower case: itself when it has no upper case, else a copy.
         private static func lowercase(
-            _ name: UnsafePointer<UInt8>, _ count: Int, _ arena: inout Arena
+            _ name: UnsafePointer<UInt8>,
+            _ count: Int,
+            _ arena: inout Arena
         ) -> Slice? {
             var index = 0
             while index < count, !(name[index] &- 0x41 < 26) { index &+= 1 }

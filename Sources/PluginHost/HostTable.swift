@@ -1,7 +1,7 @@
 public import CSluice
 import HTTP
-import Sys
 import Synchronization
+import Sys
 
 /// The functions that the host offers to plugins, and what it says of itself.
 public enum HostTable {
@@ -35,7 +35,8 @@ public enum HostTable {
     /// The handle of an instance, for its `create`.
     static func makeHandle(name: String, levelMax: UInt32) -> OpaquePointer {
         OpaquePointer(
-            Unmanaged.passRetained(Handle(name: name, levelMax: levelMax)).toOpaque())
+            Unmanaged.passRetained(Handle(name: name, levelMax: levelMax)).toOpaque()
+        )
     }
 
     /// What the host says in the handshake; one for the process.
@@ -104,7 +105,9 @@ public enum HostTable {
             line.append(byte >= 0x20 && byte != 0x7f ? byte : UInt8(ascii: " "))
         }
         line.append(UInt8(ascii: "\n"))
-        line.withUnsafeBytes { File.writeError($0.baseAddress ?? UnsafeRawPointer(bytes), $0.count) }
+        line.withUnsafeBytes {
+            File.writeError($0.baseAddress ?? UnsafeRawPointer(bytes), $0.count)
+        }
     }
 
     private static func strcmp(_ a: UnsafePointer<CChar>, _ b: String) -> Int32 {

@@ -81,7 +81,9 @@ public struct Message {
 
     @inlinable
     public init(
-        isRequest: Bool, head: UnsafePointer<UInt8>, fields: UnsafeMutablePointer<FieldSpan>
+        isRequest: Bool,
+        head: UnsafePointer<UInt8>,
+        fields: UnsafeMutablePointer<FieldSpan>
     ) {
         self.isRequest = isRequest
         self.head = head
@@ -96,7 +98,10 @@ public struct Message {
     /// - Returns: false when there is no room for it.
     @inlinable
     public mutating func append(
-        id: FieldID, name: Slice, value: Slice, arena: inout Arena
+        id: FieldID,
+        name: Slice,
+        value: Slice,
+        arena: inout Arena
     ) -> Bool {
         guard reserve(1, &arena) else { return false }
         appendReserved(id: id, name: name, value: value)
@@ -189,7 +194,12 @@ public struct Message {
     @inlinable
     public func writeFields(to out: UnsafeMutablePointer<UInt8>) -> Int {
         var at = HeadWriter.copyFields(
-            head, fields, count: fieldCount, fieldsEnd: fieldsEnd, to: out)
+            head,
+            fields,
+            count: fieldCount,
+            fieldsEnd: fieldsEnd,
+            to: out
+        )
         guard let added else { return at }
         for index in 0..<addedCount where !added[index].isDropped {
             let field = added[index]

@@ -77,9 +77,14 @@ public struct PhaseChain: @unchecked Sendable {
                 guard let call = instance.hook(phase) else { continue }
                 entries.append(
                     HookEntry(
-                        call: call, state: instance.state, instance: Int32(instance.index),
-                        position: Int32(position), contextOffset: Int32(offsets[position]),
-                        isGlobal: position < global.count))
+                        call: call,
+                        state: instance.state,
+                        instance: Int32(instance.index),
+                        position: Int32(position),
+                        contextOffset: Int32(offsets[position]),
+                        isGlobal: position < global.count
+                    )
+                )
             }
             // Response phases are left in the reverse of the order of entering.
             if phase == .responseHeaders || phase == .localReply { entries.reverse() }
@@ -177,9 +182,13 @@ public struct HookCall: ~Copyable {
         let edits = UnsafeMutablePointer<sluice_edits>.allocate(capacity: 1)
         edits.initialize(
             to: sluice_edits(
-                size: UInt32(MemoryLayout<sluice_edits>.size), count: 0,
-                capacity: UInt32(editsMax), reserved: 0,
-                ops: .allocate(capacity: editsMax)))
+                size: UInt32(MemoryLayout<sluice_edits>.size),
+                count: 0,
+                capacity: UInt32(editsMax),
+                reserved: 0,
+                ops: .allocate(capacity: editsMax)
+            )
+        )
         return edits
     }
 
@@ -189,8 +198,11 @@ public struct HookCall: ~Copyable {
     ///   - positions: plugins to run, by place in the chain.
     ///   - flags: `SLUICE_ARGS_*`.
     public mutating func run(
-        _ phase: Phase, of chain: PhaseChain, positions: Range<Int>,
-        _ context: UnsafeMutablePointer<RequestContext>, flags: UInt32
+        _ phase: Phase,
+        of chain: PhaseChain,
+        positions: Range<Int>,
+        _ context: UnsafeMutablePointer<RequestContext>,
+        flags: UInt32
     ) -> PhaseOutcome {
         failure = nil
         let hooks = chain.hooks(phase)
@@ -217,8 +229,10 @@ public struct HookCall: ~Copyable {
     }
 
     private mutating func call(
-        _ entry: UnsafeMutablePointer<HookEntry>, _ phase: Phase,
-        _ context: UnsafeMutablePointer<RequestContext>, flags: UInt32
+        _ entry: UnsafeMutablePointer<HookEntry>,
+        _ phase: Phase,
+        _ context: UnsafeMutablePointer<RequestContext>,
+        flags: UInt32
     ) -> PhaseOutcome {
         let position = Int(entry.pointee.position)
         guard prepare(phase, context, flags: flags) else {
@@ -228,8 +242,12 @@ public struct HookCall: ~Copyable {
             entry.pointee.isGlobal
             ? context.pointee.globalContexts : context.pointee.routeContexts
         let verdict = entry.pointee.call(
-            entry.pointee.state, context.pointee.slots[Int(entry.pointee.instance)],
-            OpaquePointer(context), base?.advanced(by: Int(entry.pointee.contextOffset)), args)
+            entry.pointee.state,
+            context.pointee.slots[Int(entry.pointee.instance)],
+            OpaquePointer(context),
+            base?.advanced(by: Int(entry.pointee.contextOffset)),
+            args
+        )
         switch Int(verdict) {
         case SLUICE_CONTINUE, SLUICE_DETACH:
             if edits.pointee.count > 0, phase != .requestEnd,
@@ -254,30 +272,45 @@ public struct HookCall: ~Copyable {
     }
 
     private mutating func fail(
-        _ position: Int, _ phase: Phase, verdict: UInt32, edit: EditError?
+        _ position: Int,
+        _ phase: Phase,
+        verdict: UInt32,
+        edit: EditError?
     ) -> PhaseOutcome {
         failure = HookFailure(
-            position: position, phase: phase, code: args.pointee.error_code, verdict: verdict,
-            edit: edit)
+            position: position,
+            phase: phase,
+            code: args.pointee.error_code,
+            verdict: verdict,
+            edit: edit
+        )
         return .failed(position: position, status: 0)
     }
 
     /// Fills the arguments; false when the arena's bound is reached.
     private func prepare(
-        _ phase: Phase, _ context: UnsafeMutablePointer<RequestContext>, flags: UInt32
+        _ phase: Phase,
+        _ context: UnsafeMutablePointer<RequestContext>,
+        flags: UInt32
     ) -> Bool {
         guard
             let request = views.make(
-                &context.pointee.request, &context.pointee.requestView,
-                &context.pointee.requestViewIsCurrent, &context.pointee.arena)
+                &context.pointee.request,
+                &context.pointee.requestView,
+                &context.pointee.requestViewIsCurrent,
+                &context.pointee.arena
+            )
         else { return false }
         args.pointee.request_headers = UnsafePointer(request)
         args.pointee.headers = UnsafePointer(request)
         if phase == .responseHeaders || phase == .localReply {
             guard
                 let response = views.make(
-                    &context.pointee.response, &context.pointee.responseView,
-                    &context.pointee.responseViewIsCurrent, &context.pointee.arena)
+                    &context.pointee.response,
+                    &context.pointee.responseView,
+                    &context.pointee.responseViewIsCurrent,
+                    &context.pointee.arena
+                )
             else { return false }
             args.pointee.headers = UnsafePointer(response)
         }
@@ -286,7 +319,8 @@ public struct HookCall: ~Copyable {
         args.pointee.error_code = 0
         // Safe: the context stays where it is while the hook runs.
         args.pointee.facts = UnsafePointer(
-            (UnsafeRawPointer(context) + factsOffset).assumingMemoryBound(to: sluice_facts.self))
+            (UnsafeRawPointer(context) + factsOffset).assumingMemoryBound(to: sluice_facts.self)
+        )
         edits.pointee.count = 0
         args.pointee.edits = phase == .requestEnd ? nil : edits
         replyEdits.pointee.count = 0
@@ -299,25 +333,31 @@ public struct HookCall: ~Copyable {
     }
 
     private func commit(
-        _ phase: Phase, _ context: UnsafeMutablePointer<RequestContext>
+        _ phase: Phase,
+        _ context: UnsafeMutablePointer<RequestContext>
     ) -> EditError? {
         if phase == .responseHeaders || phase == .localReply {
             context.pointee.responseViewIsCurrent = false
             return editor.apply(
-                edits, to: &context.pointee.response,
+                edits,
+                to: &context.pointee.response,
                 known: context.pointee.responseView?.pointee.known_bits ?? (.max, .max),
-                &context.pointee.arena)
+                &context.pointee.arena
+            )
         }
         context.pointee.requestViewIsCurrent = false
         return editor.apply(
-            edits, to: &context.pointee.request,
+            edits,
+            to: &context.pointee.request,
             known: context.pointee.requestView?.pointee.known_bits ?? (.max, .max),
-            &context.pointee.arena)
+            &context.pointee.arena
+        )
     }
 
     /// Puts the fields of the reply that a plugin made into a response.
     public func applyReplyFields(
-        to message: inout Message, _ arena: inout Arena
+        to message: inout Message,
+        _ arena: inout Arena
     ) -> EditError? {
         guard replyEdits.pointee.count > 0 else { return nil }
         return editor.apply(replyEdits, to: &message, known: (.max, .max), &arena)

@@ -25,8 +25,13 @@ public final class PluginInstance: @unchecked Sendable {
     ///   - failureStatus: 0, or 400 to 599.
     ///   - logLevel: the highest level that is written.
     public init(
-        name: String, index: Int, library: PluginLibrary, failureStatus: UInt16,
-        configuration: ConfigurationTree.Node, workerCount: Int, logLevel: UInt32
+        name: String,
+        index: Int,
+        library: PluginLibrary,
+        failureStatus: UInt16,
+        configuration: ConfigurationTree.Node,
+        workerCount: Int,
+        logLevel: UInt32
     ) throws(PluginError) {
         self.name = name
         self.index = index
@@ -67,7 +72,8 @@ public final class PluginInstance: @unchecked Sendable {
         guard contextBytes <= Self.contextBytesMax else {
             throw PluginError(
                 "plugins.\(name): asks for \(contextBytes) bytes of request context, at most "
-                    + "\(Self.contextBytesMax) are given")
+                    + "\(Self.contextBytesMax) are given"
+            )
         }
         if let hooks = table.pointee.hooks,
             Int(hooks.pointee.size) != MemoryLayout<sluice_http_hooks>.size
@@ -91,7 +97,9 @@ public final class PluginInstance: @unchecked Sendable {
             let result = body(&error)
             let count = min(Int(error.len), buffer.count)
             let text = String(
-                decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+                decoding: buffer[..<count].map { UInt8(bitPattern: $0) },
+                as: UTF8.self
+            )
             return (result, text)
         }
     }
@@ -123,7 +131,7 @@ public final class PluginInstance: @unchecked Sendable {
         table.pointee.worker_start?(table.pointee.state, UInt32(worker))
     }
 
-    /// [worker]
+    /// Gives the slot back. [worker]
     public func stopWorker(_ slot: UnsafeMutableRawPointer?) {
         table.pointee.worker_stop?(table.pointee.state, slot)
     }

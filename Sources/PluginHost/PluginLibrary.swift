@@ -10,7 +10,9 @@ public struct PluginError: Error, Sendable, Equatable, CustomStringConvertible {
     }
 }
 
-/// A loaded library and what it said in the handshake. Never unloaded.
+/// A loaded library and what it said in the handshake.
+///
+/// Never unloaded.
 public struct PluginLibrary: @unchecked Sendable {
     // Safe: `hello` points to memory that is never freed and no more written.
     public let path: String
@@ -41,7 +43,8 @@ public struct PluginLibrary: @unchecked Sendable {
         let library = try Self.open(bytes, path: path)
         guard let symbol = library.symbol(SLUICE_HELLO_SYMBOL) else {
             throw PluginError(
-                "\(path): not a plugin of this host's ABI: it has no symbol \(SLUICE_HELLO_SYMBOL)")
+                "\(path): not a plugin of this host's ABI: it has no symbol \(SLUICE_HELLO_SYMBOL)"
+            )
         }
         hello = try Self.shakeHands(symbol, path: path)
         try check()
@@ -62,14 +65,17 @@ public struct PluginLibrary: @unchecked Sendable {
 
     /// Compares a file's digest with what the manifest wants.
     public static func check(
-        _ sha256: String, pin: String, path: String
+        _ sha256: String,
+        pin: String,
+        path: String
     ) throws(PluginError) {
         guard pin != sha256 else { return }
         throw PluginError("\(path): sha256 is \(sha256), the manifest wants \(pin)")
     }
 
     private static func open(
-        _ bytes: [UInt8], path: String
+        _ bytes: [UInt8],
+        path: String
     ) throws(PluginError) -> DynamicLibrary {
         let name = path.split(separator: "/").last.map(String.init) ?? "plugin.so"
         do {
@@ -94,7 +100,8 @@ public struct PluginLibrary: @unchecked Sendable {
     }
 
     private static func shakeHands(
-        _ symbol: UnsafeMutableRawPointer, path: String
+        _ symbol: UnsafeMutableRawPointer,
+        path: String
     ) throws(PluginError) -> UnsafePointer<sluice_plugin_hello> {
         typealias Hello =
             @convention(c) (
@@ -117,12 +124,14 @@ public struct PluginLibrary: @unchecked Sendable {
         guard size == MemoryLayout<sluice_plugin_hello>.size else {
             throw PluginError(
                 "\(path): size of sluice_plugin_hello is \(size), this host has "
-                    + "\(MemoryLayout<sluice_plugin_hello>.size)")
+                    + "\(MemoryLayout<sluice_plugin_hello>.size)"
+            )
         }
         guard hello.pointee.abi_minor <= UInt32(SLUICE_ABI_MINOR) else {
             throw PluginError(
                 "\(path): needs plugin ABI \(SLUICE_ABI_MAJOR).\(hello.pointee.abi_minor), this "
-                    + "host has \(SLUICE_ABI_MAJOR).\(SLUICE_ABI_MINOR)")
+                    + "host has \(SLUICE_ABI_MAJOR).\(SLUICE_ABI_MINOR)"
+            )
         }
         guard let factory = hello.pointee.factory,
             Int(factory.pointee.size) == MemoryLayout<sluice_factory>.size,
@@ -168,10 +177,13 @@ public struct PluginLibrary: @unchecked Sendable {
         ]
         let mask = hello.pointee.hooks_mask
         return Facts(
-            id: hello.pointee.id.text, version: hello.pointee.version.text,
+            id: hello.pointee.id.text,
+            version: hello.pointee.version.text,
             description: hello.pointee.description.text,
             abi: "\(SLUICE_ABI_MAJOR).\(hello.pointee.abi_minor)",
-            roles: Self.names(hello.pointee.roles), required: Self.names(hello.pointee.required),
-            hooks: names.indices.filter { mask & (1 << UInt64($0)) != 0 }.map { names[$0] })
+            roles: Self.names(hello.pointee.roles),
+            required: Self.names(hello.pointee.required),
+            hooks: names.indices.filter { mask & (1 << UInt64($0)) != 0 }.map { names[$0] }
+        )
     }
 }

@@ -34,7 +34,9 @@ public struct RequestContext {
 
     /// Makes a context in memory that is all zeroes.
     public static func prepare(
-        _ context: UnsafeMutablePointer<RequestContext>, arena: Arena, request: Message,
+        _ context: UnsafeMutablePointer<RequestContext>,
+        arena: Arena,
+        request: Message,
         slots: UnsafePointer<UnsafeMutableRawPointer?>
     ) {
         // Safe: every member is trivial; zeroes are nil, false and 0 in those not set here. The

@@ -38,7 +38,8 @@ public enum SHA256 {
 
     /// Takes whole blocks of 64 bytes.
     private static func compress(
-        _ blocks: UnsafeRawBufferPointer, _ words: UnsafeMutableBufferPointer<UInt32>,
+        _ blocks: UnsafeRawBufferPointer,
+        _ words: UnsafeMutableBufferPointer<UInt32>,
         _ state: inout SIMD8<UInt32>
     ) {
         constants.withUnsafeBufferPointer { constants in
@@ -46,7 +47,10 @@ public enum SHA256 {
                 for index in 0..<16 {
                     words[index] = UInt32(
                         bigEndian: blocks.loadUnaligned(
-                            fromByteOffset: start &+ index &* 4, as: UInt32.self))
+                            fromByteOffset: start &+ index &* 4,
+                            as: UInt32.self
+                        )
+                    )
                 }
                 for index in 16..<64 {
                     let a = words[index &- 15]
@@ -62,7 +66,8 @@ public enum SHA256 {
 
     /// The 64 rounds over one block.
     private static func round(
-        _ words: UnsafeMutableBufferPointer<UInt32>, _ constants: UnsafeBufferPointer<UInt32>,
+        _ words: UnsafeMutableBufferPointer<UInt32>,
+        _ constants: UnsafeBufferPointer<UInt32>,
         _ state: SIMD8<UInt32>
     ) -> SIMD8<UInt32> {
         var (a, b, c, d) = (state[0], state[1], state[2], state[3])

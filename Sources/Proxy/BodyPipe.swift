@@ -67,8 +67,12 @@ struct BodyReader {
             if remaining == 0 { isDone = true }
         case .chunked:
             switch decoder.decode(
-                bytes, count: count, consumed: &result.consumed, dataStart: &result.dataStart,
-                dataCount: &result.dataCount)
+                bytes,
+                count: count,
+                consumed: &result.consumed,
+                dataStart: &result.dataStart,
+                dataCount: &result.dataCount
+            )
             {
             case .more: break
             case .done: isDone = true

@@ -97,13 +97,20 @@ struct Exchange {
     /// Makes an exchange where it stands: built elsewhere, it would be copied twice on its way here,
     /// which was a tenth of what a small request costs.
     static func prepare(
-        _ exchange: UnsafeMutablePointer<Exchange>, down: UnsafeMutablePointer<Downstream>,
-        listener: UnsafePointer<ListenerPlan>, chain: PhaseChain, head: RequestHead, now: UInt64
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        down: UnsafeMutablePointer<Downstream>,
+        listener: UnsafePointer<ListenerPlan>,
+        chain: PhaseChain,
+        head: RequestHead,
+        now: UInt64
     ) {
         // Safe: every member is trivial, and all that zeroes do not mean is set below and by
         // `RequestContext.prepare`, which the caller calls.
         UnsafeMutableRawPointer(exchange).initializeMemory(
-            as: UInt8.self, repeating: 0, count: MemoryLayout<Exchange>.size)
+            as: UInt8.self,
+            repeating: 0,
+            count: MemoryLayout<Exchange>.size
+        )
         exchange.pointee.down = down
         exchange.pointee.listener = listener
         exchange.pointee.up = nil

@@ -1,8 +1,8 @@
 import CSluice
 import HTTP
 package import PluginHost
-package import Sys
 import Synchronization
+package import Sys
 
 /// What workers read of the settings: compiled once at start, in plain memory at fixed addresses,
 /// so that the request path follows pointers without reference counts, strings or look-ups by name.
@@ -30,8 +30,12 @@ package final class Plan: @unchecked Sendable {
     ///   - workerCount: 1 or more.
     ///   - descriptorLimit: descriptors that the process may open.
     package init(
-        _ settings: ProxySettings, instances: [PluginInstance], addresses: [SocketAddress],
-        peerAddresses: [[SocketAddress]], workerCount: Int, descriptorLimit: Int
+        _ settings: ProxySettings,
+        instances: [PluginInstance],
+        addresses: [SocketAddress],
+        peerAddresses: [[SocketAddress]],
+        workerCount: Int,
+        descriptorLimit: Int
     ) throws(PluginError) {
         self.workerCount = workerCount
         self.instances = instances
@@ -41,12 +45,20 @@ package final class Plan: @unchecked Sendable {
         for (index, listener) in settings.listeners.enumerated() {
             listeners.advanced(by: index).initialize(
                 to: ListenerPlan(
-                    listener, address: addresses[index], descriptorLimit: descriptorLimit))
+                    listener,
+                    address: addresses[index],
+                    descriptorLimit: descriptorLimit
+                )
+            )
         }
         fieldsMax = max(
-            ResponseLimits.fieldsMax, settings.listeners.map(\.limits.fields).max() ?? 0)
+            ResponseLimits.fieldsMax,
+            settings.listeners.map(\.limits.fields).max() ?? 0
+        )
         let byName = Dictionary(
-            instances.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+            instances.map { ($0.name, $0) },
+            uniquingKeysWith: { first, _ in first }
+        )
         peerCount = settings.upstreams.reduce(0) { $0 + $1.peers.count }
         peers = .allocate(capacity: max(peerCount, 1))
         upstreams = .allocate(capacity: max(settings.upstreams.count, 1))
@@ -54,28 +66,41 @@ package final class Plan: @unchecked Sendable {
         for (index, upstream) in settings.upstreams.enumerated() {
             for (at, peer) in upstream.peers.enumerated() {
                 peers.advanced(by: firstPeer + at).initialize(
-                    to: PeerPlan(peer, address: peerAddresses[index][at]))
+                    to: PeerPlan(peer, address: peerAddresses[index][at])
+                )
             }
             upstreams.advanced(by: index).initialize(
                 to: try UpstreamPlan(
-                    upstream, peers: peers + firstPeer, firstPeer: firstPeer,
-                    balancer: upstream.balancer.flatMap { byName[$0] }, workerCount: workerCount))
+                    upstream,
+                    peers: peers + firstPeer,
+                    firstPeer: firstPeer,
+                    balancer: upstream.balancer.flatMap { byName[$0] },
+                    workerCount: workerCount
+                )
+            )
             firstPeer += upstream.peers.count
         }
         let global = settings.chain.compactMap { byName[$0] }
         globalChain = PhaseChain(global: global, route: [])
         let upstreamIndex = Dictionary(
             settings.upstreams.enumerated().map { ($1.name, $0) },
-            uniquingKeysWith: { first, _ in first })
+            uniquingKeysWith: { first, _ in first }
+        )
         let upstreams = upstreams
         routes = RouteTable(
             settings.routes.map { route in
                 RoutePlan(
                     route,
                     chain: PhaseChain(
-                        global: global, route: route.chain.compactMap { byName[$0] }),
-                    upstream: route.upstream.flatMap { upstreamIndex[$0] }.map { upstreams + $0 })
-            }, settings.routes.map(\.match), listeners: settings.listeners.map(\.address))
+                        global: global,
+                        route: route.chain.compactMap { byName[$0] }
+                    ),
+                    upstream: route.upstream.flatMap { upstreamIndex[$0] }.map { upstreams + $0 }
+                )
+            },
+            settings.routes.map(\.match),
+            listeners: settings.listeners.map(\.address)
+        )
     }
 }
 
@@ -188,8 +213,11 @@ package struct UpstreamPlan {
     }
 
     init(
-        _ settings: UpstreamSettings, peers: UnsafeMutablePointer<PeerPlan>, firstPeer: Int,
-        balancer: PluginInstance?, workerCount: Int
+        _ settings: UpstreamSettings,
+        peers: UnsafeMutablePointer<PeerPlan>,
+        firstPeer: Int,
+        balancer: PluginInstance?,
+        workerCount: Int
     ) throws(PluginError) {
         let copy = sluice_slice(permanent: settings.name)
         name = Slice(copy.ptr, Int(copy.len))
@@ -208,20 +236,30 @@ package struct UpstreamPlan {
             return
         }
         pick = try Self.build(
-            balancer, upstream: settings.name, copy, peers, count: settings.peers.count,
-            workerCount: workerCount)
+            balancer,
+            upstream: settings.name,
+            copy,
+            peers,
+            count: settings.peers.count,
+            workerCount: workerCount
+        )
     }
 
     private static func build(
-        _ balancer: PluginInstance, upstream: String, _ name: sluice_slice,
-        _ peers: UnsafeMutablePointer<PeerPlan>, count: Int, workerCount: Int
+        _ balancer: PluginInstance,
+        upstream: String,
+        _ name: sluice_slice,
+        _ peers: UnsafeMutablePointer<PeerPlan>,
+        count: Int,
+        workerCount: Int
     ) throws(PluginError) -> Pick {
         guard let role = balancer.balancer, let build = role.pointee.build,
             let call = role.pointee.pick
         else {
             throw PluginError(
                 "upstreams.\(upstream).balancer: plugin \(balancer.name) does not offer "
-                    + SLUICE_LB_ID)
+                    + SLUICE_LB_ID
+            )
         }
         // Given to the plugin for as long as its table lives: for ever.
         let list = UnsafeMutablePointer<sluice_peer>.allocate(capacity: max(count, 1))
@@ -250,7 +288,8 @@ package struct UpstreamPlan {
         guard let table else {
             throw PluginError(
                 "upstreams.\(upstream).balancer: plugin \(balancer.name): "
-                    + (made.text.isEmpty ? "no table" : made.text))
+                    + (made.text.isEmpty ? "no table" : made.text)
+            )
         }
         return Pick(call: call, state: balancer.state, table: table, instance: balancer.index)
     }
@@ -263,7 +302,9 @@ package struct RoutePlan {
     let upstream: UnsafeMutablePointer<UpstreamPlan>?
 
     init(
-        _ settings: RouteSettings, chain: PhaseChain, upstream: UnsafeMutablePointer<UpstreamPlan>?
+        _ settings: RouteSettings,
+        chain: PhaseChain,
+        upstream: UnsafeMutablePointer<UpstreamPlan>?
     ) {
         let copy = sluice_slice(permanent: settings.name)
         name = Slice(copy.ptr, Int(copy.len))

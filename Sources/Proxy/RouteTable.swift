@@ -32,7 +32,9 @@ struct RouteTable {
     }
 
     struct HostEntry {
-        /// Lower case; a suffix begins with a dot. Nil for a free place.
+        /// Lower case; a suffix begins with a dot.
+        ///
+        /// Nil for a free place.
         var name: Slice?
         var hash: UInt64 = 0
         var list = RouteList([])
@@ -65,7 +67,8 @@ struct RouteTable {
         routes = .allocate(capacity: max(plans.count, 1))
         for (index, plan) in plans.enumerated() {
             routes.advanced(by: index).initialize(
-                to: Self.compile(plan, matches[index], listeners))
+                to: Self.compile(plan, matches[index], listeners)
+            )
         }
         var names: [String] = []
         for match in matches {
@@ -112,7 +115,9 @@ struct RouteTable {
     }
 
     private static func compile(
-        _ plan: RoutePlan, _ match: RouteMatch, _ listeners: [String]
+        _ plan: RoutePlan,
+        _ match: RouteMatch,
+        _ listeners: [String]
     ) -> CompiledRoute {
         var mask = UInt64.max
         if !match.listeners.isEmpty {
@@ -127,13 +132,17 @@ struct RouteTable {
             methods.advanced(by: index).initialize(to: permanent(method))
         }
         let headers = UnsafeMutablePointer<CompiledHeader>.allocate(
-            capacity: max(match.headers.count, 1))
+            capacity: max(match.headers.count, 1)
+        )
         for (index, header) in match.headers.enumerated() {
             let name = permanent(header.name)
             headers.advanced(by: index).initialize(
                 to: CompiledHeader(
-                    name: name, id: FieldNames.id(name.bytes, count: name.count),
-                    value: header.value.map(permanent)))
+                    name: name,
+                    id: FieldNames.id(name.bytes, count: name.count),
+                    value: header.value.map(permanent)
+                )
+            )
         }
         let path: (String, UInt8) =
             switch match.path {
@@ -142,9 +151,15 @@ struct RouteTable {
             case .prefix(let path): (path, 2)
             }
         return CompiledRoute(
-            plan: plan, path: permanent(path.0), pathKind: path.1, methods: methods,
-            methodCount: match.methods.count, headers: headers, headerCount: match.headers.count,
-            listeners: mask)
+            plan: plan,
+            path: permanent(path.0),
+            pathKind: path.1,
+            methods: methods,
+            methodCount: match.methods.count,
+            headers: headers,
+            headerCount: match.headers.count,
+            listeners: mask
+        )
     }
 
     private static func permanent(_ text: String) -> Slice {
@@ -232,7 +247,8 @@ struct RouteTable {
     }
 
     private static func matches(
-        _ route: UnsafeMutablePointer<CompiledRoute>, _ request: Message
+        _ route: UnsafeMutablePointer<CompiledRoute>,
+        _ request: Message
     ) -> Bool {
         guard route.pointee.pathKind == 0 || matchesPath(route, request) else { return false }
         if route.pointee.methodCount > 0 {
@@ -251,7 +267,8 @@ struct RouteTable {
     }
 
     private static func matchesPath(
-        _ route: UnsafeMutablePointer<CompiledRoute>, _ request: Message
+        _ route: UnsafeMutablePointer<CompiledRoute>,
+        _ request: Message
     ) -> Bool {
         let wanted = route.pointee.path
         var path = request.path
@@ -283,8 +300,11 @@ struct RouteTable {
             guard field.flags & FieldSpan.dropped == 0, field.id == wanted.id,
                 wanted.id != .unknown
                     || FieldNames.equalsIgnoringCase(
-                        request.head + Int(field.nameStart), Int(field.nameLength),
-                        wanted.name.bytes, wanted.name.count)
+                        request.head + Int(field.nameStart),
+                        Int(field.nameLength),
+                        wanted.name.bytes,
+                        wanted.name.count
+                    )
             else { continue }
             guard let value = wanted.value else { return true }
             let found = Slice(request.head + Int(field.valueStart), Int(field.valueLength))
@@ -294,8 +314,11 @@ struct RouteTable {
         for index in 0..<request.addedCount where !added[index].isDropped {
             guard
                 FieldNames.equalsIgnoringCase(
-                    added[index].name, Int(added[index].nameLength),
-                    wanted.name.bytes, wanted.name.count)
+                    added[index].name,
+                    Int(added[index].nameLength),
+                    wanted.name.bytes,
+                    wanted.name.count
+                )
             else { continue }
             guard let value = wanted.value else { return true }
             if equal(Slice(added[index].value, Int(added[index].valueLength)), value) {

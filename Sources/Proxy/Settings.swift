@@ -46,25 +46,40 @@ package enum HalfClose: String, Sendable, Equatable, CaseIterable {
     case abort
 }
 
-/// Bounds of one listener's clients. Counts and bytes.
+/// Bounds of one listener's clients.
+///
+/// Counts and bytes.
 package struct DownstreamLimits: Sendable, Equatable {
-    /// Bytes of a request head: 256 to 65,535. Over it: 431.
+    /// Bytes of a request head: 256 to 65,535.
+    ///
+    /// Over it: 431.
     package var headBytes = 32_768
-    /// Fields of a request head: 1 to 1,024. Over it: 431.
+    /// Fields of a request head: 1 to 1,024.
+    ///
+    /// Over it: 431.
     package var fields = 100
-    /// Bytes of a request target. Over it: 414.
+    /// Bytes of a request target.
+    ///
+    /// Over it: 414.
     package var targetBytes = 8_192
-    /// Bytes of a request body; nil is no bound. Over it: 413.
+    /// Bytes of a request body; nil is no bound.
+    ///
+    /// Over it: 413.
     package var bodyBytes: Int64? = 1_073_741_824
-    /// Least bytes per second of a request body, averaged over ten seconds; 0 is off. Under it:
-    /// 408.
+    /// Least bytes per second of a request body, averaged over ten seconds; 0 is off.
+    ///
+    /// Under it: 408.
     package var bodyRate = 500
     /// Requests on one connection; the last answer says close.
     package var requests = 1_000
     /// Connections of this listener over all workers; nil is three quarters of the process's
-    /// descriptors. Over it: 503 and close.
+    /// descriptors.
+    ///
+    /// Over it: 503 and close.
     package var connections: Int?
-    /// Connections of one client address over all workers; 0 is no bound. Over it: 503 and close.
+    /// Connections of one client address over all workers; 0 is no bound.
+    ///
+    /// Over it: 503 and close.
     package var connectionsPerAddress = 0
     /// Bytes that are read ahead of a receiver that does not keep up, per direction of an exchange:
     /// 4,096 to 262,144.
@@ -78,13 +93,21 @@ package struct DownstreamLimits: Sendable, Equatable {
 
 /// Times of one listener's clients, in milliseconds, 1 to 86,400,000.
 package struct DownstreamTimeouts: Sendable, Equatable {
-    /// The whole request head, from its first byte (or the connection's begin) to its last. 408.
+    /// The whole request head, from its first byte (or the connection's begin) to its last.
+    ///
+    /// 408.
     package var head = 10_000
-    /// Between two reads of a request body. 408.
+    /// Between two reads of a request body.
+    ///
+    /// 408.
     package var body = 30_000
-    /// An idle connection between two requests. Closed without an answer.
+    /// An idle connection between two requests.
+    ///
+    /// Closed without an answer.
     package var idle = 60_000
-    /// Between two writes that the client took bytes of. The connection is cut.
+    /// Between two writes that the client took bytes of.
+    ///
+    /// The connection is cut.
     package var write = 30_000
     /// A tunnel (after 101) without a byte in either direction.
     package var tunnel = 3_600_000
@@ -166,13 +189,21 @@ package struct PeerSettings: Sendable, Equatable {
 
 /// Times towards the peers of an upstream, in milliseconds.
 package struct UpstreamTimeouts: Sendable, Equatable {
-    /// Until a connection stands. The next candidate, or 504.
+    /// Until a connection stands.
+    ///
+    /// The next candidate, or 504.
     package var connect = 2_000
-    /// From the end of the request to the response's first byte. 504.
+    /// From the end of the request to the response's first byte.
+    ///
+    /// 504.
     package var firstByte = 60_000
-    /// Between two reads of a response. 504 before the head is whole, else the client is cut.
+    /// Between two reads of a response.
+    ///
+    /// 504 before the head is whole, else the client is cut.
     package var read = 60_000
-    /// Between two writes that the peer took bytes of. 504.
+    /// Between two writes that the peer took bytes of.
+    ///
+    /// 504.
     package var write = 60_000
     /// An idle connection in the pool.
     package var idle = 60_000
@@ -212,7 +243,9 @@ package struct RouteSettings: Sendable, Equatable {
     package init(name: String) { self.name = name }
 }
 
-/// What a route asks of a request. Routes are tried in the manifest's order; the first match wins.
+/// What a route asks of a request.
+///
+/// Routes are tried in the manifest's order; the first match wins.
 package struct RouteMatch: Sendable, Equatable {
     /// Addresses of listeners as the manifest writes them; empty is any.
     package var listeners: [String] = []

@@ -1,8 +1,8 @@
 import HTTP
 import PluginHost
 import Reactor
-import Sys
 import Synchronization
+import Sys
 
 /// Taking connections, and letting go of them.
 extension Worker {
@@ -58,7 +58,9 @@ extension Worker {
         firstOpen = down
         do {
             try poller.add(
-                connection: fd, token: Token.make(Token.downstream, UnsafeMutableRawPointer(down)))
+                connection: fd,
+                token: Token.make(Token.downstream, UnsafeMutableRawPointer(down))
+            )
         } catch {
             log.write(1) { line in
                 line.text("connection not watched: ")
@@ -68,13 +70,16 @@ extension Worker {
             return
         }
         timers.set(
-            timer(of: down), deadline: now &+ UInt64(plan.pointee.settings.timeouts.head))
+            timer(of: down),
+            deadline: now &+ UInt64(plan.pointee.settings.timeouts.head)
+        )
         // A client that has something to say has often said it by now.
         down.pointee.flags.insert(.readable)
         advance(down)
     }
 
-    private mutating func refuse(_ fd: Int32, _ ip: IPAddress, _ port: UInt16, limit: StaticString) {
+    private mutating func refuse(_ fd: Int32, _ ip: IPAddress, _ port: UInt16, limit: StaticString)
+    {
         log.write(2) { line in
             line.text("connection refused, limit ")
             line.text(limit)
@@ -115,8 +120,10 @@ extension Worker {
         for index in listening.indices where listening[index] >= 0 {
             do {
                 try poller.add(
-                    input: listening[index], token: Token.listener(index),
-                    shared: listeners[index].address.isUnix)
+                    input: listening[index],
+                    token: Token.listener(index),
+                    shared: listeners[index].address.isUnix
+                )
             } catch {
                 log.write(1) { line in
                     line.text("listener not watched: ")
@@ -200,9 +207,13 @@ extension Worker {
         down.pointee.scanner = HeadEndScanner()
     }
 
-    /// Keeps bytes for later, in place of what was kept before. They may lie in the present block.
+    /// Keeps bytes for later, in place of what was kept before.
+    ///
+    /// They may lie in the present block.
     mutating func keepInput(
-        _ down: UnsafeMutablePointer<Downstream>, _ bytes: UnsafePointer<UInt8>, _ count: Int
+        _ down: UnsafeMutablePointer<Downstream>,
+        _ bytes: UnsafePointer<UInt8>,
+        _ count: Int
     ) {
         guard count > 0 else {
             freeInput(down)

@@ -23,8 +23,13 @@ extension Worker {
     ///   - isEnd: the body ends with these.
     ///   - sent: set to the bytes that the socket took.
     mutating func emit(
-        _ pipe: inout BodyPipe, to fd: Int32, headCount: Int, data: UnsafePointer<UInt8>,
-        count: Int, isEnd: Bool, sent: inout Int
+        _ pipe: inout BodyPipe,
+        to fd: Int32,
+        headCount: Int,
+        data: UnsafePointer<UInt8>,
+        count: Int,
+        isEnd: Bool,
+        sent: inout Int
     ) -> WriteResult {
         precondition(!pipe.hasHeld, "bytes would overtake held ones")
         var pieces = Pieces()
@@ -54,19 +59,28 @@ extension Worker {
 
     /// `0`, the trailer fields that may pass, and the empty line.
     private mutating func writeLastChunk(
-        _ pipe: BodyPipe, to out: UnsafeMutablePointer<UInt8>
+        _ pipe: BodyPipe,
+        to out: UnsafeMutablePointer<UInt8>
     ) -> Int {
         guard let trailer = pipe.trailer else { return HeadWriter.copy("0\r\n\r\n", to: out) }
         var fieldCount = 0
         var consumed = 0
         var at = HeadWriter.copy("0\r\n", to: out)
         let outcome = HeadParser.parseTrailers(
-            trailer.bytes, count: pipe.trailerCount, fields: responseFields,
-            fieldCount: &fieldCount, consumed: &consumed)
+            trailer.bytes,
+            count: pipe.trailerCount,
+            fields: responseFields,
+            fieldCount: &fieldCount,
+            consumed: &consumed
+        )
         if outcome == .complete {
             at &+= HeadWriter.copyFields(
-                trailer.bytes, responseFields, count: fieldCount, fieldsEnd: consumed &- 2,
-                to: out + at)
+                trailer.bytes,
+                responseFields,
+                count: fieldCount,
+                fieldsEnd: consumed &- 2,
+                to: out + at
+            )
         }
         return at &+ HeadWriter.copy("\r\n", to: out + at)
     }
@@ -144,7 +158,10 @@ extension Worker {
     ///
     /// - Parameter consumed: bytes of the run that belong to it.
     mutating func collectTrailer(
-        _ pipe: inout BodyPipe, _ bytes: UnsafePointer<UInt8>, _ count: Int, consumed: inout Int
+        _ pipe: inout BodyPipe,
+        _ bytes: UnsafePointer<UInt8>,
+        _ count: Int,
+        consumed: inout Int
     ) -> TrailerResult {
         let limit = ChunkLimits.trailerBytesMax
         let block = pipe.trailer ?? buffers.take(limit)
@@ -156,8 +173,12 @@ extension Worker {
         var fieldCount = 0
         var used = 0
         switch HeadParser.parseTrailers(
-            block.bytes, count: pipe.trailerCount, fields: responseFields,
-            fieldCount: &fieldCount, consumed: &used)
+            block.bytes,
+            count: pipe.trailerCount,
+            fields: responseFields,
+            fieldCount: &fieldCount,
+            consumed: &used
+        )
         {
         case .complete:
             consumed = used &- before
@@ -194,7 +215,11 @@ extension Worker {
 
     /// Moves the rest of a body of known length from socket to socket inside the kernel.
     mutating func splice(
-        _ pipe: inout BodyPipe, from: Int32, to: Int32, moved: inout Int, read: inout Int
+        _ pipe: inout BodyPipe,
+        from: Int32,
+        to: Int32,
+        moved: inout Int,
+        read: inout Int
     ) -> SpliceResult {
         if pipe.splice == nil { pipe.splice = pipes.take() }
         guard let ends = pipe.splice else { return .unavailable }

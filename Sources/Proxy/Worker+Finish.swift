@@ -38,8 +38,12 @@ extension Worker {
         exchange.pointee.context.facts.time_now = Clock.monotonicNanoseconds()
         exchange.pointee.context.facts.bytes_in = exchange.pointee.requestBody.byteCount
         _ = calls.run(
-            .requestEnd, of: exchange.pointee.chain,
-            positions: 0..<exchange.pointee.context.entered, context(of: exchange), flags: 0)
+            .requestEnd,
+            of: exchange.pointee.chain,
+            positions: 0..<exchange.pointee.context.entered,
+            context(of: exchange),
+            flags: 0
+        )
         if let failure = calls.failure { logFailure(failure, exchange) }
     }
 
@@ -137,8 +141,9 @@ extension Worker {
         // body with a length or with chunks shows by itself that it is cut.
         let body = exchange.pointee.responseBody
         let isDelimited =
-            body.writing == .chunked || body.reader.kind == .length
-            && exchange.pointee.outcome != UInt32(SLUICE_OUTCOME_RESET)
+            body.writing == .chunked
+            || body.reader.kind == .length
+                && exchange.pointee.outcome != UInt32(SLUICE_OUTCOME_RESET)
         if !isDelimited { Syscall.resetOnClose(down.pointee.fd) }
         if exchange.pointee.outcome == UInt32(SLUICE_OUTCOME_COMPLETE) {
             exchange.pointee.outcome = UInt32(SLUICE_OUTCOME_UPSTREAM_CUT)

@@ -8,7 +8,9 @@ import Sys
 extension Worker {
     /// Answers when nothing of a response has gone out, else cuts the connection.
     mutating func replyOrCut(
-        _ exchange: UnsafeMutablePointer<Exchange>, _ status: UInt16, reason: StaticString
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ status: UInt16,
+        reason: StaticString
     ) {
         if exchange.pointee.flags.contains(.responseStarted) {
             cut(exchange)
@@ -24,8 +26,11 @@ extension Worker {
     ///   - peer: the peer that is to blame, for the log.
     ///   - fields: further fields of the answer.
     mutating func reply(
-        _ exchange: UnsafeMutablePointer<Exchange>, _ status: UInt16, reason: StaticString,
-        peer: Int? = nil, fields: [(id: FieldID, value: StaticString)] = []
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ status: UInt16,
+        reason: StaticString,
+        peer: Int? = nil,
+        fields: [(id: FieldID, value: StaticString)] = []
     ) {
         if reason.utf8CodeUnitCount > 0 { logReply(exchange, status, reason, peer) }
         var message = emptyResponse(exchange, status)
@@ -35,7 +40,9 @@ extension Worker {
         let name = HeadWriter.reason(of: status)
         if status != 204,
             let text = exchange.pointee.context.arena.allocate(
-                UInt8.self, count: name.utf8CodeUnitCount &+ 8)
+                UInt8.self,
+                count: name.utf8CodeUnitCount &+ 8
+            )
         {
             var at = HeadWriter.writeDecimal(UInt64(status), to: text)
             text[at] = UInt8(ascii: " ")
@@ -49,7 +56,9 @@ extension Worker {
     }
 
     private mutating func logReply(
-        _ exchange: UnsafeMutablePointer<Exchange>, _ status: UInt16, _ reason: StaticString,
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ status: UInt16,
+        _ reason: StaticString,
         _ peer: Int?
     ) {
         let request = exchange.pointee.context.request
@@ -82,15 +91,17 @@ extension Worker {
 
     /// Sends what the plugin at this place of the chain put into its reply.
     mutating func replyOfPlugin(
-        _ exchange: UnsafeMutablePointer<Exchange>, position: Int
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        position: Int
     ) {
         let status = UInt16(truncatingIfNeeded: calls.reply.pointee.status)
         let body = calls.reply.pointee.body
         exchange.pointee.context.leaving = min(exchange.pointee.context.leaving, position)
         var message = emptyResponse(exchange, status)
         if let error = calls.applyReplyFields(
-            to: &message, &exchange.pointee.context.arena)
-        {
+            to: &message,
+            &exchange.pointee.context.arena
+        ) {
             let name = exchange.pointee.chain.plugins[position].name
             log.write(1) { line in
                 line.text("plugin ")
@@ -103,32 +114,45 @@ extension Worker {
         }
         let hasBody = status != 204 && status != 304
         sendLocal(
-            exchange, message, hasBody ? Slice(body.ptr, Int(clamping: body.len)) : Slice(""))
+            exchange,
+            message,
+            hasBody ? Slice(body.ptr, Int(clamping: body.len)) : Slice("")
+        )
     }
 
     private func emptyResponse(
-        _ exchange: UnsafeMutablePointer<Exchange>, _ status: UInt16
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ status: UInt16
     ) -> Message {
         var message = Message(
-            isRequest: false, head: exchange.pointee.context.request.head,
-            fields: exchange.pointee.context.request.fields)
+            isRequest: false,
+            head: exchange.pointee.context.request.head,
+            fields: exchange.pointee.context.request.fields
+        )
         message.status = status
         return message
     }
 
     private func append(
-        _ id: FieldID, _ value: Slice, to message: inout Message,
+        _ id: FieldID,
+        _ value: Slice,
+        to message: inout Message,
         _ exchange: UnsafeMutablePointer<Exchange>
     ) {
         let name = FieldNames.lowercaseName(id)
         _ = message.append(
-            id: id, name: Slice(name.0, name.1), value: value,
-            arena: &exchange.pointee.context.arena)
+            id: id,
+            name: Slice(name.0, name.1),
+            value: value,
+            arena: &exchange.pointee.context.arena
+        )
     }
 
     /// Runs the hooks of an answer that did not come from a peer, and writes it.
     private mutating func sendLocal(
-        _ exchange: UnsafeMutablePointer<Exchange>, _ message: Message, _ body: Slice
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ message: Message,
+        _ body: Slice
     ) {
         detachUpstream(exchange, reuse: false)
         releaseReplay(exchange)
@@ -160,8 +184,12 @@ extension Worker {
         exchange.pointee.response = .body
         exchange.pointee.responseBody = BodyPipe()
         let written = emitResponse(
-            exchange, headCount: count, data: body.bytes, count: isHead ? 0 : body.count,
-            isEnd: true)
+            exchange,
+            headCount: count,
+            data: body.bytes,
+            count: isHead ? 0 : body.count,
+            isEnd: true
+        )
         if written == .done { finish(exchange) }
     }
 
@@ -173,13 +201,23 @@ extension Worker {
         let flags = UInt32(SLUICE_ARGS_LOCAL)
         if exchange.pointee.context.response.status >= 400, chain.hookCount(.localReply) > 0 {
             let outcome = calls.run(
-                .localReply, of: chain, positions: positions, context(of: exchange), flags: flags)
+                .localReply,
+                of: chain,
+                positions: positions,
+                context(of: exchange),
+                flags: flags
+            )
             if let failure = calls.failure { logFailure(failure, exchange) }
             if case .reset = outcome { return settle(outcome, exchange) }
         }
         guard chain.hookCount(.responseHeaders) > 0 else { return true }
         let outcome = calls.run(
-            .responseHeaders, of: chain, positions: positions, context(of: exchange), flags: flags)
+            .responseHeaders,
+            of: chain,
+            positions: positions,
+            context(of: exchange),
+            flags: flags
+        )
         guard outcome != .proceed || calls.failure != nil else { return true }
         return settle(outcome, exchange)
     }

@@ -10,7 +10,8 @@ extension Worker {
     mutating func readRequests(_ down: UnsafeMutablePointer<Downstream>) {
         var turns = Self.turnsMax
         // Bytes behind the last request are looked at before any more is read.
-        if down.pointee.inputCount > 0, down.pointee.state == .idle, let input = down.pointee.input {
+        if down.pointee.inputCount > 0, down.pointee.state == .idle, let input = down.pointee.input
+        {
             let bytes = input + Int(down.pointee.inputStart)
             guard parse(down, bytes, down.pointee.inputCount) else { return }
         }
@@ -37,7 +38,10 @@ extension Worker {
             if let input = down.pointee.input {
                 down.pointee.inputEnd &+= UInt32(count)
                 parsed = parse(
-                    down, input + Int(down.pointee.inputStart), down.pointee.inputCount)
+                    down,
+                    input + Int(down.pointee.inputStart),
+                    down.pointee.inputCount
+                )
             } else {
                 parsed = parse(down, scratch, count)
             }
@@ -70,7 +74,8 @@ extension Worker {
     /// - Parameter bytes: in the scratch, or in the connection's input.
     /// - Returns: whether more must be read; false when an exchange began or the connection ended.
     private mutating func parse(
-        _ down: UnsafeMutablePointer<Downstream>, _ bytes: UnsafeMutablePointer<UInt8>,
+        _ down: UnsafeMutablePointer<Downstream>,
+        _ bytes: UnsafeMutablePointer<UInt8>,
         _ count: Int
     ) -> Bool {
         let listener = listeners + Int(down.pointee.listener)
@@ -82,7 +87,12 @@ extension Worker {
         }
         var head = RequestHead()
         switch HeadParser.parseRequest(
-            bytes, count: count, limits: listener.pointee.head, fields: requestFields, into: &head)
+            bytes,
+            count: count,
+            limits: listener.pointee.head,
+            fields: requestFields,
+            into: &head
+        )
         {
         case .complete:
             begin(down, bytes, count, head)
@@ -94,7 +104,8 @@ extension Worker {
                 if !down.pointee.flags.contains(.fresh) {
                     timers.set(
                         timer(of: down),
-                        deadline: now &+ UInt64(listener.pointee.settings.timeouts.head))
+                        deadline: now &+ UInt64(listener.pointee.settings.timeouts.head)
+                    )
                 }
                 _ = down.pointee.scanner.found(in: bytes, count: count)
             }
@@ -109,8 +120,10 @@ extension Worker {
     // MARK: Beginning
 
     private mutating func begin(
-        _ down: UnsafeMutablePointer<Downstream>, _ bytes: UnsafeMutablePointer<UInt8>,
-        _ count: Int, _ head: RequestHead
+        _ down: UnsafeMutablePointer<Downstream>,
+        _ bytes: UnsafeMutablePointer<UInt8>,
+        _ count: Int,
+        _ head: RequestHead
     ) {
         let headCount = Int(head.byteCount)
         guard let exchange = makeExchange(down, bytes, head) else {
@@ -141,14 +154,16 @@ extension Worker {
 
     /// An exchange with its own copy of the head.
     private mutating func makeExchange(
-        _ down: UnsafeMutablePointer<Downstream>, _ bytes: UnsafePointer<UInt8>,
+        _ down: UnsafeMutablePointer<Downstream>,
+        _ bytes: UnsafePointer<UInt8>,
         _ head: RequestHead
     ) -> UnsafeMutablePointer<Exchange>? {
         guard let exchange = exchanges.take() else { return nil }
         let used = MemoryLayout<Exchange>.stride
         var arena = Arena(
             block: UnsafeMutableRawPointer(exchange) + ((used &+ 63) & ~63),
-            count: Exchange.blockBytes &- ((used &+ 63) & ~63))
+            count: Exchange.blockBytes &- ((used &+ 63) & ~63)
+        )
         let fieldCount = Int(head.fieldCount)
         guard let copy = arena.copy(bytes, Int(head.byteCount)),
             let fields = arena.allocate(FieldSpan.self, count: fieldCount)
@@ -158,7 +173,9 @@ extension Worker {
             return nil
         }
         UnsafeMutableRawPointer(fields).copyMemory(
-            from: requestFields, byteCount: fieldCount &* MemoryLayout<FieldSpan>.stride)
+            from: requestFields,
+            byteCount: fieldCount &* MemoryLayout<FieldSpan>.stride
+        )
         var message = Message(isRequest: true, head: copy, fields: fields)
         message.fieldCount = fieldCount
         message.fieldsEnd = Int(head.fieldsEnd)
@@ -177,8 +194,13 @@ extension Worker {
         }
         message.authority = Slice(copy + Int(head.authorityStart), Int(head.authorityLength))
         Exchange.prepare(
-            exchange, down: down, listener: listeners + Int(down.pointee.listener),
-            chain: globalChain, head: head, now: now)
+            exchange,
+            down: down,
+            listener: listeners + Int(down.pointee.listener),
+            chain: globalChain,
+            head: head,
+            now: now
+        )
         RequestContext.prepare(context(of: exchange), arena: arena, request: message, slots: slots)
         down.pointee.exchange = exchange
         down.pointee.state = .exchange
@@ -203,9 +225,12 @@ extension Worker {
         enterChain(exchange)
         guard !answersByPolicy(exchange) else { return }
         guard runRequestHooks(exchange, positions: 0..<globalChain.pluginCount) else { return }
-        guard let route = routes.match(
+        guard
+            let route = routes.match(
                 exchange.pointee.context.request,
-                listener: Int(exchange.pointee.down.pointee.listener)) else {
+                listener: Int(exchange.pointee.down.pointee.listener)
+            )
+        else {
             reply(exchange, 404, reason: "no route")
             return
         }
@@ -226,20 +251,28 @@ extension Worker {
         attempt(exchange)
     }
 
-    /// Methods and sizes that no plugin decides on. True when the request was answered.
+    /// Methods and sizes that no plugin decides on.
+    ///
+    /// True when the request was answered.
     private mutating func answersByPolicy(_ exchange: UnsafeMutablePointer<Exchange>) -> Bool {
         let head = exchange.pointee.head
         switch head.method {
         case .connect, .trace:
             exchange.pointee.flags.insert(.closeDownstream)
             reply(
-                exchange, 405, reason: "method not allowed",
-                fields: [(.allow, "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS")])
+                exchange,
+                405,
+                reason: "method not allowed",
+                fields: [(.allow, "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS")]
+            )
             return true
         case .options where head.flags.contains(.asterisk):
             reply(
-                exchange, 204, reason: "",
-                fields: [(.allow, "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS")])
+                exchange,
+                204,
+                reason: "",
+                fields: [(.allow, "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS")]
+            )
             return true
         default: break
         }
@@ -262,11 +295,14 @@ extension Worker {
         exchange.pointee.context.leaving = globalChain.pluginCount
         fillFacts(exchange)
         exchange.pointee.context.globalContexts = makeContexts(
-            exchange, globalChain.globalContextBytes)
+            exchange,
+            globalChain.globalContextBytes
+        )
     }
 
     private mutating func enterRoute(
-        _ exchange: UnsafeMutablePointer<Exchange>, _ route: UnsafePointer<RoutePlan>
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ route: UnsafePointer<RoutePlan>
     ) {
         if exchange.pointee.context.facts.time_start == 0 { fillFacts(exchange) }
         exchange.pointee.context.facts.route = sluice_slice(route.pointee.name)
@@ -274,11 +310,14 @@ extension Worker {
             exchange.pointee.context.facts.upstream = sluice_slice(upstream.pointee.name)
         }
         exchange.pointee.context.routeContexts = makeContexts(
-            exchange, route.pointee.chain.routeContextBytes)
+            exchange,
+            route.pointee.chain.routeContextBytes
+        )
     }
 
     private func makeContexts(
-        _ exchange: UnsafeMutablePointer<Exchange>, _ count: Int
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ count: Int
     ) -> UnsafeMutableRawPointer? {
         guard count > 0, let memory = exchange.pointee.context.arena.allocate(count) else {
             return nil
@@ -290,7 +329,9 @@ extension Worker {
     private mutating func fillFacts(_ exchange: UnsafeMutablePointer<Exchange>) {
         let down = exchange.pointee.down
         let text = exchange.pointee.context.arena.allocate(
-            UInt8.self, count: IPAddress.textBytesMax)
+            UInt8.self,
+            count: IPAddress.textBytesMax
+        )
         exchange.pointee.context.facts.http_version =
             UInt32(exchange.pointee.head.minorVersion == 0 ? SLUICE_HTTP_1_0 : SLUICE_HTTP_1_1)
         exchange.pointee.context.facts.request_number = requestNumber
@@ -299,7 +340,8 @@ extension Worker {
             exchange.pointee.context.facts.client_address = sluice_slice(Slice(text, count))
         }
         exchange.pointee.context.facts.local_address = sluice_slice(
-            exchange.pointee.listener.pointee.text)
+            exchange.pointee.listener.pointee.text
+        )
         // Safe: 16 bytes of address in both.
         withUnsafeMutableBytes(of: &exchange.pointee.context.facts.client_ip) { to in
             to.storeBytes(of: down.pointee.ip.low, as: UInt64.self)
@@ -313,19 +355,26 @@ extension Worker {
 
     /// Runs `request_headers` of some plugins; false when the request was answered or cut.
     private mutating func runRequestHooks(
-        _ exchange: UnsafeMutablePointer<Exchange>, positions: Range<Int>
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        positions: Range<Int>
     ) -> Bool {
         let chain = exchange.pointee.chain
         guard chain.hookCount(.requestHeaders) > 0 else { return true }
         let flags = exchange.pointee.head.framing.isNone ? UInt32(SLUICE_ARGS_EOS) : 0
         let outcome = calls.run(
-            .requestHeaders, of: chain, positions: positions, context(of: exchange), flags: flags)
+            .requestHeaders,
+            of: chain,
+            positions: positions,
+            context(of: exchange),
+            flags: flags
+        )
         return settle(outcome, exchange)
     }
 
     /// Acts on what a request phase came to; true when the request goes on.
     mutating func settle(
-        _ outcome: PhaseOutcome, _ exchange: UnsafeMutablePointer<Exchange>
+        _ outcome: PhaseOutcome,
+        _ exchange: UnsafeMutablePointer<Exchange>
     ) -> Bool {
         if let failure = calls.failure { logFailure(failure, exchange) }
         switch outcome {
@@ -335,7 +384,9 @@ extension Worker {
         case .reset(let position):
             exchange.pointee.context.leaving = 0
             exchange.pointee.context.entered = max(
-                exchange.pointee.context.entered, position &+ 1)
+                exchange.pointee.context.entered,
+                position &+ 1
+            )
             exchange.pointee.outcome = UInt32(SLUICE_OUTCOME_RESET)
             cut(exchange)
         case .failed(let position, let status):
@@ -354,7 +405,8 @@ extension Worker {
     }
 
     mutating func logFailure(
-        _ failure: HookFailure, _ exchange: UnsafeMutablePointer<Exchange>
+        _ failure: HookFailure,
+        _ exchange: UnsafeMutablePointer<Exchange>
     ) {
         let name = exchange.pointee.chain.plugins[failure.position].name
         log.write(1) { line in
@@ -378,8 +430,10 @@ extension Worker {
     /// Answers a request that broke a rule, and ends the connection: where the next request would
     /// begin is not known.
     private mutating func refuse(
-        _ down: UnsafeMutablePointer<Downstream>, _ error: HeadError,
-        _ bytes: UnsafePointer<UInt8>, _ count: Int
+        _ down: UnsafeMutablePointer<Downstream>,
+        _ error: HeadError,
+        _ bytes: UnsafePointer<UInt8>,
+        _ count: Int
     ) {
         log.write(3) { line in
             line.text("request refused: ")
@@ -395,7 +449,9 @@ extension Worker {
 
     /// Answers a connection that has no whole request.
     mutating func refuse(
-        _ down: UnsafeMutablePointer<Downstream>, status: UInt16, outcome: UInt32
+        _ down: UnsafeMutablePointer<Downstream>,
+        status: UInt16,
+        outcome: UInt32
     ) {
         var head = RequestHead()
         head.byteCount = 0

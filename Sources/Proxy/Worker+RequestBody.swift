@@ -26,7 +26,13 @@ extension Worker {
             if !exchange.pointee.requestBody.reader.isDone {
                 guard
                     nextRequestBytes(
-                        exchange, up, headCount: headCount, turns: &turns, &bytes, &count)
+                        exchange,
+                        up,
+                        headCount: headCount,
+                        turns: &turns,
+                        &bytes,
+                        &count
+                    )
                 else { return }
             }
             guard forward(exchange, up, headCount: headCount, bytes, count) else { return }
@@ -36,7 +42,8 @@ extension Worker {
 
     /// Writes what is held; false when the request can't go on now.
     private mutating func flushRequest(
-        _ exchange: UnsafeMutablePointer<Exchange>, _ up: UnsafeMutablePointer<Upstream>
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ up: UnsafeMutablePointer<Upstream>
     ) -> Bool {
         var sent = 0
         let result = flush(&exchange.pointee.requestBody, to: up.pointee.fd, sent: &sent)
@@ -57,8 +64,11 @@ extension Worker {
     ///
     /// - Returns: false when the body can't go on now. A head alone goes out without bytes.
     private mutating func nextRequestBytes(
-        _ exchange: UnsafeMutablePointer<Exchange>, _ up: UnsafeMutablePointer<Upstream>,
-        headCount: Int, turns: inout Int, _ bytes: inout UnsafeMutablePointer<UInt8>,
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ up: UnsafeMutablePointer<Upstream>,
+        headCount: Int,
+        turns: inout Int,
+        _ bytes: inout UnsafeMutablePointer<UInt8>,
         _ count: inout Int
     ) -> Bool {
         let down = exchange.pointee.down
@@ -90,22 +100,30 @@ extension Worker {
     }
 
     private func canSpliceRequest(
-        _ exchange: UnsafeMutablePointer<Exchange>, _ up: UnsafeMutablePointer<Upstream>
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ up: UnsafeMutablePointer<Upstream>
     ) -> Bool {
         exchange.pointee.requestBody.canSplice && !keepsReplay(exchange, up)
     }
 
-    /// Moves the body by a pipe. True: copy instead; false: the body can't go on now; nil: it is
-    /// done or failed, and was dealt with.
+    /// Moves the body by a pipe.
+    ///
+    /// True: copy instead; false: the body can't go on now; nil: it is done or failed, and was
+    /// dealt with.
     private mutating func spliceRequest(
-        _ exchange: UnsafeMutablePointer<Exchange>, _ up: UnsafeMutablePointer<Upstream>
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ up: UnsafeMutablePointer<Upstream>
     ) -> Bool? {
         let down = exchange.pointee.down
         var moved = 0
         var read = 0
         let result = splice(
-            &exchange.pointee.requestBody, from: down.pointee.fd, to: up.pointee.fd,
-            moved: &moved, read: &read)
+            &exchange.pointee.requestBody,
+            from: down.pointee.fd,
+            to: up.pointee.fd,
+            moved: &moved,
+            read: &read
+        )
         if read > 0 { exchange.pointee.lastRead = now }
         if moved > 0 {
             exchange.pointee.flags.insert(.sentToPeer)
@@ -126,13 +144,15 @@ extension Worker {
     }
 
     private mutating func readRequestBody(
-        _ exchange: UnsafeMutablePointer<Exchange>, _ bytes: inout UnsafeMutablePointer<UInt8>,
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ bytes: inout UnsafeMutablePointer<UInt8>,
         _ count: inout Int
     ) -> Bool {
         let down = exchange.pointee.down
         var room = min(
             exchange.pointee.listener.pointee.settings.limits.bufferBytes,
-            Self.scratchBytes &- ChunkLimits.trailerBytesMax &- 64)
+            Self.scratchBytes &- ChunkLimits.trailerBytesMax &- 64
+        )
         if exchange.pointee.requestBody.reader.kind == .length {
             // Not a byte of the next request is read.
             room = Int(min(Int64(room), exchange.pointee.requestBody.reader.remaining))
@@ -160,8 +180,11 @@ extension Worker {
     ///
     /// - Returns: whether the body may go on.
     private mutating func forward(
-        _ exchange: UnsafeMutablePointer<Exchange>, _ up: UnsafeMutablePointer<Upstream>,
-        headCount: Int, _ bytes: UnsafeMutablePointer<UInt8>, _ count: Int
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ up: UnsafeMutablePointer<Upstream>,
+        headCount: Int,
+        _ bytes: UnsafeMutablePointer<UInt8>,
+        _ count: Int
     ) -> Bool {
         var result = BodyReader.Result()
         if count > 0 {
@@ -183,9 +206,14 @@ extension Worker {
             exchange.pointee.head.framing.isChunked ? .chunked : .plain
         var sent = 0
         let written = emit(
-            &exchange.pointee.requestBody, to: up.pointee.fd, headCount: headCount, data: data,
+            &exchange.pointee.requestBody,
+            to: up.pointee.fd,
+            headCount: headCount,
+            data: data,
             count: result.dataCount,
-            isEnd: exchange.pointee.requestBody.reader.isDone, sent: &sent)
+            isEnd: exchange.pointee.requestBody.reader.isDone,
+            sent: &sent
+        )
         if sent > 0 {
             exchange.pointee.flags.insert(.sentToPeer)
         } else if written == .failed, !exchange.pointee.flags.contains(.sentToPeer), !keeps {
@@ -207,8 +235,10 @@ extension Worker {
     ///
     /// - Returns: false when the body broke a rule and the request was answered.
     mutating func readMessage(
-        _ exchange: UnsafeMutablePointer<Exchange>, _ bytes: UnsafeMutablePointer<UInt8>,
-        _ count: Int, _ result: inout BodyReader.Result
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ bytes: UnsafeMutablePointer<UInt8>,
+        _ count: Int,
+        _ result: inout BodyReader.Result
     ) -> Bool {
         if exchange.pointee.requestBody.trailer != nil {
             result.hasTrailers = true
@@ -219,7 +249,11 @@ extension Worker {
             var consumed = 0
             let from = result.consumed
             let trailer = collectTrailer(
-                &exchange.pointee.requestBody, bytes + from, count &- from, consumed: &consumed)
+                &exchange.pointee.requestBody,
+                bytes + from,
+                count &- from,
+                consumed: &consumed
+            )
             result.consumed &+= consumed
             if trailer == .invalid || trailer == .tooLarge { result.error = .badLineEnd }
             result.isTooLarge = trailer == .tooLarge
@@ -234,8 +268,10 @@ extension Worker {
 
     /// Takes bytes off where they came from; those behind the message are kept.
     private mutating func consume(
-        _ down: UnsafeMutablePointer<Downstream>, _ bytes: UnsafeMutablePointer<UInt8>,
-        _ count: Int, consumed: Int
+        _ down: UnsafeMutablePointer<Downstream>,
+        _ bytes: UnsafeMutablePointer<UInt8>,
+        _ count: Int,
+        consumed: Int
     ) {
         if restOwner == down, restCount > 0 {
             rest += consumed
@@ -257,11 +293,15 @@ extension Worker {
         guard let up = exchange.pointee.up, let upstream = exchange.pointee.upstream else { return }
         if !exchange.pointee.head.framing.isNone {
             timers.set(
-                timer(of: up), deadline: now &+ UInt64(upstream.pointee.timeouts.firstByte))
+                timer(of: up),
+                deadline: now &+ UInt64(upstream.pointee.timeouts.firstByte)
+            )
         }
     }
 
-    /// The peer takes no more. It may have answered before, so its answer is looked for first.
+    /// The peer takes no more.
+    ///
+    /// It may have answered before, so its answer is looked for first.
     mutating func requestWriteFailed(_ exchange: UnsafeMutablePointer<Exchange>) {
         guard let up = exchange.pointee.up else { return }
         // The answer is read into the scratch, where the client's next bytes may still lie.
@@ -275,7 +315,9 @@ extension Worker {
     }
 
     private mutating func badRequestBody(
-        _ exchange: UnsafeMutablePointer<Exchange>, _ error: ChunkError, status: UInt16
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ error: ChunkError,
+        status: UInt16
     ) {
         log.write(3) { line in
             line.text("request body refused: ")
@@ -296,14 +338,17 @@ extension Worker {
     /// Whether the body must be kept: the connection may turn out to be closed already, and the
     /// method may be repeated.
     private func keepsReplay(
-        _ exchange: UnsafeMutablePointer<Exchange>, _ up: UnsafeMutablePointer<Upstream>
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ up: UnsafeMutablePointer<Upstream>
     ) -> Bool {
         up.pointee.flags.contains(.reused) && exchange.pointee.head.method.isIdempotent
             && !exchange.pointee.flags.contains(.replayOverflow)
     }
 
     private mutating func keepReplay(
-        _ exchange: UnsafeMutablePointer<Exchange>, _ data: UnsafePointer<UInt8>, _ count: Int
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ data: UnsafePointer<UInt8>,
+        _ count: Int
     ) {
         guard let upstream = exchange.pointee.upstream, count > 0 else { return }
         let limit = upstream.pointee.retries.replayBytes
@@ -339,9 +384,14 @@ extension Worker {
             exchange.pointee.head.framing.isChunked ? .chunked : .plain
         var sent = 0
         let written = emit(
-            &exchange.pointee.requestBody, to: up.pointee.fd, headCount: headCount,
-            data: block.bytes, count: exchange.pointee.replayCount,
-            isEnd: exchange.pointee.requestBody.reader.isDone, sent: &sent)
+            &exchange.pointee.requestBody,
+            to: up.pointee.fd,
+            headCount: headCount,
+            data: block.bytes,
+            count: exchange.pointee.replayCount,
+            isEnd: exchange.pointee.requestBody.reader.isDone,
+            sent: &sent
+        )
         if sent > 0 { exchange.pointee.flags.insert(.sentToPeer) }
         switch written {
         case .done: pumpRequest(exchange)

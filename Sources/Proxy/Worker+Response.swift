@@ -21,13 +21,17 @@ extension Worker {
             let (to, room) = responseRoom(up)
             let count = Syscall.receive(up.pointee.fd, to, room)
             guard count > 0 else {
-                if count == Syscall.wouldBlock, !exchange.pointee.flags.contains(.peerStoppedReading)
+                if count == Syscall.wouldBlock,
+                    !exchange.pointee.flags.contains(.peerStoppedReading)
                 {
                     up.pointee.flags.remove(.readable)
                     return
                 }
                 upstreamFailedBeforeResponse(
-                    exchange, status: 502, reason: "the peer closed before its response")
+                    exchange,
+                    status: 502,
+                    reason: "the peer closed before its response"
+                )
                 return
             }
             if count < room, !up.pointee.flags.contains(.readClosed) {
@@ -59,8 +63,10 @@ extension Worker {
 
     /// Parses heads until the final one: interim responses are passed on on the way.
     private mutating func parseResponse(
-        _ exchange: UnsafeMutablePointer<Exchange>, _ up: UnsafeMutablePointer<Upstream>,
-        _ bytes: UnsafeMutablePointer<UInt8>, _ count: Int
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ up: UnsafeMutablePointer<Upstream>,
+        _ bytes: UnsafeMutablePointer<UInt8>,
+        _ count: Int
     ) {
         let limits = responseLimits
         var at = 0
@@ -72,8 +78,13 @@ extension Worker {
         while at < count {
             var head = ResponseHead()
             switch HeadParser.parseResponse(
-                bytes + at, count: count &- at, limits: limits, fields: responseFields,
-                requestMethod: exchange.pointee.head.method, into: &head)
+                bytes + at,
+                count: count &- at,
+                limits: limits,
+                fields: responseFields,
+                requestMethod: exchange.pointee.head.method,
+                into: &head
+            )
             {
             case .incomplete:
                 keepResponse(up, bytes + at, count &- at)
@@ -101,7 +112,9 @@ extension Worker {
 
     /// Keeps part of a head; its bytes may lie in the present block.
     private mutating func keepResponse(
-        _ up: UnsafeMutablePointer<Upstream>, _ bytes: UnsafePointer<UInt8>, _ count: Int
+        _ up: UnsafeMutablePointer<Upstream>,
+        _ bytes: UnsafePointer<UInt8>,
+        _ count: Int
     ) {
         guard count > 0 else {
             freeInput(up)
@@ -133,7 +146,8 @@ extension Worker {
 
     /// Passes a 1xx on where the client can take it (RFC 9110 §15.2).
     private mutating func passInterim(
-        _ exchange: UnsafeMutablePointer<Exchange>, _ bytes: UnsafeMutablePointer<UInt8>,
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ bytes: UnsafeMutablePointer<UInt8>,
         _ head: ResponseHead
     ) -> Bool {
         exchange.pointee.interimCount &+= 1
@@ -153,7 +167,8 @@ extension Worker {
 
     /// A message over the bytes just parsed; it lives as long as they do.
     private func responseMessage(
-        _ bytes: UnsafePointer<UInt8>, _ head: ResponseHead
+        _ bytes: UnsafePointer<UInt8>,
+        _ head: ResponseHead
     ) -> Message {
         var message = Message(isRequest: false, head: bytes, fields: responseFields)
         message.fieldCount = Int(head.fieldCount)
@@ -166,9 +181,12 @@ extension Worker {
 
     /// Passes the head on with what came of the body.
     private mutating func beginResponse(
-        _ exchange: UnsafeMutablePointer<Exchange>, _ up: UnsafeMutablePointer<Upstream>,
-        _ bytes: UnsafeMutablePointer<UInt8>, _ head: ResponseHead,
-        _ body: UnsafeMutablePointer<UInt8>, _ bodyCount: Int
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ up: UnsafeMutablePointer<Upstream>,
+        _ bytes: UnsafeMutablePointer<UInt8>,
+        _ head: ResponseHead,
+        _ body: UnsafeMutablePointer<UInt8>,
+        _ bodyCount: Int
     ) {
         let isTunnel = head.status == 101
         if isTunnel,
@@ -190,7 +208,11 @@ extension Worker {
         exchange.pointee.responseBody.reader = BodyReader(head.framing)
         let framing = chooseWriting(exchange, head)
         let count = writeResponseHead(
-            exchange, exchange.pointee.context.response, head, framing: framing)
+            exchange,
+            exchange.pointee.context.response,
+            head,
+            framing: framing
+        )
         guard count > 0 else {
             exchange.pointee.flags.remove(.responseStarted)
             badResponse(exchange, "head is too large with its added fields")
@@ -207,14 +229,19 @@ extension Worker {
     }
 
     private mutating func runResponseHooks(
-        _ exchange: UnsafeMutablePointer<Exchange>, hasBody: Bool
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        hasBody: Bool
     ) -> Bool {
         let chain = exchange.pointee.chain
         guard chain.hookCount(.responseHeaders) > 0 else { return true }
         exchange.pointee.context.facts.time_now = nowNanoseconds
         let outcome = calls.run(
-            .responseHeaders, of: chain, positions: 0..<exchange.pointee.context.leaving,
-            context(of: exchange), flags: hasBody ? 0 : UInt32(SLUICE_ARGS_EOS))
+            .responseHeaders,
+            of: chain,
+            positions: 0..<exchange.pointee.context.leaving,
+            context(of: exchange),
+            flags: hasBody ? 0 : UInt32(SLUICE_ARGS_EOS)
+        )
         guard outcome != .proceed || calls.failure != nil else { return true }
         if outcome != .proceed { exchange.pointee.flags.insert(.closeUpstream) }
         return settle(outcome, exchange)
@@ -237,7 +264,8 @@ extension Worker {
 
     /// How the body is written for this client, and the fields that say so.
     private func chooseWriting(
-        _ exchange: UnsafeMutablePointer<Exchange>, _ head: ResponseHead
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ head: ResponseHead
     ) -> StaticString {
         switch head.framing {
         case .none, .length:
@@ -259,8 +287,10 @@ extension Worker {
     ///
     /// - Parameter framing: fields about the body; nil for an interim response.
     mutating func writeResponseHead(
-        _ exchange: UnsafeMutablePointer<Exchange>, _ message: borrowing Message,
-        _ head: ResponseHead, framing: StaticString?
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ message: borrowing Message,
+        _ head: ResponseHead,
+        framing: StaticString?
     ) -> Int {
         guard message.fieldBytesMax &+ Int(head.reasonLength) &+ 512 <= Self.headOutBytes else {
             return 0
@@ -270,7 +300,11 @@ extension Worker {
         out[at] = UInt8(ascii: " ")
         at &+= 1
         if message.status == head.status, head.reasonLength > 0 {
-            at &+= HeadWriter.copy(message.head + Int(head.reasonStart), count: Int(head.reasonLength), to: out + at)
+            at &+= HeadWriter.copy(
+                message.head + Int(head.reasonStart),
+                count: Int(head.reasonLength),
+                to: out + at
+            )
         } else if message.status != head.status || head.byteCount == 0 {
             at &+= HeadWriter.copy(HeadWriter.reason(of: message.status), to: out + at)
         }
@@ -334,14 +368,19 @@ extension Worker {
 
     /// Moves the body by a pipe; true when it must be copied instead.
     private mutating func spliceResponse(
-        _ exchange: UnsafeMutablePointer<Exchange>, _ up: UnsafeMutablePointer<Upstream>
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ up: UnsafeMutablePointer<Upstream>
     ) -> Bool {
         let down = exchange.pointee.down
         var moved = 0
         var read = 0
         let result = splice(
-            &exchange.pointee.responseBody, from: up.pointee.fd, to: down.pointee.fd,
-            moved: &moved, read: &read)
+            &exchange.pointee.responseBody,
+            from: up.pointee.fd,
+            to: down.pointee.fd,
+            moved: &moved,
+            read: &read
+        )
         if moved > 0 { exchange.pointee.lastWrite = now }
         exchange.pointee.context.facts.bytes_out &+= UInt64(moved)
         switch result {
@@ -359,11 +398,13 @@ extension Worker {
     }
 
     private mutating func readResponseBody(
-        _ exchange: UnsafeMutablePointer<Exchange>, _ up: UnsafeMutablePointer<Upstream>
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ up: UnsafeMutablePointer<Upstream>
     ) {
         let room = min(
             exchange.pointee.listener.pointee.settings.limits.bufferBytes,
-            Self.scratchBytes &- ChunkLimits.trailerBytesMax &- 64)
+            Self.scratchBytes &- ChunkLimits.trailerBytesMax &- 64
+        )
         let count = Syscall.receive(up.pointee.fd, scratch, room)
         guard count > 0 else {
             if count == Syscall.wouldBlock {
@@ -385,8 +426,11 @@ extension Worker {
 
     /// Writes a head and a run of the peer's bytes.
     private mutating func forwardResponse(
-        _ exchange: UnsafeMutablePointer<Exchange>, _ up: UnsafeMutablePointer<Upstream>,
-        headCount: Int, _ bytes: UnsafeMutablePointer<UInt8>, _ count: Int
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ up: UnsafeMutablePointer<Upstream>,
+        headCount: Int,
+        _ bytes: UnsafeMutablePointer<UInt8>,
+        _ count: Int
     ) {
         var result = BodyReader.Result()
         if count > 0 {
@@ -399,8 +443,11 @@ extension Worker {
                 var consumed = 0
                 let from = result.consumed
                 let trailer = collectTrailer(
-                    &exchange.pointee.responseBody, bytes + from, count &- from,
-                    consumed: &consumed)
+                    &exchange.pointee.responseBody,
+                    bytes + from,
+                    count &- from,
+                    consumed: &consumed
+                )
                 result.consumed &+= consumed
                 if trailer == .invalid || trailer == .tooLarge { result.error = .badLineEnd }
             }
@@ -410,8 +457,12 @@ extension Worker {
         exchange.pointee.responseBody.byteCount &+= UInt64(result.dataCount)
         let isEnd = exchange.pointee.responseBody.reader.isDone && result.error == nil
         let written = emitResponse(
-            exchange, headCount: headCount, data: bytes + result.dataStart,
-            count: result.dataCount, isEnd: isEnd)
+            exchange,
+            headCount: headCount,
+            data: bytes + result.dataStart,
+            count: result.dataCount,
+            isEnd: isEnd
+        )
         guard written != .failed else { return }
         if result.error != nil {
             upstreamCut(exchange)
@@ -422,13 +473,22 @@ extension Worker {
 
     /// Writes to the client; a failure ends the exchange.
     mutating func emitResponse(
-        _ exchange: UnsafeMutablePointer<Exchange>, headCount: Int, data: UnsafePointer<UInt8>,
-        count: Int, isEnd: Bool
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        headCount: Int,
+        data: UnsafePointer<UInt8>,
+        count: Int,
+        isEnd: Bool
     ) -> WriteResult {
         var sent = 0
         let result = emit(
-            &exchange.pointee.responseBody, to: exchange.pointee.down.pointee.fd,
-            headCount: headCount, data: data, count: count, isEnd: isEnd, sent: &sent)
+            &exchange.pointee.responseBody,
+            to: exchange.pointee.down.pointee.fd,
+            headCount: headCount,
+            data: data,
+            count: count,
+            isEnd: isEnd,
+            sent: &sent
+        )
         if sent > 0 { exchange.pointee.lastWrite = now }
         exchange.pointee.context.facts.bytes_out &+= UInt64(count)
         if result == .failed {
@@ -443,7 +503,10 @@ extension Worker {
     mutating func flushResponse(_ exchange: UnsafeMutablePointer<Exchange>) -> Bool {
         var sent = 0
         let result = flush(
-            &exchange.pointee.responseBody, to: exchange.pointee.down.pointee.fd, sent: &sent)
+            &exchange.pointee.responseBody,
+            to: exchange.pointee.down.pointee.fd,
+            sent: &sent
+        )
         if sent > 0 { exchange.pointee.lastWrite = now }
         switch result {
         case .done: return true

@@ -57,7 +57,9 @@ extension Worker {
                 log.write(3) { line in
                     line.text("timeouts.write: the client did not take its response; client ")
                     line.address(
-                        exchange.pointee.down.pointee.ip, port: exchange.pointee.down.pointee.port)
+                        exchange.pointee.down.pointee.ip,
+                        port: exchange.pointee.down.pointee.port
+                    )
                 }
                 clientGone(exchange)
                 return
@@ -96,7 +98,8 @@ extension Worker {
     }
 
     private mutating func bodyTimedOut(
-        _ exchange: UnsafeMutablePointer<Exchange>, reason: StaticString
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        reason: StaticString
     ) {
         exchange.pointee.flags.insert(.closeDownstream)
         if exchange.pointee.response == .drain {
@@ -121,7 +124,8 @@ extension Worker {
 
     /// Looks at what an exchange's peer is waited for.
     private mutating func checkPeer(
-        _ exchange: UnsafeMutablePointer<Exchange>, _ up: UnsafeMutablePointer<Upstream>,
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ up: UnsafeMutablePointer<Upstream>,
         _ timeouts: UpstreamTimeouts
     ) {
         let peer = Int(up.pointee.peer)
@@ -146,7 +150,9 @@ extension Worker {
     }
 
     private mutating func peerTimedOut(
-        _ exchange: UnsafeMutablePointer<Exchange>, _ peer: Int, _ reason: StaticString
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ peer: Int,
+        _ reason: StaticString
     ) {
         peers[peer].setFailures(true)
         reply(exchange, 504, reason: reason, peer: peer)
@@ -161,7 +167,9 @@ extension Worker {
             timer(of: exchange.pointee.down),
             deadline: min(
                 exchange.pointee.lastRead &+ UInt64(timeouts.body),
-                exchange.pointee.rateStart &+ Self.rateWindow))
+                exchange.pointee.rateStart &+ Self.rateWindow
+            )
+        )
     }
 
     /// The client does not take more of its response now.
@@ -169,12 +177,15 @@ extension Worker {
         exchange.pointee.lastWrite = now
         let timeouts = exchange.pointee.listener.pointee.settings.timeouts
         timers.set(
-            timer(of: exchange.pointee.down), deadline: now &+ UInt64(timeouts.write))
+            timer(of: exchange.pointee.down),
+            deadline: now &+ UInt64(timeouts.write)
+        )
     }
 
     /// The peer does not take more of the request now.
     mutating func armWrite(
-        _ up: UnsafeMutablePointer<Upstream>, _ exchange: UnsafeMutablePointer<Exchange>
+        _ up: UnsafeMutablePointer<Upstream>,
+        _ exchange: UnsafeMutablePointer<Exchange>
     ) {
         guard let upstream = exchange.pointee.upstream else { return }
         timers.set(timer(of: up), deadline: now &+ UInt64(upstream.pointee.timeouts.write))
@@ -182,7 +193,8 @@ extension Worker {
 
     /// The peer's next body bytes are waited for.
     mutating func armRead(
-        _ up: UnsafeMutablePointer<Upstream>, _ exchange: UnsafeMutablePointer<Exchange>
+        _ up: UnsafeMutablePointer<Upstream>,
+        _ exchange: UnsafeMutablePointer<Exchange>
     ) {
         guard let upstream = exchange.pointee.upstream else { return }
         timers.set(timer(of: up), deadline: now &+ UInt64(upstream.pointee.timeouts.read))
@@ -193,6 +205,7 @@ extension Worker {
         timers.set(
             timer(of: exchange.pointee.down),
             deadline: max(exchange.pointee.lastRead, exchange.pointee.lastWrite)
-                &+ UInt64(timeouts.tunnel))
+                &+ UInt64(timeouts.tunnel)
+        )
     }
 }

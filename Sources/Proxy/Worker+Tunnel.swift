@@ -8,8 +8,10 @@ import Sys
 extension Worker {
     /// Passes the 101 on; only from here on do the client's bytes behind its request flow.
     mutating func beginTunnel(
-        _ exchange: UnsafeMutablePointer<Exchange>, headCount: Int,
-        _ bytes: UnsafeMutablePointer<UInt8>, _ count: Int
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        headCount: Int,
+        _ bytes: UnsafeMutablePointer<UInt8>,
+        _ count: Int
     ) {
         exchange.pointee.flags.insert([.closeDownstream, .closeUpstream])
         exchange.pointee.response = .tunnel
@@ -19,7 +21,12 @@ extension Worker {
         exchange.pointee.lastWrite = now
         if let up = exchange.pointee.up { timers.cancel(timer(of: up)) }
         let written = emitResponse(
-            exchange, headCount: headCount, data: bytes, count: count, isEnd: false)
+            exchange,
+            headCount: headCount,
+            data: bytes,
+            count: count,
+            isEnd: false
+        )
         guard written != .failed else { return }
         if let up = exchange.pointee.up { freeInput(up) }
         armTunnel(exchange)
@@ -81,8 +88,14 @@ extension Worker {
                 exchange.pointee.lastRead = now
             }
             let written = emit(
-                &exchange.pointee.requestBody, to: up.pointee.fd, headCount: 0, data: bytes,
-                count: count, isEnd: false, sent: &sent)
+                &exchange.pointee.requestBody,
+                to: up.pointee.fd,
+                headCount: 0,
+                data: bytes,
+                count: count,
+                isEnd: false,
+                sent: &sent
+            )
             exchange.pointee.requestBody.byteCount &+= UInt64(count)
             if down.pointee.inputCount == 0 { freeInput(down) }
             if written == .failed { return finishTunnel(exchange) }
@@ -98,7 +111,10 @@ extension Worker {
             var sent = 0
             if exchange.pointee.responseBody.hasHeld {
                 let result = flush(
-                    &exchange.pointee.responseBody, to: down.pointee.fd, sent: &sent)
+                    &exchange.pointee.responseBody,
+                    to: down.pointee.fd,
+                    sent: &sent
+                )
                 if result == .failed { return finishTunnel(exchange) }
                 if result == .blocked { return }
             }
@@ -113,8 +129,14 @@ extension Worker {
             if count <= 0 { return }
             exchange.pointee.lastWrite = now
             let written = emit(
-                &exchange.pointee.responseBody, to: down.pointee.fd, headCount: 0, data: scratch,
-                count: count, isEnd: false, sent: &sent)
+                &exchange.pointee.responseBody,
+                to: down.pointee.fd,
+                headCount: 0,
+                data: scratch,
+                count: count,
+                isEnd: false,
+                sent: &sent
+            )
             exchange.pointee.context.facts.bytes_out &+= UInt64(count)
             if written == .failed { return finishTunnel(exchange) }
             if written == .blocked { return }
@@ -124,7 +146,9 @@ extension Worker {
 
     /// Reads into the scratch; notes when there is no more.
     private func readTunnel(
-        _ exchange: UnsafeMutablePointer<Exchange>, _ fd: Int32, _ flags: inout ConnectionFlags
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ fd: Int32,
+        _ flags: inout ConnectionFlags
     ) -> Int {
         let room = exchange.pointee.listener.pointee.settings.limits.bufferBytes
         let count = Syscall.receive(fd, scratch, room)

@@ -12,7 +12,8 @@ extension Worker {
         while exchange.pointee.attempts < upstream.pointee.retries.attempts {
             exchange.pointee.attempts &+= 1
             exchange.pointee.context.facts.attempt = UInt32(
-                truncatingIfNeeded: exchange.pointee.attempts)
+                truncatingIfNeeded: exchange.pointee.attempts
+            )
             guard let local = pick(exchange, upstream) else {
                 guard exchange.pointee.attempts == 1 else { break }
                 reply(exchange, 503, reason: "the balancer has no peer")
@@ -33,7 +34,8 @@ extension Worker {
 
     /// Index of a peer within its upstream; nil when there is none to use.
     private func pick(
-        _ exchange: UnsafeMutablePointer<Exchange>, _ upstream: UnsafeMutablePointer<UpstreamPlan>
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ upstream: UnsafeMutablePointer<UpstreamPlan>
     ) -> Int? {
         guard let pick = upstream.pointee.pick else { return 0 }
         pickCall.pointee.size = UInt32(MemoryLayout<sluice_pick>.size)
@@ -50,7 +52,8 @@ extension Worker {
 
     private func markTried(
         _ exchange: UnsafeMutablePointer<Exchange>,
-        _ upstream: UnsafeMutablePointer<UpstreamPlan>, _ local: Int
+        _ upstream: UnsafeMutablePointer<UpstreamPlan>,
+        _ local: Int
     ) {
         if exchange.pointee.tried == nil {
             let words = (upstream.pointee.peerCount &+ 63) / 64
@@ -64,7 +67,8 @@ extension Worker {
     }
 
     private func bind(
-        _ exchange: UnsafeMutablePointer<Exchange>, _ up: UnsafeMutablePointer<Upstream>
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ up: UnsafeMutablePointer<Upstream>
     ) {
         exchange.pointee.up = up
         up.pointee.exchange = exchange
@@ -78,7 +82,8 @@ extension Worker {
 
     /// Begins a connection; false when that failed at once.
     private mutating func connect(
-        _ exchange: UnsafeMutablePointer<Exchange>, _ upstream: UnsafeMutablePointer<UpstreamPlan>,
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ upstream: UnsafeMutablePointer<UpstreamPlan>,
         peer: Int
     ) -> Bool {
         guard let up = upstreams.take() else { return false }
@@ -94,7 +99,9 @@ extension Worker {
         up.initialize(to: Upstream(fd: fd, peer: peer))
         do {
             try poller.add(
-                connection: fd, token: Token.make(Token.upstream, UnsafeMutableRawPointer(up)))
+                connection: fd,
+                token: Token.make(Token.upstream, UnsafeMutableRawPointer(up))
+            )
         } catch {
             Syscall.close(fd)
             upstreams.give(up)
@@ -170,9 +177,12 @@ extension Worker {
             saveRequest(exchange)
             let flags = exchange.pointee.head.framing.isNone ? UInt32(SLUICE_ARGS_EOS) : 0
             let outcome = calls.run(
-                .upstreamRequest, of: exchange.pointee.chain,
-                positions: 0..<exchange.pointee.chain.pluginCount, context(of: exchange),
-                flags: flags)
+                .upstreamRequest,
+                of: exchange.pointee.chain,
+                positions: 0..<exchange.pointee.chain.pluginCount,
+                context(of: exchange),
+                flags: flags
+            )
             guard settle(outcome, exchange) else { return }
         }
         timers.set(timer(of: up), deadline: now &+ UInt64(upstream.pointee.timeouts.firstByte))
@@ -209,7 +219,8 @@ extension Worker {
 
     /// Writes the head for the peer into `out`; 0 when it does not fit.
     private func writeRequestHead(
-        _ exchange: UnsafeMutablePointer<Exchange>, _ upstream: UnsafeMutablePointer<UpstreamPlan>
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ upstream: UnsafeMutablePointer<UpstreamPlan>
     ) -> Int {
         if let host = upstream.pointee.hostOverride {
             exchange.pointee.context.request.authority = host
@@ -259,7 +270,9 @@ extension Worker {
     /// The peer's connection failed before a byte of the response came: tries again when that is
     /// safe, else answers.
     mutating func upstreamFailedBeforeResponse(
-        _ exchange: UnsafeMutablePointer<Exchange>, status: UInt16, reason: StaticString
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        status: UInt16,
+        reason: StaticString
     ) {
         guard let up = exchange.pointee.up, let upstream = exchange.pointee.upstream else { return }
         let isReused = up.pointee.flags.contains(.reused)

@@ -2,8 +2,8 @@ import CSluice
 import HTTP
 import PluginHost
 package import Reactor
-package import Sys
 import Synchronization
+package import Sys
 
 /// What the control thread tells a worker.
 package enum WorkerMessage: Sendable {
@@ -12,7 +12,9 @@ package enum WorkerMessage: Sendable {
 }
 
 /// One core's share of the proxy: its listeners, connections, buffers and timers, and the loop that
-/// serves them. Nothing of it is ever touched by another thread but the mailbox.
+/// serves them.
+///
+/// Nothing of it is ever touched by another thread but the mailbox.
 ///
 /// All state is plain memory at fixed addresses: connections and exchanges are pointers into slabs.
 /// A closed one is only marked; its memory is taken back when the batch of events is over, so that
@@ -89,7 +91,10 @@ package struct Worker: ~Copyable {
     ///   - listening: a listening descriptor for each listener of the plan; the worker closes them.
     ///   - mailbox: where the control thread's messages come from.
     package init(
-        index: Int, plan: Plan, listening: [Int32], mailbox: Mailbox<WorkerMessage>,
+        index: Int,
+        plan: Plan,
+        listening: [Int32],
+        mailbox: Mailbox<WorkerMessage>,
         poller: consuming Epoll
     ) {
         self.poller = poller
@@ -136,7 +141,10 @@ package struct Worker: ~Copyable {
     package mutating func start() throws(Errno) {
         for (at, fd) in listening.enumerated() {
             try poller.add(
-                input: fd, token: Token.listener(at), shared: listeners[at].address.isUnix)
+                input: fd,
+                token: Token.listener(at),
+                shared: listeners[at].address.isUnix
+            )
         }
         try poller.add(input: mailbox.descriptor, token: Token.mailbox, shared: false)
     }
@@ -240,7 +248,8 @@ package struct Worker: ~Copyable {
     }
 
     private mutating func downstreamEvent(
-        _ down: UnsafeMutablePointer<Downstream>, _ readiness: Readiness
+        _ down: UnsafeMutablePointer<Downstream>,
+        _ readiness: Readiness
     ) {
         guard !down.pointee.flags.contains(.dead) else { return }
         Self.note(readiness, in: &down.pointee.flags)
@@ -259,7 +268,8 @@ package struct Worker: ~Copyable {
     }
 
     private mutating func upstreamEvent(
-        _ up: UnsafeMutablePointer<Upstream>, _ readiness: Readiness
+        _ up: UnsafeMutablePointer<Upstream>,
+        _ readiness: Readiness
     ) {
         guard !up.pointee.flags.contains(.dead) else { return }
         Self.note(readiness, in: &up.pointee.flags)

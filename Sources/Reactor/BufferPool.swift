@@ -56,7 +56,9 @@ public struct BufferPool: ~Copyable {
     }
 
     private static func take(
-        _ size: Int, _ list: inout UnsafeMutableRawPointer?, _ kept: inout Int
+        _ size: Int,
+        _ list: inout UnsafeMutableRawPointer?,
+        _ kept: inout Int
     ) -> Block {
         let memory: UnsafeMutableRawPointer
         if let first = list {
@@ -81,7 +83,10 @@ public struct BufferPool: ~Copyable {
     }
 
     private static func give(
-        _ block: Block, _ list: inout UnsafeMutableRawPointer?, _ kept: inout Int, _ keptMax: Int
+        _ block: Block,
+        _ list: inout UnsafeMutableRawPointer?,
+        _ kept: inout Int,
+        _ keptMax: Int
     ) {
         let memory = UnsafeMutableRawPointer(block.bytes)
         guard kept < keptMax else {

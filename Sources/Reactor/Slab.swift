@@ -47,7 +47,9 @@ public struct Slab<Element: ~Copyable>: ~Copyable {
     @inlinable
     public mutating func give(_ element: UnsafeMutablePointer<Element>) {
         UnsafeMutableRawPointer(element).storeBytes(
-            of: free, as: UnsafeMutablePointer<Element>?.self)
+            of: free,
+            as: UnsafeMutablePointer<Element>?.self
+        )
         free = element
         inUseCount &-= 1
     }
@@ -62,7 +64,9 @@ public struct Slab<Element: ~Copyable>: ~Copyable {
         for index in (0..<count).reversed() {
             let element = (chunk + index * stride).assumingMemoryBound(to: Element.self)
             UnsafeMutableRawPointer(element).storeBytes(
-                of: free, as: UnsafeMutablePointer<Element>?.self)
+                of: free,
+                as: UnsafeMutablePointer<Element>?.self
+            )
             free = element
         }
     }

@@ -23,7 +23,9 @@ public struct TimerNode {
 /// time at most. Deadlines beyond the ring stay in a slot and go round.
 public struct TimerWheel: ~Copyable {
     public static let slotCount = 4_096
-    /// Milliseconds of one slot. A timer fires up to this much late.
+    /// Milliseconds of one slot.
+    ///
+    /// A timer fires up to this much late.
     public static let slotMilliseconds: UInt64 = 16
     fileprivate static let unlinked = UInt16.max
 
@@ -99,7 +101,8 @@ public struct TimerWheel: ~Copyable {
 
     /// Finds an expired node of a slot, and moves those that were put off to their slots.
     private mutating func firstExpired(
-        _ slot: Int, now: UInt64
+        _ slot: Int,
+        now: UInt64
     ) -> UnsafeMutablePointer<TimerNode>? {
         var node = heads[slot]
         while let current = node {
@@ -141,7 +144,8 @@ public struct TimerWheel: ~Copyable {
     private static func slot(of deadline: UInt64) -> Int {
         Int(
             truncatingIfNeeded: ((deadline &+ slotMilliseconds &- 1) / slotMilliseconds)
-                % UInt64(slotCount))
+                % UInt64(slotCount)
+        )
     }
 
     private mutating func link(_ node: UnsafeMutablePointer<TimerNode>) {

@@ -33,14 +33,16 @@ public struct Arena {
     /// Memory for `count` values of a trivial type.
     @inlinable
     public mutating func allocate<T: BitwiseCopyable>(
-        _ type: T.Type, count: Int
+        _ type: T.Type,
+        count: Int
     ) -> UnsafeMutablePointer<T>? {
         allocate(count &* MemoryLayout<T>.stride)?.bindMemory(to: T.self, capacity: count)
     }
 
     /// A copy of bytes.
     public mutating func copy(
-        _ bytes: UnsafePointer<UInt8>, _ count: Int
+        _ bytes: UnsafePointer<UInt8>,
+        _ count: Int
     ) -> UnsafeMutablePointer<UInt8>? {
         guard let memory = allocate(max(count, 1)) else { return nil }
         memory.copyMemory(from: bytes, byteCount: count)
@@ -64,7 +66,9 @@ public struct Arena {
         return memory
     }
 
-    /// Gives the heap's chunks back. The arena must not be used after.
+    /// Gives the heap's chunks back.
+    ///
+    /// The arena must not be used after.
     public mutating func release() {
         while let chunk = chunks {
             chunks = chunk.load(as: UnsafeMutableRawPointer?.self)

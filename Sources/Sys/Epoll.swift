@@ -43,7 +43,8 @@ public struct Epoll: ~Copyable {
     /// - Parameter shared: other workers watch the same descriptor; one of them is woken.
     public func add(input fd: Int32, token: UInt64, shared: Bool) throws(Errno) {
         _ = try Errno.check(
-            Int(clinux_epoll_add_input(descriptor.number, fd, token, shared ? 1 : 0)))
+            Int(clinux_epoll_add_input(descriptor.number, fd, token, shared ? 1 : 0))
+        )
     }
 
     public func remove(_ fd: Int32) {
@@ -53,7 +54,8 @@ public struct Epoll: ~Copyable {
     /// Waits up to `milliseconds` (-1: for ever) and returns the number of events, 0 to `batchMax`.
     public func wait(milliseconds: Int32) -> Int {
         let count = Int(
-            clinux_epoll_wait(descriptor.number, events, Int32(Self.batchMax), milliseconds))
+            clinux_epoll_wait(descriptor.number, events, Int32(Self.batchMax), milliseconds)
+        )
         precondition(count >= 0, "epoll_wait failed with errno \(-count)")
         return count
     }

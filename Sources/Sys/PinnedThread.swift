@@ -9,16 +9,22 @@ public struct PinnedThread: @unchecked Sendable {
     ///
     /// - Parameter name: up to 15 bytes, shown by tools.
     public static func start(
-        name: String, _ body: @escaping @Sendable () -> Void
+        name: String,
+        _ body: @escaping @Sendable () -> Void
     ) -> PinnedThread {
         let box = Unmanaged.passRetained(Body(run: body))
         var handle = pthread_t()
-        let result = pthread_create(&handle, nil, { context in
-            // Safe: `start` passed a retained box, taken once.
-            guard let context else { return nil }
-            Unmanaged<Body>.fromOpaque(context).takeRetainedValue().run()
-            return nil
-        }, box.toOpaque())
+        let result = pthread_create(
+            &handle,
+            nil,
+            { context in
+                // Safe: `start` passed a retained box, taken once.
+                guard let context else { return nil }
+                Unmanaged<Body>.fromOpaque(context).takeRetainedValue().run()
+                return nil
+            },
+            box.toOpaque()
+        )
         precondition(result == 0, "pthread_create failed with \(result)")
         clinux_name_thread(handle, String(name.prefix(15)))
         return PinnedThread(handle: handle)

@@ -21,7 +21,9 @@ public enum Process {
             let periodText = File.read("/sys/fs/cgroup/cpu/cpu.cfs_period_us", bytesMax: 128)
         else { return nil }
         let newline = UInt8(ascii: "\n")
-        return quota([quotaText[...].filter { $0 != newline }[...], periodText.filter { $0 != newline }[...]])
+        return quota([
+            quotaText[...].filter { $0 != newline }[...], periodText.filter { $0 != newline }[...],
+        ])
     }
 
     private static func quota(_ parts: [ArraySlice<UInt8>]) -> Int? {
@@ -43,7 +45,9 @@ public enum Process {
             let count = readlink("/proc/self/exe", to, buffer.count)
             guard count > 0 else { return "" }
             return String(
-                decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+                decoding: buffer[..<count].map { UInt8(bitPattern: $0) },
+                as: UTF8.self
+            )
         }
     }
 
@@ -103,7 +107,9 @@ public enum Signals {
     }
 }
 
-/// Small files, read or written whole. Start-up only.
+/// Small files, read or written whole.
+///
+/// Start-up only.
 public enum File {
     /// The bytes of a file, or nil when it can't be read or is longer than `bytesMax`.
     public static func read(_ path: String, bytesMax: Int) -> [UInt8]? {
@@ -127,7 +133,9 @@ public enum File {
 
     /// Makes a new file with these bytes; fails when there is one of this name.
     public static func writeNew(
-        _ path: String, _ bytes: [UInt8], mode: UInt32
+        _ path: String,
+        _ bytes: [UInt8],
+        mode: UInt32
     ) throws(Errno) {
         let fd = FileDescriptor(owning: Int32(try Errno.check(Int(clinux_open_new(path, mode)))))
         var at = 0
@@ -195,7 +203,9 @@ public enum File {
         text.withUTF8 { bytes in
             var at = 0
             while at < bytes.count {
-                let count = Int(clinux_write(fd, bytes.baseAddress?.advanced(by: at), bytes.count - at))
+                let count = Int(
+                    clinux_write(fd, bytes.baseAddress?.advanced(by: at), bytes.count - at)
+                )
                 guard count > 0 else { return }
                 at += count
             }

@@ -1,7 +1,9 @@
 import CLinux
 import Glibc
 
-/// A descriptor that closes itself. Connections of a worker are bare numbers in slabs instead.
+/// A descriptor that closes itself.
+///
+/// Connections of a worker are bare numbers in slabs instead.
 public struct FileDescriptor: ~Copyable, Sendable {
     public let number: Int32
 
@@ -35,16 +37,20 @@ public enum Socket {
         public init() {}
     }
 
-    /// A bound and listening socket. Connections inherit TCP_NODELAY and keep-alive from it, which
-    /// saves a call per connection.
+    /// A bound and listening socket.
+    ///
+    /// Connections inherit TCP_NODELAY and keep-alive from it, which saves a call per connection.
     ///
     /// - Throws: what `socket`, `bind` or `listen` said.
     public static func listen(
-        _ address: SocketAddress, _ options: ListenOptions
+        _ address: SocketAddress,
+        _ options: ListenOptions
     ) throws(Errno) -> FileDescriptor {
         let fd = try FileDescriptor(
             owning: Int32(
-                Errno.check(Int(clinux_socket(address.family, Int32(SOCK_STREAM.rawValue))))))
+                Errno.check(Int(clinux_socket(address.family, Int32(SOCK_STREAM.rawValue))))
+            )
+        )
         var address = address
         if !address.isUnix {
             _ = try set(fd.number, SOL_SOCKET, SO_REUSEADDR, 1)
@@ -56,7 +62,11 @@ public enum Socket {
             if options.keepaliveSeconds > 0 {
                 _ = try set(fd.number, SOL_SOCKET, SO_KEEPALIVE, 1)
                 _ = try set(
-                    fd.number, Int32(IPPROTO_TCP), TCP_KEEPIDLE, options.keepaliveSeconds)
+                    fd.number,
+                    Int32(IPPROTO_TCP),
+                    TCP_KEEPIDLE,
+                    options.keepaliveSeconds
+                )
             }
             _ = try Errno.check(Int(clinux_bind(fd.number, &address.storage, address.length)))
         } else {
@@ -66,10 +76,14 @@ public enum Socket {
         return fd
     }
 
-    /// Binds a Unix socket. A file left behind by a process that is gone is replaced; one that
-    /// somebody still listens on is not.
+    /// Binds a Unix socket.
+    ///
+    /// A file left behind by a process that is gone is replaced; one that somebody still listens on
+    /// is not.
     private static func bindUnix(
-        _ fd: Int32, _ address: inout SocketAddress, mode: UInt32
+        _ fd: Int32,
+        _ address: inout SocketAddress,
+        mode: UInt32
     ) throws(Errno) {
         // The file is made with the mode of the socket, less the umask, so it is never open wider
         // than asked, and the umask, which other threads share, is left alone.
@@ -89,8 +103,10 @@ public enum Socket {
         Int32(try Errno.check(Int(clinux_duplicate(fd.number))))
     }
 
-    /// Whether the file is a socket that nobody listens on. Connecting to a file that is no socket
-    /// is refused too, and a listener with a full queue says EAGAIN.
+    /// Whether the file is a socket that nobody listens on.
+    ///
+    /// Connecting to a file that is no socket is refused too, and a listener with a full queue says
+    /// EAGAIN.
     private static func isAbandoned(_ address: SocketAddress) -> Bool {
         let mode = clinux_file_mode(String(address.text.dropFirst("unix:".count)))
         guard mode >= 0, UInt32(mode) & S_IFMT == S_IFSOCK else { return false }
@@ -103,12 +119,17 @@ public enum Socket {
     }
 
     private static func set(
-        _ fd: Int32, _ level: Int32, _ option: Int32, _ value: Int32
+        _ fd: Int32,
+        _ level: Int32,
+        _ option: Int32,
+        _ value: Int32
     ) throws(Errno) -> Int {
         try Errno.check(Int(clinux_set_option(fd, level, option, value)))
     }
 
-    /// Begins a connection. The caller closes the descriptor.
+    /// Begins a connection.
+    ///
+    /// The caller closes the descriptor.
     ///
     /// - Returns: the descriptor, and whether the connection already stands.
     /// - Throws: what `socket` or `connect` said, but for "in progress".
@@ -116,7 +137,8 @@ public enum Socket {
         _ address: borrowing SocketAddress
     ) throws(Errno) -> (descriptor: Int32, established: Bool) {
         let number = Int32(
-            try Errno.check(Int(clinux_socket(address.family, Int32(SOCK_STREAM.rawValue)))))
+            try Errno.check(Int(clinux_socket(address.family, Int32(SOCK_STREAM.rawValue))))
+        )
         if !address.isUnix {
             _ = clinux_set_option(number, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
         }

@@ -45,7 +45,9 @@ public struct SocketAddress: @unchecked Sendable {
         self = found
     }
 
-    /// All addresses of a name, in the resolver's order; blocks. Empty when there is none.
+    /// All addresses of a name, in the resolver's order; blocks.
+    ///
+    /// Empty when there is none.
     public static func resolve(name: String, port: UInt16) -> [SocketAddress] {
         resolve(name, port: port, flags: AI_ADDRCONFIG)
     }
@@ -63,7 +65,9 @@ public struct SocketAddress: @unchecked Sendable {
             var address = SocketAddress()
             let size = Int(current.pointee.ai_addrlen)
             withUnsafeMutableBytes(of: &address.storage) { to in
-                to.copyMemory(from: UnsafeRawBufferPointer(start: current.pointee.ai_addr, count: size))
+                to.copyMemory(
+                    from: UnsafeRawBufferPointer(start: current.pointee.ai_addr, count: size)
+                )
             }
             address.length = UInt32(size)
             result.append(address)
@@ -80,8 +84,9 @@ public struct SocketAddress: @unchecked Sendable {
         }
     }
 
-    /// The address alone: 4 or 16 bytes, the rest zero, and 4, 6 or 0 for a Unix socket. An IPv4
-    /// address inside IPv6 (`::ffff:192.0.2.1`) counts as IPv4.
+    /// The address alone: 4 or 16 bytes, the rest zero, and 4, 6 or 0 for a Unix socket.
+    ///
+    /// An IPv4 address inside IPv6 (`::ffff:192.0.2.1`) counts as IPv4.
     public var ip: IPAddress {
         var copy = self
         return withUnsafeBytes(of: &copy.storage) { bytes in

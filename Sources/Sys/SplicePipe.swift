@@ -7,8 +7,10 @@ public struct SplicePipe {
     /// Bytes that it holds at most.
     public var capacity: Int
 
-    /// Bytes asked for. Unprivileged processes get it while all their pipes together stay under the
-    /// system's soft limit, and the default of 64 KiB beyond it.
+    /// Bytes asked for.
+    ///
+    /// Unprivileged processes get it while all their pipes together stay under the system's soft
+    /// limit, and the default of 64 KiB beyond it.
     public static let bytesWanted = 1_048_576
 
     public init() throws(Errno) {

@@ -34,7 +34,8 @@ public enum Syscall {
     public static func send(_ fd: Int32, _ pieces: inout Pieces) -> Int {
         if pieces.raw.count == 1 {
             return Int(
-                clinux_send(fd, pieces.raw.piece.0.iov_base, pieces.raw.piece.0.iov_len))
+                clinux_send(fd, pieces.raw.piece.0.iov_base, pieces.raw.piece.0.iov_len)
+            )
         }
         return Int(clinux_send_pieces(fd, &pieces.raw))
     }
@@ -64,7 +65,9 @@ public enum Syscall {
     }
 }
 
-/// Up to four runs of bytes that one call sends. The bytes must outlive the call.
+/// Up to four runs of bytes that one call sends.
+///
+/// The bytes must outlive the call.
 public struct Pieces {
     @usableFromInline var raw = clinux_pieces()
     /// Bytes of all pieces together.

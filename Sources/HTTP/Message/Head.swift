@@ -43,7 +43,9 @@ public enum BodyFraming: Equatable, Sendable {
     /// Until the connection ends; responses only.
     case untilClose
 
-    /// Whether a body follows. Cheaper than `==`, which is a call from other modules.
+    /// Whether a body follows.
+    ///
+    /// Cheaper than `==`, which is a call from other modules.
     @inlinable public var isNone: Bool {
         if case .none = self { return true }
         return false

@@ -36,7 +36,8 @@ enum PluginLoader {
                         configuration: plugin.configuration.node,
                         workerCount: workerCount,
                         logLevel: settings.logLevel.rawValue
-                    ))
+                    )
+                )
             } catch {
                 let place = "plugins.\(plugin.name)"
                 let isPlaced = error.description.hasPrefix(place)

@@ -3,7 +3,9 @@ internal import Proxy
 internal import Sys
 
 /// Everything that must be there before the first request: plugins made, names resolved, addresses
-/// bound. All problems are found in one go.
+/// bound.
+///
+/// All problems are found in one go.
 struct Preparation: ~Copyable {
     let plan: Plan
     let instances: [PluginInstance]
@@ -123,7 +125,10 @@ struct Preparation: ~Copyable {
         for (index, listener) in settings.listeners.enumerated() {
             do throws(Errno) {
                 let (address, descriptors) = try listen(
-                    listener, addresses[index], workerCount: workerCount)
+                    listener,
+                    addresses[index],
+                    workerCount: workerCount
+                )
                 bound.addresses.append(address)
                 for worker in 0..<workerCount {
                     bound.descriptors[worker].append(descriptors[worker])
@@ -131,7 +136,8 @@ struct Preparation: ~Copyable {
             } catch {
                 problems.append(
                     "listeners[\(index)].listen: \(listener.address): \(error.description)"
-                        + (error == .addressInUse ? " (who has it: ss -ltnp)" : ""))
+                        + (error == .addressInUse ? " (who has it: ss -ltnp)" : "")
+                )
             }
         }
         return bound

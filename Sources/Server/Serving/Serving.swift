@@ -27,7 +27,12 @@ struct Serving: ~Copyable {
                 mailboxes.append(mailbox)
                 threads.append(
                     Self.startWorker(
-                        index, preparation.plan, preparation.listening[index], mailbox))
+                        index,
+                        preparation.plan,
+                        preparation.listening[index],
+                        mailbox
+                    )
+                )
             }
         } catch {
             log.write(1) { $0.text("a worker could not be started: \(error.description)") }
