@@ -94,8 +94,8 @@ struct Exchange {
     /// Bytes of an exchange's block.
     static let blockBytes = 8_192
 
-    /// Makes an exchange where it stands: built elsewhere, it would be copied twice on its way here,
-    /// which was a tenth of what a small request costs.
+    /// Makes an exchange where it stands: built elsewhere, it would be copied twice on its way
+    /// here, which was a tenth of what a small request costs.
     static func prepare(
         _ exchange: UnsafeMutablePointer<Exchange>,
         down: UnsafeMutablePointer<Downstream>,

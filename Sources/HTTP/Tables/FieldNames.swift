@@ -35,8 +35,8 @@ public enum FieldNames {
         guard count > 0 else { return count == 0 }
         // Blanks are the only bytes up to SP that the scan below lets through.
         guard bytes[0] > Byte.space, bytes[count &- 1] > Byte.space else { return false }
-        // Eight bytes at a time, the last eight overlapping: bytes below SP and DEL show in the high
-        // bits, and so do some that are fine, which the exact scan sorts out.
+        // Eight bytes at a time, the last eight overlapping: bytes below SP and DEL show in the
+        // high bits, and so do some that are fine, which the exact scan sorts out.
         guard count >= 8 else {
             var at = 0
             while at < count {
