@@ -19,7 +19,8 @@ struct CommandParserTests {
             "run --no-supervisor --manifest=a=b",
             .run(manifest: "a=b", supervisor: false)
         ),
-        ("check --manifest a", .check(manifest: "a")), ("check -m -", .check(manifest: "-")),
+        ("check --manifest a", .check(manifest: "a", binds: true)),
+        ("check -m -", .check(manifest: "-", binds: true)),
         ("version", .version), ("--version", .version), ("-V", .version), ("demo", .demo),
         ("plugin list", .pluginList(manifest: "sluice.json5")),
         ("plugin list -m=a", .pluginList(manifest: "a")),
