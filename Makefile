@@ -68,13 +68,13 @@ bench: build ## Measure CPU per request beside nginx, HAProxy and h2o (about 15 
 
 install: ## Install what was built below PREFIX (/usr/local); DESTDIR for packaging.
 	@test -x $(BUILD)/sluice || { echo "make: nothing is built yet; run 'make build'" >&2; exit 1; }
-	install -d $(bin) $(lib)/sluice/plugins $(lib)/pkgconfig $(include)/sluice/ext $(share)/sdk $(share)/examples
+	install -d $(bin) $(lib)/sluice/plugins $(lib)/pkgconfig $(include)/sluice/ext $(share)/SDK $(share)/examples
 	install -m 755 $(BUILD)/sluice $(bin)/sluice
 	install -m 755 $(LIBRARIES) $(lib)/sluice/plugins/
 	strip --strip-unneeded $(bin)/sluice $(LIBRARIES:$(BUILD)/%=$(lib)/sluice/plugins/%)
 	install -m 644 SDK/Sources/CSluice/include/sluice/*.h $(include)/sluice/
 	install -m 644 SDK/Sources/CSluice/include/sluice/ext/*.h $(include)/sluice/ext/
-	tar -C SDK --exclude='.build*' --exclude=Package.resolved -cf - . | tar -C $(share)/sdk --no-same-owner -xf -
+	tar -C SDK --exclude='.build*' --exclude=Package.resolved -cf - . | tar -C $(share)/SDK --no-same-owner -xf -
 	tar -C examples --exclude='.build*' --exclude=Package.resolved -cf - . | tar -C $(share)/examples --no-same-owner -xf -
 	scripts/pkgconfig $(PREFIX) "$$($(BUILD)/sluice version)" > $(lib)/pkgconfig/sluice.pc
 

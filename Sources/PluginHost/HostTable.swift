@@ -99,7 +99,9 @@ public enum HostTable {
         let handle = Unmanaged<Handle>.fromOpaque(UnsafeRawPointer(host)).takeUnretainedValue()
         guard level <= handle.levelMax, handle.mayWrite(), let bytes = message.ptr else { return }
         let names: [StaticString] = ["error", "error", "warn", "info", "debug"]
-        var line: [UInt8] = Array("\(names[Int(min(level, 4))]) plugin=\(handle.name) ".utf8)
+        let name = names[Int(min(level, 4))]
+        let time = Clock.timestamp(Clock.wallSeconds())
+        var line: [UInt8] = Array("\(time) \(name) plugin=\(handle.name) ".utf8)
         for index in 0..<min(Int(clamping: message.len), lineBytesMax) {
             let byte = bytes[index]
             line.append(byte >= 0x20 && byte != 0x7f ? byte : UInt8(ascii: " "))

@@ -82,12 +82,20 @@ package final class Plan: @unchecked Sendable {
         }
         let global = settings.chain.compactMap { byName[$0] }
         globalChain = PhaseChain(global: global, route: [])
+        routes = Self.makeRoutes(settings, upstreams: upstreams, global: global, byName)
+    }
+
+    private static func makeRoutes(
+        _ settings: ProxySettings,
+        upstreams: UnsafeMutablePointer<UpstreamPlan>,
+        global: [PluginInstance],
+        _ byName: [String: PluginInstance]
+    ) -> RouteTable {
         let upstreamIndex = Dictionary(
             settings.upstreams.enumerated().map { ($1.name, $0) },
             uniquingKeysWith: { first, _ in first }
         )
-        let upstreams = upstreams
-        routes = RouteTable(
+        return RouteTable(
             settings.routes.map { route in
                 RoutePlan(
                     route,

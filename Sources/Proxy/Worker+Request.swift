@@ -436,8 +436,9 @@ extension Worker {
         _ count: Int
     ) {
         log.write(3) { line in
-            line.text("request refused: ")
-            line.text("\(error)")
+            line.number(Int(error.status))
+            line.text(": request refused: ")
+            line.text(error.limitName ?? "\(error)")
             line.text("; client ")
             line.address(down.pointee.ip, port: down.pointee.port)
             line.text("; begins \"")

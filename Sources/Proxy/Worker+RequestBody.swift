@@ -320,8 +320,14 @@ extension Worker {
         status: UInt16
     ) {
         log.write(3) { line in
-            line.text("request body refused: ")
+            line.number(Int(status))
+            line.text(": request body refused: ")
             line.text("\(error)")
+            line.text("; client ")
+            line.address(
+                exchange.pointee.down.pointee.ip,
+                port: exchange.pointee.down.pointee.port
+            )
         }
         exchange.pointee.flags.insert(.closeDownstream)
         exchange.pointee.outcome = UInt32(SLUICE_OUTCOME_MALFORMED)

@@ -134,9 +134,13 @@ extension Worker {
     }
 
     mutating func badResponse(_ exchange: UnsafeMutablePointer<Exchange>, _ why: String) {
+        let peer = exchange.pointee.up.map { peers[Int($0.pointee.peer)].text }
         log.write(2) { line in
             line.text("response refused: ")
             line.text(why)
+            guard let peer else { return }
+            line.text("; peer ")
+            line.escaped(peer.bytes, peer.count)
         }
         detachUpstream(exchange, reuse: false)
         replyOrCut(exchange, 502, reason: "the peer's response breaks HTTP/1.1")

@@ -145,29 +145,8 @@ public struct LogLine {
         value < 10 ? 48 + value : 87 + value
     }
 
-    /// `2026-11-21T11:35:00Z` of seconds since the epoch (the civil-from-days algorithm).
+    /// The time in front of every line.
     mutating func time(_ seconds: UInt64) {
-        let days = Int(seconds / 86_400) + 719_468
-        let era = days / 146_097
-        let dayOfEra = days - era * 146_097
-        let yearOfEra =
-            (dayOfEra - dayOfEra / 1_460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
-        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-        let monthFromMarch = (5 * dayOfYear + 2) / 153
-        let month = monthFromMarch < 10 ? monthFromMarch + 3 : monthFromMarch - 9
-        let year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
-        number(year)
-        digits("-", month)
-        digits("-", dayOfYear - (153 * monthFromMarch + 2) / 5 + 1)
-        digits("T", Int(seconds / 3_600 % 24))
-        digits(":", Int(seconds / 60 % 60))
-        digits(":", Int(seconds % 60))
-        put(UInt8(ascii: "Z"))
-    }
-
-    private mutating func digits(_ before: StaticString, _ value: Int) {
-        text(before)
-        put(UInt8(48 + value / 10))
-        put(UInt8(48 + value % 10))
+        text(Clock.timestamp(seconds))
     }
 }

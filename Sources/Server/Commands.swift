@@ -53,7 +53,7 @@ package struct Commands {
         withSettings(of: manifest) { settings in
             do throws(Preparation.Failure) {
                 let prepared = try Preparation(settings, manifest: manifest, binds: binds)
-                for fd in prepared.listening.joined() { Syscall.close(fd) }
+                prepared.release()
             } catch {
                 error.lines.forEach(terminal.complain)
                 return .configuration

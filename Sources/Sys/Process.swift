@@ -90,6 +90,10 @@ public enum Signals {
         case terminate
         /// USR1: reopen logs.
         case reopenLogs
+        /// HUP: reload.
+        case reload
+        /// USR2: upgrade.
+        case upgrade
     }
 
     /// Call before the first thread is started.
@@ -102,6 +106,8 @@ public enum Signals {
         switch clinux_wait_signal() {
         case SIGINT: .interrupt
         case SIGUSR1: .reopenLogs
+        case SIGHUP: .reload
+        case SIGUSR2: .upgrade
         default: .terminate
         }
     }

@@ -63,8 +63,8 @@ def test_install_and_uninstall(tmp_path):
     for name in NAMES:
         assert (base / "lib/sluice/plugins" / ("lib%s.so" % name)).exists()
     assert (base / "include/sluice/sluice.h").exists()
-    assert (base / "share/sluice/sdk/Package.swift").exists()
-    assert not (base / "share/sluice/sdk/.build").exists()
+    assert (base / "share/sluice/SDK/Package.swift").exists()
+    assert not (base / "share/sluice/SDK/.build").exists()
     described = (base / "lib/pkgconfig/sluice.pc").read_text()
     assert "plugindir=${prefix}/lib/sluice/plugins" in described
     # An installed binary finds the installed plugins without being told where they are.

@@ -6,11 +6,13 @@ struct HeadSplitTests {
     static let requests = [
         "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
         "\r\nGET / HTTP/1.0\r\n\r\n",
-        "POST /a?b HTTP/1.1\r\nHost:a.example:80\r\nContent-Length: 12\r\nX:\t\u{E9} \t\r\nY:\r\n\r\n",
+        "POST /a?b HTTP/1.1\r\nHost:a.example:80\r\nContent-Length: 12\r\n"
+            + "X:\t\u{E9} \t\r\nY:\r\n\r\n",
         "OPTIONS * HTTP/1.1\r\nHost: [::1]\r\nConnection: close, x\r\nX: y\r\n\r\n",
         "PROPFIND http://a/b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
         "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\nUser-Agent: b\u{FF}~\r\nAccept: */*\r\n\r\n",
-        "GET / HTTP/1.1\r\nHost: a\r\nA-Long-Unknown-Field-Name-Indeed: z\r\nCookie: a=b; c=d\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nA-Long-Unknown-Field-Name-Indeed: z\r\n"
+            + "Cookie: a=b; c=d\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: b/1\r\n\r\n",
     ]
 

@@ -2,7 +2,7 @@
 import PackageDescription
 
 // Where the SDK is: in this tree, or the folder that SLUICE_SDK names (an installed Sluice has it
-// in PREFIX/share/sluice/sdk).
+// in PREFIX/share/sluice/SDK).
 let sdk = Context.environment["SLUICE_SDK"] ?? "../../SDK"
 
 let package = Package(

@@ -273,6 +273,8 @@ static inline void clinux_block_signals(void) {
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGQUIT);
     sigaddset(&set, SIGUSR1);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGUSR2);
     pthread_sigmask(SIG_BLOCK, &set, 0);
     signal(SIGPIPE, SIG_IGN);
 }
@@ -285,6 +287,8 @@ static inline int clinux_wait_signal(void) {
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGQUIT);
     sigaddset(&set, SIGUSR1);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGUSR2);
     int number = 0;
     while (sigwait(&set, &number) != 0) {
     }

@@ -173,6 +173,16 @@ public enum HeadError: UInt8, Error, Equatable, CaseIterable, Sendable {
     case badUpgrade
     case bodyNotAllowed
 
+    /// The manifest's key of the bound that was passed; nil for a rule that was broken.
+    public var limitName: String? {
+        switch self {
+        case .targetTooLong: "limits.target"
+        case .headTooLarge: "limits.head"
+        case .tooManyFields: "limits.fields"
+        default: nil
+        }
+    }
+
     /// The status that a client gets for it.
     ///
     /// A response head with any of these becomes 502.

@@ -59,6 +59,14 @@ struct Preparation: ~Copyable {
         addresses = bound.addresses
     }
 
+    /// Lets go of the addresses: nothing will be served.
+    func release() {
+        for fd in listening.joined() { Syscall.close(fd) }
+        for address in addresses where address.isUnix {
+            File.remove(String(address.text.dropFirst("unix:".count)))
+        }
+    }
+
     // MARK: Names
 
     private static func resolveListeners(

@@ -95,6 +95,10 @@ struct Serving: ~Copyable {
                 log.write(3) { $0.text("draining: no new connections, requests finish") }
                 for mailbox in mailboxes { mailbox.post(.drain) }
             case .reopenLogs: break
+            case .reload:
+                log.write(2) { $0.text("HUP: this version does not reload; restart it") }
+            case .upgrade:
+                log.write(2) { $0.text("USR2: this version does not upgrade; restart it") }
             }
         }
     }

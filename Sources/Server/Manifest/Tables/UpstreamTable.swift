@@ -149,14 +149,13 @@ extension Table where Root == UpstreamTimeouts {
                 "first_byte",
                 \.firstByte,
                 .time,
-                "From the end of the request to the response's first byte. After it: 504."
+                "From the end of the request until the response's head is whole. After it: 504."
             ),
             Key(
                 "read",
                 \.read,
                 .time,
-                "Between two reads of a response. After it: 504 before the head is whole, else the"
-                    + " client's connection is cut."
+                "Between two reads of a response's body. After it: the client's connection is cut."
             ),
             Key(
                 "write",
@@ -174,7 +173,14 @@ extension Table where Root == RetrySettings {
         "retries",
         at: "upstreams.NAME.retries",
         keys: [
-            Key("attempts", \.attempts, .integer(1...16), "Attempts in all, the first included."),
+            Key(
+                "attempts",
+                \.attempts,
+                .integer(1...16),
+                "Attempts in all, the first included. A failed connect is tried again on the next"
+                    + " peer; a pooled connection that failed before a byte of the response, on a"
+                    + " new one when the method is idempotent or nothing was sent."
+            ),
             Key(
                 "replay",
                 \.replayBytes,
@@ -196,7 +202,7 @@ extension Table where Root == PoolSettings {
                 \.idlePerPeer,
                 .integer(0...65_535),
                 "Idle connections that are kept for each peer and worker; 0 keeps none. Over it:"
-                    + " closed after the exchange."
+                    + " the one that was used longest ago is closed."
             ),
             Key(
                 "requests",
