@@ -22,7 +22,8 @@ struct Edits {
     /// Names of the known ids, as in `HeaderView`.
     let names: UnsafeMutablePointer<sluice_field>
 
-    /// Bytes of a value.
+    /// Bytes of a name, and of a value.
+    private static let nameBytesMax = 256
     private static let valueBytesMax = 65_535
 
     /// - Parameter known: `known_bits` of the view that the hook read: a field whose bit is not set
@@ -42,7 +43,11 @@ struct Edits {
         var bytes = 0
         for index in 0..<count {
             if let error = check(ops + index, message.isRequest) { return error }
-            bytes &+= Int(ops[index].name.len) &+ Int(ops[index].value.len)
+            bytes &+= Int(ops[index].value.len)
+            // Only the name of an edit without an id was checked, and is copied.
+            if ops[index].id == 0 {
+                bytes &+= Int(min(ops[index].name.len, UInt64(Self.nameBytesMax)))
+            }
         }
         guard message.addedCount &+ count <= Message.addedMax else { return .tooMany }
         guard message.reserve(count, &arena), let block = arena.allocate(bytes) else {
@@ -112,7 +117,8 @@ struct Edits {
     }
 
     private static func isToken(_ name: sluice_slice) -> Bool {
-        guard let bytes = name.ptr, name.len > 0, name.len <= 256 else { return false }
+        guard let bytes = name.ptr, name.len > 0, name.len <= UInt64(nameBytesMax)
+        else { return false }
         return FieldNames.isToken(bytes, count: Int(name.len))
     }
 
