@@ -23,11 +23,11 @@ extension Worker {
                 open(Int32(truncatingIfNeeded: result), listener, peer)
                 continue
             }
-            if result == Syscall.outOfDescriptors || result == Syscall.outOfDescriptorsInSystem {
-                pauseListeners()
+            if result == Syscall.wouldBlock { return }
+            if result != Syscall.connectionAborted {
+                pauseListeners(Errno(Int32(truncatingIfNeeded: -result)))
                 return
             }
-            if result != Syscall.connectionAborted { return }
         }
     }
 
@@ -103,15 +103,19 @@ extension Worker {
         Syscall.close(fd)
     }
 
-    /// Stops accepting for a while: without descriptors every attempt fails and the queue stays
+    /// Stops accepting for a while: without descriptors, or memory, every attempt fails and the queue stays
     /// readable, so that asking again at once would spin.
-    private mutating func pauseListeners() {
+    private mutating func pauseListeners(_ error: Errno) {
         areListenersPaused = true
         for fd in listening where fd >= 0 { poller.remove(fd) }
         timers.set(listenerTimer, deadline: now &+ Self.pauseMilliseconds)
         log.write(1) { line in
-            line.text("out of file descriptors: no new connections for 100 ms; raise the limit ")
-            line.text("(ulimit -n) or lower limits.connections")
+            line.text("no new connections for 100 ms: ")
+            line.text(error.description)
+            if error == .tooManyOpenFiles {
+                line.text("; raise the limit of descriptors (ulimit -n) or lower ")
+                line.text("limits.connections")
+            }
         }
     }
 

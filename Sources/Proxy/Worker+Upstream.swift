@@ -10,6 +10,8 @@ extension Worker {
     mutating func attempt(_ exchange: UnsafeMutablePointer<Exchange>) {
         guard let upstream = exchange.pointee.upstream else { return }
         while exchange.pointee.attempts < upstream.pointee.retries.attempts {
+            // The only peer was tried: asking it again at once would get the same answer.
+            if upstream.pointee.pick == nil, exchange.pointee.tried != nil { break }
             exchange.pointee.attempts &+= 1
             exchange.pointee.context.facts.attempt = UInt32(
                 truncatingIfNeeded: exchange.pointee.attempts
