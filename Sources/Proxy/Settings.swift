@@ -31,7 +31,7 @@ package struct ListenerSettings: Sendable, Equatable {
     /// Mode of a Unix socket's file.
     package var unixMode: UInt32 = 0o660
     /// TCP keep-alive probes after this many seconds of silence; 0 is off.
-    package var tcpKeepaliveSeconds = 60
+    package var tcpKeepaliveSeconds = 0
     package var limits = DownstreamLimits()
     package var timeouts = DownstreamTimeouts()
     /// Whether a client that closed its sending side after a whole request still gets its answer.

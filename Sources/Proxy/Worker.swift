@@ -85,7 +85,7 @@ package struct Worker: ~Copyable {
     /// Bytes of a head that the host writes.
     static let headOutBytes = 130_048
     /// Reads of one connection before others get their turn.
-    static let turnsMax = 16
+    static let turnsMax = 4
 
     /// - Parameters:
     ///   - listening: a listening descriptor for each listener of the plan; the worker closes them.
