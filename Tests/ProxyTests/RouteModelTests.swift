@@ -51,6 +51,10 @@ struct RouteModelTests {
 
     @Test
     func `a host's list has only the routes that can match it`() {
+        let twice = RouteHosts([.hosts(["b.a", "*.a", "b.a"]), RouteMatch(), .hosts(["*.b.a"])])
+        #expect(twice.names == ["b.a", ".a", ".b.a"])
+        #expect(twice.routes(of: "b.a") == [0, 1])
+        #expect(twice.routes(of: ".b.a") == [0, 1, 2])
         let hosts = RouteHosts(thousands)
         #expect(hosts.names.count == 20_001)
         #expect(hosts.anyHost == [10_001])
