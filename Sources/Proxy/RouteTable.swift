@@ -70,48 +70,24 @@ struct RouteTable {
                 to: Self.compile(plan, matches[index], listeners)
             )
         }
-        var names: [String] = []
-        for match in matches {
-            for host in match.hosts {
-                let name = Self.text(host)
-                if !names.contains(name) { names.append(name) }
-            }
-        }
+        let byHost = RouteHosts(matches)
+        let names = byHost.names
         var size = 8
         while size < names.count * 2 { size *= 2 }
         hostMask = size - 1
         hosts = .allocate(capacity: size)
         hosts.initialize(repeating: HostEntry(), count: size)
         for name in names {
-            let list = matches.indices.filter { Self.canMatch(matches[$0].hosts, name) }
             let bytes = Self.permanent(name)
             let hash = Self.hash(bytes.bytes, bytes.count)
             var place = Int(truncatingIfNeeded: hash) & hostMask
             while hosts[place].name != nil { place = (place + 1) & hostMask }
-            hosts[place] = HostEntry(name: bytes, hash: hash, list: RouteList(list))
+            let list = RouteList(byHost.routes(of: name))
+            hosts[place] = HostEntry(name: bytes, hash: hash, list: list)
         }
         hasHosts = !names.isEmpty
         hasSuffixes = names.contains { $0.hasPrefix(".") }
-        others = RouteList(matches.indices.filter { matches[$0].hosts.isEmpty })
-    }
-
-    private static func text(_ host: HostPattern) -> String {
-        switch host {
-        case .exact(let name): name
-        case .suffix(let suffix): suffix
-        }
-    }
-
-    /// Whether a route's hosts can match a name of the table: a host, or any host of a suffix.
-    private static func canMatch(_ patterns: [HostPattern], _ name: String) -> Bool {
-        patterns.isEmpty
-            || patterns.contains { pattern in
-                switch pattern {
-                case .exact(let host): host == name
-                case .suffix(let suffix):
-                    name == suffix || name.hasSuffix(suffix)
-                }
-            }
+        others = RouteList(byHost.anyHost)
     }
 
     private static func compile(

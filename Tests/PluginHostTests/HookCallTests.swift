@@ -94,8 +94,12 @@ struct HookCallTests {
             paths.append(Slice(field.value, Int(field.value_len)).text)
             run.edit(SLUICE_EDIT_SET_PATH, value: paths[paths.count - 1] + "x")
             run.edit(SLUICE_EDIT_SET, id: Int(SLUICE_FIELD_ACCEPT), value: "\(paths.count)")
-            run.edit(SLUICE_EDIT_SET, id: Int(SLUICE_FIELD_DNT), value: "\(paths.count)")
-            run.edit(SLUICE_EDIT_SET, id: Int(SLUICE_FIELD_DNT), value: "\(paths.count + 1)")
+            if paths.count == 2 {
+                for id in [SLUICE_FIELD_DNT, SLUICE_FIELD_VIA] {
+                    run.edit(SLUICE_EDIT_SET, id: Int(id), value: "gone")
+                    run.edit(SLUICE_EDIT_SET, id: Int(id), value: "kept")
+                }
+            }
             return SLUICE_CONTINUE
         }
         let exchange = Exchange(
@@ -106,7 +110,7 @@ struct HookCallTests {
         #expect(chain.run(.requestHeaders) == .proceed)
         #expect(paths == ["/", "/x"])
         #expect(exchange.context.pointee.request.path.text == "/xx")
-        #expect(exchange.requestFields == "Host: a\naccept: 2\ndnt: 3\n")
+        #expect(exchange.requestFields == "Host: a\naccept: 2\ndnt: kept\nvia: kept\n")
         #expect(exchange.context.pointee.request.epoch == 2)
     }
 

@@ -167,4 +167,17 @@ struct TimerWheelTests {
         #expect(timers.drain() == [0])
         #expect(timers.toNext() == -1)
     }
+
+    @Test
+    func `a timer that was cancelled or put off wakes nobody`() {
+        let timers = Timers(now: start)
+        timers.set(0, start + 100)
+        timers.set(1, start + 1_000)
+        timers.cancel(0)
+        #expect(timers.toNext() == Int32(slotTime(start + 1_000) - start))
+        timers.set(2, start + 200)
+        timers.set(2, start + 2_000)
+        #expect(timers.drain(at: slotTime(start + 200)) == [])
+        #expect(timers.toNext() == Int32(slotTime(start + 1_000) - timers.now))
+    }
 }

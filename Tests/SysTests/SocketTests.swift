@@ -7,7 +7,7 @@ struct SocketTests {
         try #require(SocketAddress(numericHost: host, port: 0))
     }
 
-    @Test(arguments: ["127.0.0.1", "::1", "::ffff:127.0.0.1"])
+    @Test(arguments: ["127.0.0.1"] + (hasIPv6 ? ["::1", "::ffff:127.0.0.1"] : []))
     func `a connection over loopback carries bytes both ways`(host: String) throws {
         let listener = try Socket.listen(address(host), Socket.ListenOptions())
         let local = try Socket.localAddress(listener.number)
@@ -21,7 +21,7 @@ struct SocketTests {
         #expect(receive(pair.client.number, 1) == [3])
     }
 
-    @Test
+    @Test(.enabled(if: hasIPv6))
     func `an IPv6 listener for all takes IPv4 too, and names the peer as IPv4`() throws {
         let listener = try Socket.listen(address("::"), Socket.ListenOptions())
         let port = try Socket.localAddress(listener.number).port

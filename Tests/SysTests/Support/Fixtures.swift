@@ -74,3 +74,13 @@ func loopback() throws -> SocketAddress {
     }
     return address
 }
+
+/// Whether this machine has an IPv6 loopback.
+let hasIPv6: Bool = {
+    guard let address = SocketAddress(numericHost: "::1", port: 0) else { return false }
+    do {
+        return try Socket.listen(address, Socket.ListenOptions()).number >= 0
+    } catch {
+        return false
+    }
+}()
