@@ -72,7 +72,7 @@ let package = Package(
             exclude: ["Vectors"],
             swiftSettings: strict
         ),
-        .testTarget(name: "SysTests", dependencies: ["Sys"], swiftSettings: strict),
+        .testTarget(name: "SysTests", dependencies: ["CLinux", "Sys"], swiftSettings: strict),
         .testTarget(name: "ReactorTests", dependencies: ["Reactor", "Sys"], swiftSettings: strict),
         .testTarget(
             name: "PluginHostTests",
@@ -81,7 +81,7 @@ let package = Package(
         ),
         .testTarget(
             name: "ProxyTests",
-            dependencies: ["Proxy", "HTTP", "Reactor", "Sys"],
+            dependencies: ["Proxy", "HTTP", "PluginHost", "Reactor", "Sys"],
             swiftSettings: strict
         ),
         .testTarget(name: "ServerTests", dependencies: ["Server", "Proxy"], swiftSettings: strict),

@@ -61,7 +61,12 @@ public final class PluginInstance: @unchecked Sendable {
             throw PluginError("plugins.\(name).config: \(reason)")
         }
         table = UnsafePointer(instance)
-        try check()
+        do throws(PluginError) {
+            try check()
+        } catch {
+            destroy()
+            throw error
+        }
     }
 
     private func check() throws(PluginError) {

@@ -82,9 +82,9 @@ public struct PluginLibrary: @unchecked Sendable {
             let folder = try File.makeTemporaryFolder(prefix: temporaryPrefix)
             defer { File.removeFolder(folder) }
             let copy = folder + "/" + name
-            try File.writeNew(copy, bytes, mode: 0o500)
-            // The mapping outlives the name.
+            // Also after a failure halfway; a mapping outlives the name.
             defer { File.remove(copy) }
+            try File.writeNew(copy, bytes, mode: 0o500)
             return try DynamicLibrary(path: copy)
         } catch let error as DynamicLibrary.LoadError {
             throw PluginError("\(path): \(error.text)")

@@ -103,8 +103,10 @@ extension Worker {
         Syscall.close(fd)
     }
 
-    /// Stops accepting for a while: without descriptors, or memory, every attempt fails and the queue stays
-    /// readable, so that asking again at once would spin.
+    /// Stops accepting for a while.
+    ///
+    /// Without descriptors, or memory, every attempt fails and the queue stays readable, so that
+    /// asking again at once would spin.
     private mutating func pauseListeners(_ error: Errno) {
         areListenersPaused = true
         for fd in listening where fd >= 0 { poller.remove(fd) }
