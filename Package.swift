@@ -7,7 +7,7 @@ import PackageDescription
 let plugins = ["RoundRobin", "Headers", "Respond"]
 
 let strict: [SwiftSetting] = [
-    // A tenth of the instructions of a request: docs/decisions/0005-public-leaf-types.md.
+    // A tenth of the instructions of a request: docs/decisions/0005-host-modules-declare-public.md.
     .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
     .treatAllWarnings(as: .error),
     .enableUpcomingFeature("ExistentialAny"),

@@ -144,10 +144,34 @@ extension Worker {
         }
     }
 
+    // MARK: Reading
+
+    /// Splits a run of bytes into body, trailer section, and what is behind the message.
+    mutating func readBody(
+        _ pipe: inout BodyPipe,
+        _ bytes: UnsafeMutablePointer<UInt8>,
+        _ count: Int
+    ) -> BodyReader.Result {
+        var result = BodyReader.Result()
+        if pipe.trailer != nil {
+            result.hasTrailers = true
+        } else {
+            result = pipe.reader.read(bytes, count)
+        }
+        guard result.hasTrailers, result.error == nil else { return result }
+        var consumed = 0
+        let from = result.consumed
+        let outcome = collectTrailer(&pipe, bytes + from, count &- from, consumed: &consumed)
+        result.consumed &+= consumed
+        if outcome == .invalid || outcome == .tooLarge { result.error = .badLineEnd }
+        result.isTooLarge = outcome == .tooLarge
+        return result
+    }
+
     // MARK: Trailers
 
     /// What came of collecting a trailer section.
-    enum TrailerResult {
+    private enum TrailerResult {
         case more
         case done
         case invalid
@@ -157,7 +181,7 @@ extension Worker {
     /// Adds bytes to the trailer section that a chunked body ends with.
     ///
     /// - Parameter consumed: bytes of the run that belong to it.
-    mutating func collectTrailer(
+    private mutating func collectTrailer(
         _ pipe: inout BodyPipe,
         _ bytes: UnsafePointer<UInt8>,
         _ count: Int,

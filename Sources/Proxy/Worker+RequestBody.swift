@@ -240,24 +240,7 @@ extension Worker {
         _ count: Int,
         _ result: inout BodyReader.Result
     ) -> Bool {
-        if exchange.pointee.requestBody.trailer != nil {
-            result.hasTrailers = true
-        } else {
-            result = exchange.pointee.requestBody.reader.read(bytes, count)
-        }
-        if result.hasTrailers, result.error == nil {
-            var consumed = 0
-            let from = result.consumed
-            let trailer = collectTrailer(
-                &exchange.pointee.requestBody,
-                bytes + from,
-                count &- from,
-                consumed: &consumed
-            )
-            result.consumed &+= consumed
-            if trailer == .invalid || trailer == .tooLarge { result.error = .badLineEnd }
-            result.isTooLarge = trailer == .tooLarge
-        }
+        result = readBody(&exchange.pointee.requestBody, bytes, count)
         if let error = result.error {
             badRequestBody(exchange, error, status: result.isTooLarge ? 431 : 400)
             return false

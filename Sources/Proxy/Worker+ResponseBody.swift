@@ -104,23 +104,7 @@ extension Worker {
     ) {
         var result = BodyReader.Result()
         if count > 0 {
-            if exchange.pointee.responseBody.trailer != nil {
-                result.hasTrailers = true
-            } else {
-                result = exchange.pointee.responseBody.reader.read(bytes, count)
-            }
-            if result.hasTrailers, result.error == nil {
-                var consumed = 0
-                let from = result.consumed
-                let trailer = collectTrailer(
-                    &exchange.pointee.responseBody,
-                    bytes + from,
-                    count &- from,
-                    consumed: &consumed
-                )
-                result.consumed &+= consumed
-                if trailer == .invalid || trailer == .tooLarge { result.error = .badLineEnd }
-            }
+            result = readBody(&exchange.pointee.responseBody, bytes, count)
             // What is behind the response was not asked for: the connection is not used again.
             if result.consumed < count { exchange.pointee.flags.insert(.closeUpstream) }
         }
