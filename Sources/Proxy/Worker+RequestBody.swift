@@ -52,7 +52,12 @@ extension Worker {
             armWrite(up, exchange)
         }
         switch result {
-        case .done: return true
+        case .done:
+            // The client was not asked for more while the peer took none: its rate counts anew.
+            exchange.pointee.rateStart = now
+            exchange.pointee.rateBytes = exchange.pointee.requestBody.byteCount
+            exchange.pointee.lastRead = now
+            return true
         case .blocked: return false
         case .failed:
             requestWriteFailed(exchange)

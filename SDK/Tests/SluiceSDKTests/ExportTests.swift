@@ -147,7 +147,7 @@ struct ExportTests {
         let plugin = #expect(throws: PluginFixture.Refused.self) {
             // The path of the key is too long for the buffer of 256 bytes.
             let key = "x" + String(repeating: "é", count: 200)
-            try PluginFixture(Probe.self, .object([key: 1]))
+            _ = try PluginFixture(Probe.self, .object([key: 1]))
         }
         #expect(plugin?.line == "x" + String(repeating: "é", count: 127))
         #expect(plugin?.code == Int32(SLUICE_ECONFIG))
