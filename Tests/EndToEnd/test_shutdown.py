@@ -178,7 +178,9 @@ def test_a_stale_unix_socket_is_replaced(sluice, origin, client, tmp_path):
 
 
 @pytest.mark.parametrize("number, line", [
-    (signal.SIGHUP, "does not reload"), (signal.SIGUSR2, "does not upgrade"), (signal.SIGUSR1, None),
+    (signal.SIGHUP, "does not reload"),
+    (signal.SIGUSR2, "does not upgrade"),
+    (signal.SIGUSR1, None),
 ], ids=["HUP", "USR2", "USR1"])
 def test_signals_of_later_versions_do_no_harm(sluice, origin, client, number, line):
     proxy = sluice(origin(serve(reply(b"ok"))))
