@@ -85,6 +85,33 @@ struct FieldRules {
         return at == end || (mayHaveParameters && text[at] == Byte.semicolon)
     }
 
+    /// Applies Connection and the fields that belong to it (RFC 9110 §7.6.1 and §7.8, RFC 9112
+    /// §9.3).
+    ///
+    /// - Parameter countsUpgrade: Upgrade means something here: in an HTTP/1.1 request, in a 101.
+    func applyConnection(
+        _ section: inout FieldSection,
+        _ flags: inout HeadFlags,
+        countsUpgrade: Bool
+    ) -> HeadError? {
+        guard section.seen & FieldRules.droppedIDs != 0 else { return nil }
+        flags.insert(.hasDropped)
+        dropConnectionFields(&section)
+        guard section.has(.connection) else { return nil }
+        let options = connection(&section)
+        guard !options.contains(.invalid) else { return .badConnection }
+        if options.contains(.close) {
+            flags.remove(.keepAlive)
+        } else if options.contains(.keepAlive) {
+            flags.insert(.keepAlive)
+        }
+        if countsUpgrade, options.contains(.upgrade), section.has(.upgrade) {
+            guard isUpgradeValid(&section) else { return .badUpgrade }
+            flags.insert(.upgrade)
+        }
+        return nil
+    }
+
     /// Reads every Connection field, and marks the fields that they name as dropped (RFC 9110
     /// §7.6.1).
     ///

@@ -14,7 +14,10 @@ enum RequestRules {
         // Most requests have Host and none of the others.
         guard section.seen & ~FieldSection.bit(.host) != 0 else { return nil }
         if let error = framing(rules, &section, &head) { return error }
-        if let error = connection(rules, &section, &head) { return error }
+        let upgrades = head.minorVersion == 1
+        if let error = rules.applyConnection(&section, &head.flags, countsUpgrade: upgrades) {
+            return error
+        }
         if section.has(.expect), head.minorVersion == 1 {
             let (text, count) = rules.value(section.index(.expect))
             guard !section.repeats(.expect), FieldNames.equals(text, count: count, "100-continue")
@@ -78,31 +81,6 @@ enum RequestRules {
             guard length >= 0 else { return .badContentLength }
             head.flags.insert(.hasContentLength)
             if length > 0 { head.framing = .length(length) }
-        }
-        return nil
-    }
-
-    /// Connection and the fields that belong to it; Upgrade counts only in HTTP/1.1
-    /// (RFC 9110 §7.6.1 and §7.8, RFC 9112 §9.3).
-    private static func connection(
-        _ rules: FieldRules,
-        _ section: inout FieldSection,
-        _ head: inout RequestHead
-    ) -> HeadError? {
-        guard section.seen & FieldRules.droppedIDs != 0 else { return nil }
-        head.flags.insert(.hasDropped)
-        rules.dropConnectionFields(&section)
-        guard section.has(.connection) else { return nil }
-        let options = rules.connection(&section)
-        guard !options.contains(.invalid) else { return .badConnection }
-        if options.contains(.close) {
-            head.flags.remove(.keepAlive)
-        } else if options.contains(.keepAlive) {
-            head.flags.insert(.keepAlive)
-        }
-        if options.contains(.upgrade), section.has(.upgrade), head.minorVersion == 1 {
-            guard rules.isUpgradeValid(&section) else { return .badUpgrade }
-            head.flags.insert(.upgrade)
         }
         return nil
     }

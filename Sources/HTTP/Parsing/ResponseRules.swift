@@ -12,7 +12,10 @@ enum ResponseRules {
         let rules = FieldRules(base: base, fields: fields, tables: tables)
         if head.minorVersion == 1 { head.flags.insert(.keepAlive) }
         if let error = framing(rules, &section, requestMethod, &head) { return error }
-        if let error = connection(rules, &section, &head) { return error }
+        let upgrades = head.status == 101
+        if let error = rules.applyConnection(&section, &head.flags, countsUpgrade: upgrades) {
+            return error
+        }
         if head.framing == .untilClose { head.flags.remove(.keepAlive) }
         return nil
     }
@@ -52,30 +55,5 @@ enum ResponseRules {
     private static func hasNoBody(_ status: UInt16, _ requestMethod: Method) -> Bool {
         if status < 200 || status == 204 || status == 304 || requestMethod == .head { return true }
         return requestMethod == .connect && status < 300
-    }
-
-    /// Connection and the fields that belong to it; Upgrade counts only in a 101
-    /// (RFC 9110 §7.6.1, §7.8 and §15.2.2).
-    private static func connection(
-        _ rules: FieldRules,
-        _ section: inout FieldSection,
-        _ head: inout ResponseHead
-    ) -> HeadError? {
-        guard section.seen & FieldRules.droppedIDs != 0 else { return nil }
-        head.flags.insert(.hasDropped)
-        rules.dropConnectionFields(&section)
-        guard section.has(.connection) else { return nil }
-        let options = rules.connection(&section)
-        guard !options.contains(.invalid) else { return .badConnection }
-        if options.contains(.close) {
-            head.flags.remove(.keepAlive)
-        } else if options.contains(.keepAlive) {
-            head.flags.insert(.keepAlive)
-        }
-        if options.contains(.upgrade), section.has(.upgrade), head.status == 101 {
-            guard rules.isUpgradeValid(&section) else { return .badUpgrade }
-            head.flags.insert(.upgrade)
-        }
-        return nil
     }
 }
