@@ -26,7 +26,7 @@ typedef struct sluice_host_hello {
 /* What the plugin answers. Everything it points to: process. */
 typedef struct sluice_plugin_hello {
     uint32_t size;
-    uint32_t abi_minor; /* the least minor version of the host that the plugin can work with */
+    uint32_t abi_minor; /* the least minor version of the host that it can work with, 2 or more */
     uint64_t flags;     /* 0 */
     sluice_slice id;          /* "org.example.headers" */
     sluice_slice version;     /* "1.2.0" */

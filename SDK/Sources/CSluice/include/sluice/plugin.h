@@ -36,7 +36,15 @@ typedef struct sluice_instance {
     /* After the last worker stopped. Frees all that `create` made. [control] */
     void (*destroy)(void *instance);
 
-    void *reserved[12];
+    /* Writes the instance's state for an instance that takes its place, in a form that carries a
+     * version of its own. NULL: there is none. Requests still run. [control] */
+    int32_t (*export_state)(void *instance, const sluice_sink *sink, sluice_errbuf *error);
+
+    /* Takes the state that another instance exported, before any worker starts. It comes from
+     * anywhere: refuse what is not understood with SLUICE_EINVAL, and begin empty. [control] */
+    int32_t (*import_state)(void *instance, sluice_slice state, sluice_errbuf *error);
+
+    void *reserved[10];
 } sluice_instance;
 
 /* What `create` is given. `name` and `config`: instance. */
@@ -46,6 +54,7 @@ typedef struct sluice_create_args {
     const sluice_host *host;
     sluice_slice name; /* of the instance in the manifest */
     const sluice_value *config; /* an object; empty when the manifest has none */
+    sluice_slice folder; /* of the manifest; relative paths in `config` begin there. Instance */
     uint64_t reserved[4];
 } sluice_create_args;
 

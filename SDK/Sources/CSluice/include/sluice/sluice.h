@@ -9,10 +9,17 @@
 #include "version.h"
 #include "types.h"
 #include "headers.h"
+#include "body.h"
 #include "http.h"
 #include "host.h"
+#include "request.h"
 #include "plugin.h"
 #include "hello.h"
+#include "descriptor.h"
 #include "ext/balancer.h"
+#include "ext/http_client.h"
+#include "ext/shared.h"
+#include "ext/thread_check.h"
+#include "ext/waitset.h"
 
 #endif

@@ -35,13 +35,48 @@ typedef struct sluice_errbuf {
     char *ptr;
 } sluice_errbuf;
 
+/* A name and a value: the fields of a log line, of a metric, of a callout. Lifetime: call. */
+typedef struct sluice_pair {
+    sluice_slice name;
+    sluice_slice value;
+} sluice_pair;
+
+/*
+ * Bytes that are counted by reference. They come from `buf_new` or `buf_wrap` with one reference;
+ * whoever keeps them beyond the call retains them. From the moment that a second party has a
+ * reference they must not be changed.
+ */
+typedef struct sluice_buf {
+    uint8_t *data;
+    uint64_t len;      /* may be lowered or raised up to `capacity` by the only owner */
+    uint64_t capacity; /* 0 for a slice of another buffer, or for wrapped bytes */
+    uint64_t reserved[5]; /* the host's own; a plugin neither reads nor writes them */
+} sluice_buf;
+
+/* Names a wait (see `request.h`). A copy is as good as the original. All zeroes name none. */
+typedef struct sluice_token {
+    uint32_t slot;
+    uint32_t generation;
+    uint64_t sequence;
+} sluice_token;
+
+/* Takes bytes, a run at a time. Returns SLUICE_OK, or what the writer passes on. */
+typedef struct sluice_sink {
+    uint32_t size;
+    uint32_t reserved0;
+    void *context;
+    int32_t (*write)(void *context, sluice_slice bytes);
+    uint64_t reserved[2];
+} sluice_sink;
+
 /* Types of a configuration value. */
 enum {
     SLUICE_VALUE_NULL = 0,
     SLUICE_VALUE_BOOL = 1,   /* `integer` is 0 or 1 */
     SLUICE_VALUE_INT = 2,    /* `integer`, and `number` as its nearest double */
     SLUICE_VALUE_NUMBER = 3, /* `number` */
-    SLUICE_VALUE_STRING = 4, /* `string`, valid UTF-8 */
+    SLUICE_VALUE_STRING = 4, /* `string`, valid UTF-8; `integer` is what its "format" means, or 0:
+                                nanoseconds of a "duration", bytes of a "size" */
     SLUICE_VALUE_ARRAY = 5,  /* `children[0 ..< count]` */
     SLUICE_VALUE_OBJECT = 6, /* the same, each with a `key`; keys are unique, sorted by bytes */
 };

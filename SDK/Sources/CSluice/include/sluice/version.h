@@ -1,8 +1,9 @@
 /*
  * ABI version and the rules that every header here keeps.
  *
- * The entry symbol carries the major version. While it is `_v0` no binary promise is made; from
- * `_v1` on, a library that loads once keeps loading.
+ * The entry symbol carries the major version. A host of minor version N takes every library that
+ * needs N or less, down to 2: minor 1 was a draft. Within `_v0` that is kept by tests that replay
+ * old binaries; from `_v1` on it is a promise.
  *
  * Rules
  *  1. Only fixed-width integers, pointers, and structs of them cross the boundary.
@@ -14,9 +15,10 @@
  *  5. Nobody frees the other side's memory.
  *  6. No exception, panic or unwinding crosses the boundary.
  *
- * Threads, named at the end of each function's comment
- *  [control]  the host's control thread; calls never overlap.
+ * Threads, named at the end of each function's comment, with the phases where that matters
+ *  [control]  one thread at a time, before workers run or while they do; calls never overlap.
  *  [worker]   the worker thread that owns the request or the slot; never two at once per request.
+ *  [blocking] a thread of the host's pool for work that blocks.
  *  [any]      any thread.
  *
  * Lifetimes, named at each pointer
@@ -30,6 +32,6 @@
 #define SLUICE_VERSION_H
 
 #define SLUICE_ABI_MAJOR 0u
-#define SLUICE_ABI_MINOR 1u
+#define SLUICE_ABI_MINOR 2u
 
 #endif

@@ -59,7 +59,7 @@ typedef struct sluice_pick {
     uint32_t worker_index;
     uint32_t has_hash;   /* 1 when `hash_key` is set, which may be empty */
     sluice_slice hash_key;
-    const uint64_t *tried; /* bit per peer index, 64 a word: failed for this request */
+    const uint64_t *tried; /* bit per peer index, 64 a word: failed for this request; NULL: none */
     const sluice_headers *headers; /* the request; NULL unless the table asked for them */
     /* out: peer indices in order of preference; the host takes the first that it can use */
     uint32_t count;
