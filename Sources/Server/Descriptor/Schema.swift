@@ -1,7 +1,7 @@
 internal import PluginHost
 
 /// A plugin's JSON Schema, compiled: the subset of 2020-12 that docs/plugin-configuration.md names.
-struct SchemaDocument {
+struct CompiledSchema {
     var root: Schema
     /// The schemas of `$defs`, which `Schema.reference` counts.
     var definitions: [Schema] = []
