@@ -95,23 +95,25 @@ struct ELFFileTests {
     }
 
     /// A number to write into the sample: bits, place, value, and the complaint.
-    @Test(arguments: [
-        (16, 0x3A, 63, "section headers of 63 bytes"),
-        (64, 0x28, UInt64.max, "the section table is outside of the file"),
-        (64, 0x28, 1 << 40, "the section table is outside of the file"),
-        (16, 0x3C, 6, "the section table is outside of the file"),
-        (16, 0x3E, 5, "there is no section of names"),
-        (64, header(1) + 0x18, 1 << 63, "the section of names is outside of the file"),
-        (64, header(1) + 0x20, 1 << 40, "the section of names is outside of the file"),
-        (32, header(1) + 4, 8, "the section of names is outside of the file"),
-        (64, header(3) + 0x18, UInt64.max, "the section wanted is outside of the file"),
-        (64, header(3) + 0x20, 1 << 62, "the section wanted is outside of the file"),
-        (32, header(3) + 4, 8, "the section wanted has no bytes in the file"),
-        (64, header(3) + 8, 0x800, "the section wanted is compressed"),
-        (8, 4, 1, "not a 64-bit little-endian ELF file"),
-        (8, 5, 2, "not a 64-bit little-endian ELF file"),
-        (8, 0, 0, "no ELF header"),
-    ] as [(Int, Int, UInt64, String)])
+    @Test(
+        arguments: [
+            (16, 0x3A, 63, "section headers of 63 bytes"),
+            (64, 0x28, UInt64.max, "the section table is outside of the file"),
+            (64, 0x28, 1 << 40, "the section table is outside of the file"),
+            (16, 0x3C, 6, "the section table is outside of the file"),
+            (16, 0x3E, 5, "there is no section of names"),
+            (64, header(1) + 0x18, 1 << 63, "the section of names is outside of the file"),
+            (64, header(1) + 0x20, 1 << 40, "the section of names is outside of the file"),
+            (32, header(1) + 4, 8, "the section of names is outside of the file"),
+            (64, header(3) + 0x18, UInt64.max, "the section wanted is outside of the file"),
+            (64, header(3) + 0x20, 1 << 62, "the section wanted is outside of the file"),
+            (32, header(3) + 4, 8, "the section wanted has no bytes in the file"),
+            (64, header(3) + 8, 0x800, "the section wanted is compressed"),
+            (8, 4, 1, "not a 64-bit little-endian ELF file"),
+            (8, 5, 2, "not a 64-bit little-endian ELF file"),
+            (8, 0, 0, "no ELF header"),
+        ] as [(Int, Int, UInt64, String)]
+    )
     func `what does not add up is refused`(
         bits: Int,
         offset: Int,

@@ -52,25 +52,42 @@ struct DescriptorTests {
     @Test(arguments: [
         ("{", ["byte 1: expected a key, found the end of the text"]),
         ("[]", ["expected an object, found a list"]),
-        ("{}", ["abi: this key is missing", "id: this key is missing",
-            "version: this key is missing"]),
+        (
+            "{}",
+            [
+                "abi: this key is missing", "id: this key is missing",
+                "version: this key is missing",
+            ]
+        ),
         (text(", \"hook\": []"), ["hook: unknown key; did you mean \"hooks\"?"]),
         (text(", \"id\": \"b\""), ["id: the key occurs twice"]),
-        (text(", \"hooks\": [\"request_header\"]"),
-            ["hooks[0]: there is no hook \"request_header\"; did you mean \"request_headers\"?"]),
+        (
+            text(", \"hooks\": [\"request_header\"]"),
+            ["hooks[0]: there is no hook \"request_header\"; did you mean \"request_headers\"?"]
+        ),
         (text(", \"roles\": \"sluice.lb/1\""), ["roles: expected a list, found a string"]),
         (text(", \"description\": \"a\\nb\""), ["description: expected one line"]),
-        (text(", \"attributes\": {\"produces\": [\"a b\"]}"),
-            ["attributes.produces[0]: expected 1 to 64 visible characters of ASCII, found \"a b\""]),
-        (text(", \"attributes\": {\"consume\": []}"),
-            ["attributes.consume: unknown key; did you mean \"consumes\"?"]),
+        (
+            text(", \"attributes\": {\"produces\": [\"a b\"]}"),
+            ["attributes.produces[0]: expected 1 to 64 visible characters of ASCII, found \"a b\""]
+        ),
+        (
+            text(", \"attributes\": {\"consume\": []}"),
+            ["attributes.consume: unknown key; did you mean \"consumes\"?"]
+        ),
         (text(", \"config\": true"), ["config: expected a schema, found true"]),
-        (text(", \"config\": {\"properties\": {\"a\": {\"pattern\": \"x\"}}}"),
-            ["config.properties.a.pattern: schemas of sluice do not have the keyword \"pattern\""]),
-        ("{\"abi\": \"1\", \"id\": \"\", \"version\": 1}",
-            ["abi: expected a version of the plugin ABI such as \"0.2\", found \"1\"",
+        (
+            text(", \"config\": {\"properties\": {\"a\": {\"pattern\": \"x\"}}}"),
+            ["config.properties.a.pattern: schemas of sluice do not have the keyword \"pattern\""]
+        ),
+        (
+            "{\"abi\": \"1\", \"id\": \"\", \"version\": 1}",
+            [
+                "abi: expected a version of the plugin ABI such as \"0.2\", found \"1\"",
                 "id: expected 1 to 100 visible characters of ASCII, found \"\"",
-                "version: expected a string, found a number"]),
+                "version: expected a string, found a number",
+            ]
+        ),
     ])
     func `what is wrong is named by its key`(text: String, expected: [String]) {
         #expect(lines(text) == expected)

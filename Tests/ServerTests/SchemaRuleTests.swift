@@ -15,16 +15,22 @@ struct SchemaRuleTests {
         ("{properties: {b: {default: 1}}}", "{}", "{\"b\": 1}"),
         ("{properties: {b: {default: 1}}}", "{b: 2}", "{\"b\": 2}"),
         // Keys stay sorted by their bytes.
-        ("{properties: {b: {default: 1}, d: {default: 2}}}", "{a: 0, c: 0, e: 0}",
-            "{\"a\": 0, \"b\": 1, \"c\": 0, \"d\": 2, \"e\": 0}"),
+        (
+            "{properties: {b: {default: 1}, d: {default: 2}}}", "{a: 0, c: 0, e: 0}",
+            "{\"a\": 0, \"b\": 1, \"c\": 0, \"d\": 2, \"e\": 0}"
+        ),
         ("{properties: {a: {properties: {b: {default: 1}}}}}", "{}", "{}"),
         ("{properties: {a: {properties: {b: {default: 1}}}}}", "{a: {}}", "{\"a\": {\"b\": 1}}"),
-        ("{properties: {a: {default: {}, properties: {b: {default: 1}}}}}", "{}",
-            "{\"a\": {\"b\": 1}}"),
+        (
+            "{properties: {a: {default: {}, properties: {b: {default: 1}}}}}", "{}",
+            "{\"a\": {\"b\": 1}}"
+        ),
         ("{items: {properties: {b: {default: 1}}}}", "[{}, {b: 2}]", "[{\"b\": 1}, {\"b\": 2}]"),
         ("{properties: {a: {$ref: '#/$defs/x'}}, $defs: {x: {default: 7}}}", "{}", "{\"a\": 7}"),
-        ("{allOf: [{properties: {a: {default: 1}}}, {properties: {b: {default: 2}}}]}", "{}",
-            "{\"a\": 1, \"b\": 2}"),
+        (
+            "{allOf: [{properties: {a: {default: 1}}}, {properties: {b: {default: 2}}}]}", "{}",
+            "{\"a\": 1, \"b\": 2}"
+        ),
         ("{anyOf: [{type: 'string'}, {properties: {a: {default: 1}}}]}", "{}", "{\"a\": 1}"),
         ("{oneOf: [{type: 'string'}, {properties: {a: {default: 1}}}]}", "{}", "{\"a\": 1}"),
         // What is refused leaves nothing behind.
@@ -62,17 +68,25 @@ struct SchemaRuleTests {
 
     @Test(arguments: [
         ("{pattern: '^a'}", "pattern: schemas of sluice do not have the keyword \"pattern\""),
-        ("{minimun: 1}",
+        (
+            "{minimun: 1}",
             "minimun: schemas of sluice do not have the keyword \"minimun\"; did you mean"
-                + " \"minimum\"?"),
-        ("{properties: {a: {if: {}}}}",
-            "properties.a.if: schemas of sluice do not have the keyword \"if\""),
-        ("{format: 'date'}",
+                + " \"minimum\"?"
+        ),
+        (
+            "{properties: {a: {if: {}}}}",
+            "properties.a.if: schemas of sluice do not have the keyword \"if\""
+        ),
+        (
+            "{format: 'date'}",
             "format: schemas of sluice do not have the format \"date\"; there are duration, size,"
-                + " address, ip, cidr, status, field-name"),
-        ("{type: 'int'}",
+                + " address, ip, cidr, status, field-name"
+        ),
+        (
+            "{type: 'int'}",
             "type: expected one of \"string\", \"integer\", \"number\", \"boolean\", \"array\","
-                + " \"object\", \"null\", or a list of them"),
+                + " \"object\", \"null\", or a list of them"
+        ),
         ("{minLength: -1}", "minLength: expected a whole number, 0 or more"),
         ("{multipleOf: 0}", "multipleOf: expected a whole number, 1 or more"),
         ("{multipleOf: 0.1}", "multipleOf: expected a whole number, 1 or more"),
@@ -83,20 +97,32 @@ struct SchemaRuleTests {
         ("{anyOf: []}", "anyOf: expected a list of schemas"),
         ("{items: [{}]}", "items: expected a schema, found a list"),
         ("{properties: {a: 1}}", "properties.a: expected a schema, found a number"),
-        ("{$ref: 'other.json'}",
-            "$ref: \"other.json\": only \"#\" and \"#/$defs/NAME\" can be referred to"),
-        ("{$ref: '#/$defs/rat', $defs: {rate: {}}}",
-            "$ref: \"#/$defs/rat\": there is no such definition; did you mean \"rate\"?"),
+        (
+            "{$ref: 'other.json'}",
+            "$ref: \"other.json\": only \"#\" and \"#/$defs/NAME\" can be referred to"
+        ),
+        (
+            "{$ref: '#/$defs/rat', $defs: {rate: {}}}",
+            "$ref: \"#/$defs/rat\": there is no such definition; did you mean \"rate\"?"
+        ),
         ("{items: {$defs: {}}}", "items.$defs: stands only at the top of a schema"),
-        ("{$schema: 'http://json-schema.org/draft-07/schema#'}",
-            "$schema: expected \"https://json-schema.org/draft/2020-12/schema\""),
+        (
+            "{$schema: 'http://json-schema.org/draft-07/schema#'}",
+            "$schema: expected \"https://json-schema.org/draft/2020-12/schema\""
+        ),
         ("{$ref: '#'}", ": refers to itself"),
-        ("{$ref: '#/$defs/a', $defs: {a: {anyOf: [{}, {$ref: '#/$defs/a'}]}}}",
-            "$defs.a.anyOf[1]: refers to itself"),
-        ("{properties: {a: {default: 0, minimum: 1}}}",
-            "properties.a.default: must be at least 1, is 0"),
-        ("{properties: {a: {default: {b: 1}, additionalProperties: false}}}",
-            "properties.a.default: b: unknown key; there is none here"),
+        (
+            "{$ref: '#/$defs/a', $defs: {a: {anyOf: [{}, {$ref: '#/$defs/a'}]}}}",
+            "$defs.a.anyOf[1]: refers to itself"
+        ),
+        (
+            "{properties: {a: {default: 0, minimum: 1}}}",
+            "properties.a.default: must be at least 1, is 0"
+        ),
+        (
+            "{properties: {a: {default: {b: 1}, additionalProperties: false}}}",
+            "properties.a.default: b: unknown key; there is none here"
+        ),
         ("{type: 'object', type: 'array'}", "type: the key occurs twice"),
     ])
     func `a schema beyond the subset is refused by name`(schema: String, line: String) throws {
@@ -121,8 +147,10 @@ struct SchemaRuleTests {
 
     @Test func `schemas that multiply are stopped`() throws {
         // Twenty definitions, each of which tries the next one twice.
-        let definitions = (0..<20).map { "d\($0): {anyOf: [{$ref: '#/$defs/d\($0 + 1)'}, "
-            + "{$ref: '#/$defs/d\($0 + 1)'}]}" }.joined(separator: ", ")
+        let definitions = (0..<20).map {
+            "d\($0): {anyOf: [{$ref: '#/$defs/d\($0 + 1)'}, "
+                + "{$ref: '#/$defs/d\($0 + 1)'}]}"
+        }.joined(separator: ", ")
         let schema = "{$ref: '#/$defs/d0', $defs: {\(definitions), d20: {minimum: 1}}}"
         #expect(try outcome(schema, "1") == ["1"])
         #expect(
@@ -131,7 +159,8 @@ struct SchemaRuleTests {
     }
 
     @Test func `a default that never ends is stopped`() throws {
-        let schema = "{properties: {a: {$ref: '#/$defs/x'}},"
+        let schema =
+            "{properties: {a: {$ref: '#/$defs/x'}},"
             + " $defs: {x: {default: {}, properties: {b: {$ref: '#/$defs/x'}}}}}"
         let lines = try outcome(schema, "{}")
         #expect(lines.count == 1)

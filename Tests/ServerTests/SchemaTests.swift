@@ -61,8 +61,10 @@ struct SchemaTests {
         ("{multipleOf: 5}", "-10", ""),
         ("{multipleOf: 5}", "7", "must be a multiple of 5, is 7"),
         ("{multipleOf: 2}", "4.5", "must be a multiple of 2, is 4.5"),
-        ("{maximum: 9223372036854775806}", "9223372036854775807",
-            "must be at most 9223372036854775806, is 9223372036854775807"),
+        (
+            "{maximum: 9223372036854775806}", "9223372036854775807",
+            "must be at most 9223372036854775806, is 9223372036854775807"
+        ),
         ("{minLength: 1}", "'é'", ""),
         ("{minLength: 1}", "''", "must have at least 1 character, has 0"),
         ("{minLength: 2}", "'é'", "must have at least 2 characters, has 1"),
@@ -84,87 +86,137 @@ struct SchemaTests {
         ("{maxProperties: 1}", "{a: 1, b: 2}", "must have at most 1 key, has 2"),
         ("{required: ['a']}", "{a: null}", ""),
         ("{required: ['a']}", "{b: 1}", "a: this key is missing"),
-        ("{properties: {a: {type: 'string'}}}", "{a: 1, b: 2}",
-            "a: expected a string, found a number"),
-        ("{properties: {a: {properties: {b: {items: {const: 1}}}}}}", "{a: {b: [1, 2]}}",
-            "a.b[1]: expected 1, found 2"),
-        ("{properties: {rate: {}}, additionalProperties: false}", "{rte: 1}",
-            "rte: unknown key; did you mean \"rate\"?"),
-        ("{properties: {rate: {}, burst: {}}, additionalProperties: false}", "{workers: 1}",
-            "workers: unknown key; there are rate, burst"),
+        (
+            "{properties: {a: {type: 'string'}}}", "{a: 1, b: 2}",
+            "a: expected a string, found a number"
+        ),
+        (
+            "{properties: {a: {properties: {b: {items: {const: 1}}}}}}", "{a: {b: [1, 2]}}",
+            "a.b[1]: expected 1, found 2"
+        ),
+        (
+            "{properties: {rate: {}}, additionalProperties: false}", "{rte: 1}",
+            "rte: unknown key; did you mean \"rate\"?"
+        ),
+        (
+            "{properties: {rate: {}, burst: {}}, additionalProperties: false}", "{workers: 1}",
+            "workers: unknown key; there are rate, burst"
+        ),
         ("{additionalProperties: false}", "{a: 1}", "a: unknown key; there is none here"),
-        ("{properties: {a: {}}, additionalProperties: {type: 'string'}}", "{a: 1, b: 2}",
-            "b: expected a string, found a number"),
+        (
+            "{properties: {a: {}}, additionalProperties: {type: 'string'}}", "{a: 1, b: 2}",
+            "b: expected a string, found a number"
+        ),
         ("{properties: {a: false}}", "{a: 1}", "a: is not allowed here"),
-        ("{additionalProperties: {minimum: 1}}", "{'a b': 0}",
-            "[\"a b\"]: must be at least 1, is 0"),
+        (
+            "{additionalProperties: {minimum: 1}}", "{'a b': 0}",
+            "[\"a b\"]: must be at least 1, is 0"
+        ),
     ]
 
     static let combinations: [Row] = [
         ("{allOf: [{minimum: 1}, {maximum: 3}]}", "2", ""),
         ("{allOf: [{minimum: 1}, {maximum: 3}]}", "4", "must be at most 3, is 4"),
         ("{anyOf: [{type: 'string'}, {type: 'array'}]}", "[]", ""),
-        ("{anyOf: [{type: 'string'}, {type: 'array'}]}", "1",
-            "expected a string or a list, found a number"),
-        ("{anyOf: [{type: 'boolean'}, {type: 'object', required: ['a']}]}", "{}",
-            "a: this key is missing"),
-        ("{anyOf: [{format: 'ip'}, {const: 'unix:'}]}", "'x'",
-            "expected an IP address such as \"192.0.2.1\" or \"unix:\", found \"x\""),
+        (
+            "{anyOf: [{type: 'string'}, {type: 'array'}]}", "1",
+            "expected a string or a list, found a number"
+        ),
+        (
+            "{anyOf: [{type: 'boolean'}, {type: 'object', required: ['a']}]}", "{}",
+            "a: this key is missing"
+        ),
+        (
+            "{anyOf: [{format: 'ip'}, {const: 'unix:'}]}", "'x'",
+            "expected an IP address such as \"192.0.2.1\" or \"unix:\", found \"x\""
+        ),
         ("{anyOf: [{minimum: 5}, {required: ['a']}]}", "1", ""),
-        ("{anyOf: [{required: ['a']}, {required: ['b'], maxProperties: 1}]}", "{c: 1}",
-            "fits none of 2 forms: a: this key is missing; or: b: this key is missing"),
+        (
+            "{anyOf: [{required: ['a']}, {required: ['b'], maxProperties: 1}]}", "{c: 1}",
+            "fits none of 2 forms: a: this key is missing; or: b: this key is missing"
+        ),
         ("{oneOf: [{minimum: 5}, {maximum: 1}]}", "0", ""),
-        ("{oneOf: [{minimum: 5}, {maximum: 9}]}", "7",
-            "fits 2 forms of which it must have exactly one"),
-        ("{oneOf: [{type: 'string'}, {type: 'null'}]}", "1",
-            "expected a string or null, found a number"),
+        (
+            "{oneOf: [{minimum: 5}, {maximum: 9}]}", "7",
+            "fits 2 forms of which it must have exactly one"
+        ),
+        (
+            "{oneOf: [{type: 'string'}, {type: 'null'}]}", "1",
+            "expected a string or null, found a number"
+        ),
         ("{not: {type: 'string'}}", "1", ""),
         ("{not: {type: 'string'}}", "''", "has a form that is not allowed"),
         ("{not: {required: ['a', 'b']}}", "{a: 1}", ""),
         ("{not: {required: ['a', 'b']}}", "{a: 1, b: 2}", "\"a\" and \"b\" exclude each other"),
-        ("{properties: {a: {$ref: '#/$defs/p'}}, $defs: {p: {minimum: 1}}}", "{a: 0}",
-            "a: must be at least 1, is 0"),
+        (
+            "{properties: {a: {$ref: '#/$defs/p'}}, $defs: {p: {minimum: 1}}}", "{a: 0}",
+            "a: must be at least 1, is 0"
+        ),
         ("{type: 'object', additionalProperties: {$ref: '#'}}", "{a: {b: {}}}", ""),
-        ("{type: 'object', additionalProperties: {$ref: '#'}}", "{a: {b: 1}}",
-            "a.b: expected an object, found a number"),
-        ("{$ref: '#/$defs/a', $defs: {a: {minimum: 1}}, maximum: 3}", "4",
-            "must be at most 3, is 4"),
-        ("{title: 't', description: 'd', examples: [1], $comment: 'c',"
-            + " $schema: 'https://json-schema.org/draft/2020-12/schema'}", "1", ""),
+        (
+            "{type: 'object', additionalProperties: {$ref: '#'}}", "{a: {b: 1}}",
+            "a.b: expected an object, found a number"
+        ),
+        (
+            "{$ref: '#/$defs/a', $defs: {a: {minimum: 1}}, maximum: 3}", "4",
+            "must be at most 3, is 4"
+        ),
+        (
+            "{title: 't', description: 'd', examples: [1], $comment: 'c',"
+                + " $schema: 'https://json-schema.org/draft/2020-12/schema'}", "1", ""
+        ),
     ]
 
     static let formats: [Row] = [
         ("{format: 'duration'}", "'250ms'", ""),
-        ("{format: 'duration'}", "'1 s'",
-            "expected a duration such as \"2s\", found \"1 s\""),
-        ("{format: 'duration'}", "'9999999999h'",
-            "expected a duration such as \"2s\", found \"9999999999h\""),
-        ("{type: 'string', format: 'duration'}", "5",
-            "expected a duration such as \"2s\", found a number"),
+        (
+            "{format: 'duration'}", "'1 s'",
+            "expected a duration such as \"2s\", found \"1 s\""
+        ),
+        (
+            "{format: 'duration'}", "'9999999999h'",
+            "expected a duration such as \"2s\", found \"9999999999h\""
+        ),
+        (
+            "{type: 'string', format: 'duration'}", "5",
+            "expected a duration such as \"2s\", found a number"
+        ),
         ("{type: ['string', 'integer'], format: 'size'}", "5", ""),
         ("{format: 'size'}", "'64KiB'", ""),
         ("{format: 'size'}", "'64K'", "expected a size such as \"64KiB\", found \"64K\""),
         ("{format: 'address'}", "'[::1]:80'", ""),
         ("{format: 'address'}", "'example.com:80'", ""),
-        ("{format: 'address'}", "'192.0.2.1'",
-            "expected an address such as \"192.0.2.1:80\", found \"192.0.2.1\""),
+        (
+            "{format: 'address'}", "'192.0.2.1'",
+            "expected an address such as \"192.0.2.1:80\", found \"192.0.2.1\""
+        ),
         ("{format: 'ip'}", "'2001:db8::1'", ""),
-        ("{format: 'ip'}", "'1.2.3'",
-            "expected an IP address such as \"192.0.2.1\", found \"1.2.3\""),
+        (
+            "{format: 'ip'}", "'1.2.3'",
+            "expected an IP address such as \"192.0.2.1\", found \"1.2.3\""
+        ),
         ("{format: 'cidr'}", "'10.0.0.0/32'", ""),
         ("{format: 'cidr'}", "'::/0'", ""),
-        ("{format: 'cidr'}", "'10.0.0.0/33'",
-            "expected a block of addresses such as \"10.0.0.0/8\", found \"10.0.0.0/33\""),
-        ("{format: 'cidr'}", "'::/08'",
-            "expected a block of addresses such as \"10.0.0.0/8\", found \"::/08\""),
-        ("{format: 'cidr'}", "'10.0.0.0'",
-            "expected a block of addresses such as \"10.0.0.0/8\", found \"10.0.0.0\""),
+        (
+            "{format: 'cidr'}", "'10.0.0.0/33'",
+            "expected a block of addresses such as \"10.0.0.0/8\", found \"10.0.0.0/33\""
+        ),
+        (
+            "{format: 'cidr'}", "'::/08'",
+            "expected a block of addresses such as \"10.0.0.0/8\", found \"::/08\""
+        ),
+        (
+            "{format: 'cidr'}", "'10.0.0.0'",
+            "expected a block of addresses such as \"10.0.0.0/8\", found \"10.0.0.0\""
+        ),
         ("{format: 'status'}", "599", ""),
         ("{format: 'status'}", "600", "expected a status of 100 to 599, found 600"),
         ("{format: 'status'}", "99", "expected a status of 100 to 599, found 99"),
         ("{format: 'field-name'}", "'X-Test'", ""),
-        ("{format: 'field-name'}", "'a b'",
-            "expected the name of a field such as \"x-request-id\", found \"a b\""),
+        (
+            "{format: 'field-name'}", "'a b'",
+            "expected the name of a field such as \"x-request-id\", found \"a b\""
+        ),
     ]
 
     @Test(arguments: scalars + groups + combinations + formats)

@@ -162,7 +162,8 @@ extension ConfigurationTree.Node {
         case .string(let value, _): Self.exact(value)
         case .array(let elements): "[" + elements.map(\.text).joined(separator: ", ") + "]"
         case .object(let members):
-            "{" + members.map { Self.exact($0.key) + ": " + $0.value.text }.joined(separator: ", ") + "}"
+            "{" + members.map { Self.exact($0.key) + ": " + $0.value.text }.joined(separator: ", ")
+                + "}"
         }
     }
 

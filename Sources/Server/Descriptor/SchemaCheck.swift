@@ -153,12 +153,11 @@ struct SchemaCheck {
         _ schema: Schema
     ) {
         if let format = schema.format {
-            if let meaning = format.meaning(of: text) {
-                if meaning != 0 { value = .string(text, meaning: meaning) }
-            } else {
+            guard let meaning = format.meaning(of: text) else {
                 report(wanted: format.expectedText, found: value)
                 return
             }
+            if meaning != 0 { value = .string(text, meaning: meaning) }
         }
         checkCount(text.unicodeScalars.count, schema.length, "character", "characters")
     }

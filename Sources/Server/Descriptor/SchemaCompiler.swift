@@ -156,8 +156,10 @@ struct SchemaCompiler {
         let name = text.hasPrefix(prefix) ? String(text.dropFirst(prefix.count)) : nil
         if let name, let index = definitionNames.firstIndex(of: name) { return .definition(index) }
         reader.report(
-            name.map { "\(quote(text)): there is no such definition"
-                + reader.hint(for: $0, among: definitionNames) }
+            name.map {
+                "\(quote(text)): there is no such definition"
+                    + reader.hint(for: $0, among: definitionNames)
+            }
                 ?? "\(quote(text)): only \"#\" and \"#/$defs/NAME\" can be referred to",
             at: node
         )
