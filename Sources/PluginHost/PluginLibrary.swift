@@ -18,6 +18,9 @@ public struct PluginLibrary: @unchecked Sendable {
     public let path: String
     public let hello: UnsafePointer<sluice_plugin_hello>
 
+    /// The first minor version whose libraries are still taken.
+    static let leastMinor: UInt32 = 2
+
     /// Loads a library from a private copy and shakes hands.
     ///
     /// The copy has a name that was never used before, because the dynamic linker answers a known
@@ -134,15 +137,8 @@ public struct PluginLibrary: @unchecked Sendable {
         public var hooks: [String]
     }
 
-    /// The phases that have hooks, by their number in `http.h`.
-    public static let phaseNames = [
-        "request_headers", "cache_lookup", "request_body", "upstream_select",
-        "upstream_request", "upstream_result", "upstream_response", "upstream_body",
-        "response_headers", "response_body", "local_reply", "request_end",
-    ]
-
     public var facts: Facts {
-        let names = Self.phaseNames
+        let names = Phase.names
         let mask = hello.pointee.hooks_mask
         return Facts(
             id: hello.pointee.id.text,

@@ -123,7 +123,7 @@ BROKEN = {
     "a newer ABI": ({**FACTS, "abi": "0.99"}, "needs plugin ABI 0.99, this host has 0.2"),
     "another major ABI": ({**FACTS, "abi": "1.0"}, "needs plugin ABI 1.0, this host has 0.2"),
     "the draft's ABI": ({**FACTS, "abi": "0.1"},
-                        "is made for plugin ABI 0.1, a draft; this host has 0.2"),
+                        "was built for plugin ABI 0.1, a draft; build it anew with this host's SDK"),
     "a table that is not offered": (
         {**FACTS, "required": ["sluice.core/1", "sluice.dream/1"]},
         "needs sluice.dream/1, which this host does not offer"),
