@@ -66,7 +66,10 @@ struct PluginLibraryTests {
         (["HELLO_SIZE=143"], "size of sluice_plugin_hello is 143, this host has SIZE"),
         (["HELLO_SIZE=0"], "size of sluice_plugin_hello is 0, this host has SIZE"),
         (["ABI_MINOR=(SLUICE_ABI_MINOR+1)"], "needs plugin ABI NEXT, this host has THIS"),
-        (["ABI_MINOR=1"], "was built for plugin ABI 0.1, a draft; build it anew with this host's SDK"),
+        (
+            ["ABI_MINOR=1"],
+            "was built for plugin ABI 0.1, a draft; build it anew with this host's SDK"
+        ),
         (["NO_FACTORY"], "no usable sluice_factory"),
         (["FACTORY_SIZE=8"], "no usable sluice_factory"),
         (["NO_CREATE"], "no usable sluice_factory"),

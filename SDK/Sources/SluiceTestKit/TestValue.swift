@@ -12,7 +12,7 @@ public indirect enum TestValue: Sendable, Equatable {
     case number(Double)
     /// Text.
     case string(String)
-    /// Text with a format of the plugin's schema, and what it means: `.measured("2s", 2_000_000_000)`.
+    /// Text with a format of the plugin's schema, and what it means: "2s" is 2,000,000,000.
     case measured(String, Int)
     /// Values in order.
     case array([TestValue])

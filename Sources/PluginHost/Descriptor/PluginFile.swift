@@ -40,8 +40,9 @@ public struct PluginFile: Sendable {
         throw PluginError("\(path): sha256 is \(sha256), the manifest wants \(pin)")
     }
 
-    /// The JSON of the library's descriptor (`descriptor.h`), without the NULs behind it; nil when it
-    /// has none.
+    /// The JSON of the library's descriptor (`descriptor.h`), without the NULs behind it.
+    ///
+    /// Nil when it has none.
     public func descriptor() throws(PluginError) -> [UInt8]? {
         do throws(ELFFile.Malformed) {
             return try text()
@@ -64,7 +65,8 @@ public struct PluginFile: Sendable {
         }
         guard text.count <= Int(SLUICE_DESCRIPTOR_BYTES_MAX) else {
             throw ELFFile.Malformed(
-                "a descriptor of \(text.count) bytes; at most \(SLUICE_DESCRIPTOR_BYTES_MAX) are read"
+                "a descriptor of \(text.count) bytes; at most "
+                    + "\(SLUICE_DESCRIPTOR_BYTES_MAX) are read"
             )
         }
         return Array(text)
