@@ -383,8 +383,14 @@ extension Worker {
             UInt32(exchange.pointee.head.minorVersion == 0 ? SLUICE_HTTP_1_0 : SLUICE_HTTP_1_1)
         exchange.pointee.context.facts.request_number = requestNumber
         if let text {
-            let count = down.pointee.ip.write(to: text)
-            exchange.pointee.context.facts.client_address = sluice_slice(Slice(text, count))
+            if down.pointee.ip != lastIP || lastIPCount == 0 {
+                lastIP = down.pointee.ip
+                lastIPCount = lastIP.write(to: lastIPText)
+            }
+            text.update(from: lastIPText, count: IPAddress.textBytesMax)
+            exchange.pointee.context.facts.client_address = sluice_slice(
+                Slice(text, lastIPCount)
+            )
         }
         exchange.pointee.context.facts.local_address = sluice_slice(
             exchange.pointee.listener.pointee.text

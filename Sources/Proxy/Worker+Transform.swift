@@ -17,16 +17,17 @@ extension Worker {
     /// The stages of a body, or nil when it goes through none.
     ///
     /// - Parameters:
-    ///   - phases: in the order in which the body goes through them.
+    ///   - first: the phase whose hooks come before those of `second`; nil for none.
     ///   - positions: of plugins whose hooks are called.
     func makeTransform(
         _ exchange: UnsafeMutablePointer<Exchange>,
-        _ phases: [Phase],
+        _ first: Phase?,
+        _ second: Phase,
         positions: Range<Int>,
         isNeeded: Bool
     ) -> UnsafeMutablePointer<BodyTransform>? {
         let chain = exchange.pointee.chain
-        let most = phases.reduce(0) { $0 &+ chain.hookCount($1) }
+        let most = chain.hookCount(second) &+ (first.map { chain.hookCount($0) } ?? 0)
         guard most > 0 || isNeeded,
             let memory = exchange.pointee.context.arena.allocate(
                 MemoryLayout<BodyTransform>.stride &+ most &* MemoryLayout<BodyStage>.stride &+ 16
@@ -35,7 +36,8 @@ extension Worker {
         let stages = (memory + (MemoryLayout<BodyTransform>.stride &+ 15) & ~15)
             .bindMemory(to: BodyStage.self, capacity: max(most, 1))
         var count = 0
-        for phase in phases {
+        for phase in [first, second] {
+            guard let phase else { continue }
             for index in 0..<chain.hookCount(phase) {
                 let entry = chain.entry(phase, index)
                 let position = Int(entry.pointee.position)
