@@ -37,9 +37,8 @@ public struct PluginLibrary: @unchecked Sendable {
             throw PluginError("\(path): everybody may write this file; take that right away")
         }
         if let pin { try Self.check(SHA256.hexDigest(bytes), pin: pin, path: path) }
-        guard bytes.starts(with: [0x7f, 0x45, 0x4c, 0x46]) else {
-            throw PluginError("\(path): not a shared library (no ELF header)")
-        }
+        let refusal = Self.refusal(of: bytes, allowsSharedRuntime: Self.allowsSharedRuntime)
+        if let refusal { throw PluginError("\(path): \(refusal)") }
         let library = try Self.open(bytes, path: path)
         guard let symbol = library.symbol(SLUICE_HELLO_SYMBOL) else {
             throw PluginError(

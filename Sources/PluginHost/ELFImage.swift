@@ -1,24 +1,24 @@
-/// A shared library's file, read as ELF: its sections, what it needs and what it exports.
+/// A shared library's file as the dynamic linker would see it: its segments, what it needs and what
+/// it exports.
 ///
 /// It runs nothing and trusts nothing: every offset and count of the file is checked against its
-/// length, and what the dynamic linker would look at is read the way it does (System V ABI, "Object
-/// Files" and "Dynamic Linking"; the GNU hash table).
-public struct ElfFile: Sendable {
+/// length, and what the linker would look at is read the way it does (System V ABI, "Program
+/// Loading" and "Dynamic Linking"; the GNU hash table). Sections are not looked at: the linker does
+/// not, either.
+struct ELFImage: Sendable {
     /// What is wrong with the file, as the end of "FILE: ".
-    public struct Malformed: Error, Equatable, Sendable {
-        public var text: String
+    struct Malformed: Error, Equatable, Sendable {
+        var text: String
     }
 
     /// Program headers that are looked at; the linker makes about ten.
-    public static let segmentCountMax = 256
-    /// Sections that are looked at; an ordinary library has about thirty.
-    public static let sectionCountMax = 4_096
+    static let segmentCountMax = 256
     /// Entries of the dynamic table that are looked at.
-    public static let dynamicCountMax = 4_096
+    static let dynamicCountMax = 4_096
     /// Bytes of a name in the file's tables of strings.
-    public static let nameBytesMax = 4_096
+    static let nameBytesMax = 4_096
     /// Symbols of the dynamic table that are looked at.
-    public static let symbolCountMax = 1_048_576
+    static let symbolCountMax = 1_048_576
 
     let bytes: [UInt8]
     private var segments: [Segment]
@@ -38,7 +38,7 @@ public struct ElfFile: Sendable {
     }
 
     /// Reads the headers of a library for this machine.
-    public init(_ bytes: [UInt8]) throws(Malformed) {
+    init(_ bytes: [UInt8]) throws(Malformed) {
         guard bytes.starts(with: [0x7f, 0x45, 0x4c, 0x46]) else {
             throw Malformed(text: "not a shared library (no ELF header)")
         }
@@ -58,20 +58,20 @@ public struct ElfFile: Sendable {
     /// Whether loading it would make the stack executable.
     ///
     /// A file that does not say gets an executable one.
-    public var wantsExecutableStack: Bool {
+    var wantsExecutableStack: Bool {
         guard let stack = segments.first(where: { $0.kind == Kind.stack }) else { return true }
         return stack.flags & 1 != 0
     }
 
     /// Whether loading it would write to its code.
-    public var hasTextRelocations: Bool {
+    var hasTextRelocations: Bool {
         dynamic.contains {
             $0.tag == Tag.textRelocations || $0.tag == Tag.flags && $0.value & 4 != 0
         }
     }
 
     /// Names of the libraries that it needs.
-    public func needed() throws(Malformed) -> [String] {
+    func needed() throws(Malformed) -> [String] {
         var names: [String] = []
         for entry in dynamic where entry.tag == Tag.needed {
             names.append(try dynamicString(entry.value))
@@ -80,7 +80,7 @@ public struct ElfFile: Sendable {
     }
 
     /// Names of the symbols that others can look up, without those that linkers add.
-    public func exports() throws(Malformed) -> [String] {
+    func exports() throws(Malformed) -> [String] {
         guard let table = value(of: Tag.symbols), let range = try exportedRange() else { return [] }
         var names: [String] = []
         let first = try offset(ofAddress: table)
@@ -102,56 +102,11 @@ public struct ElfFile: Sendable {
     private static let linkerSymbols: Set<String> = [
         "_init", "_fini", "_edata", "_end", "__bss_start",
     ]
-
-    // MARK: Sections
-
-    /// Where the bytes of a section stand in the file.
-    ///
-    /// - Returns: nil when there is no section of this name; a file without a table of sections has
-    ///   none. The first one when there are several.
-    public func section(_ name: String) throws(Malformed) -> Range<Int>? {
-        let table = try long(40)
-        let count = try half(60)
-        guard table != 0, count != 0 else { return nil }
-        guard count <= Self.sectionCountMax else {
-            throw Malformed(
-                text: "has \(count) sections, at most \(Self.sectionCountMax) are looked at"
-            )
-        }
-        guard try half(58) == 64 else { throw Malformed(text: "a section header is not 64 bytes") }
-        let start = try place(table)
-        let nameIndex = try half(62)
-        guard nameIndex < count else { throw Malformed(text: "sections have no names") }
-        guard let names = try sectionBytes(start + nameIndex * 64) else {
-            throw Malformed(text: "sections have no names")
-        }
-        for index in 0..<count {
-            let header = start + index * 64
-            let nameAt = Int(try word(header))
-            guard nameAt < names.count else {
-                throw Malformed(text: "section \(index) has no name")
-            }
-            guard try string(at: names.lowerBound + nameAt, end: names.upperBound) == name
-            else { continue }
-            return try sectionBytes(header)
-        }
-        return nil
-    }
-
-    /// The bytes that a section header names; nil for one without bytes in the file.
-    private func sectionBytes(_ header: Int) throws(Malformed) -> Range<Int>? {
-        // SHT_NULL and SHT_NOBITS.
-        if [0, 8].contains(try word(header + 4)) { return nil }
-        let start = try place(try long(header + 24))
-        let end = try sum(start, try place(try long(header + 32)))
-        guard end <= bytes.count else { throw cut(end) }
-        return start..<end
-    }
 }
 
 // MARK: Reading the headers
 
-extension ElfFile {
+extension ELFImage {
     private enum Kind {
         static let load: UInt32 = 1
         static let dynamic: UInt32 = 2
@@ -328,7 +283,7 @@ extension ElfFile {
 
 // MARK: Numbers of the file
 
-extension ElfFile {
+extension ELFImage {
     private func cut(_ end: Int) -> Malformed {
         Malformed(text: "cut short: it has \(bytes.count) bytes, its headers speak of \(end)")
     }
