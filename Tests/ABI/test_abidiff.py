@@ -47,7 +47,8 @@ def test_every_difference_is_explained(tmp_path, released):
 
 @pytest.mark.parametrize("old,new", [
     ("uint32_t generation;", "int32_t generation;"),
-    ("    uint32_t slot;\n    uint32_t generation;", "    uint32_t generation;\n    uint32_t slot;"),
+    ("    uint32_t slot;\n    uint32_t generation;",
+     "    uint32_t generation;\n    uint32_t slot;"),
     ("uint64_t reserved[2];\n} sluice_sink;", "uint64_t reserved[3];\n} sluice_sink;"),
     ("(*write)(void *context, sluice_slice bytes)", "(*write)(void *context, sluice_slice *bytes)"),
 ])

@@ -39,8 +39,8 @@ def test_headers_need_no_system_on_arm():
                             *BARE) == "", header
 
 
-@pytest.mark.parametrize("target", ["i386-linux-gnu", "armv7-linux-gnueabihf", "x86_64-linux-gnux32",
-                                    "aarch64_be-linux-gnu"])
+@pytest.mark.parametrize("target", [
+    "i386-linux-gnu", "armv7-linux-gnueabihf", "x86_64-linux-gnux32", "aarch64_be-linux-gnu"])
 def test_other_machines_are_refused_by_name(target):
     errors = compile_text("clang", "#include <sluice/sluice.h>\n", "-target", target, *BARE)
     assert "the Sluice ABI is defined for 64-bit little-endian targets" in errors

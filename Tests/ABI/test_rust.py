@@ -1,5 +1,5 @@
-"""The Rust bindings compile with the oldest compiler that they promise, and only where the layout is
-C's."""
+"""The Rust bindings compile with the oldest compiler that they promise, and only where the layout
+is C's."""
 import os
 import shutil
 
@@ -33,7 +33,8 @@ def test_bindings_compile(rustc, tmp_path):
 
 @pytest.mark.parametrize("rustc", RUSTC)
 @pytest.mark.parametrize("old,new", [
-    ("    pub slot: u32,\n    pub generation: u32,", "    pub slot: u32,\n    pub generation: u64,"),
+    ("    pub slot: u32,\n    pub generation: u32,",
+     "    pub slot: u32,\n    pub generation: u64,"),
     ("    pub sequence: u64,\n", "    pub sequence: u64,\n    pub more: u64,\n"),
     ("#[repr(C)]\n#[derive(Clone, Copy)]\npub struct sluice_field {",
      "#[repr(C, packed(2))]\n#[derive(Clone, Copy)]\npub struct sluice_field {"),
