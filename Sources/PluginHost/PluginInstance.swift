@@ -23,6 +23,7 @@ public final class PluginInstance: @unchecked Sendable {
     ///
     /// - Parameters:
     ///   - failureStatus: 0, or 400 to 599.
+    ///   - folder: where relative paths of the configuration begin.
     ///   - logLevel: the highest level that is written.
     public init(
         name: String,
@@ -30,6 +31,7 @@ public final class PluginInstance: @unchecked Sendable {
         library: PluginLibrary,
         failureStatus: UInt16,
         configuration: ConfigurationTree.Node,
+        folder: String = ".",
         workerCount: Int,
         logLevel: UInt32
     ) throws(PluginError) {
@@ -51,6 +53,7 @@ public final class PluginInstance: @unchecked Sendable {
         args.host = HostTable.makeHandle(name: name, levelMax: logLevel)
         args.name = text
         args.config = ConfigurationTree.make(configuration)
+        args.folder = sluice_slice(permanent: folder)
         let created = Self.withErrorText { error in
             let checked = factory.pointee.check_config?(args.config, error) ?? 0
             guard checked == SLUICE_OK else { return checked }

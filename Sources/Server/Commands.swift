@@ -35,7 +35,7 @@ package struct Commands {
         case .check(let manifest, let binds): return check(manifest, binds: binds)
         case .demo: return demo()
         case .pluginList(let manifest): return listPlugins(manifest)
-        case .pluginInspect(let file): return inspectPlugin(file)
+        case .pluginInspect(let file, let loads): return inspectPlugin(file, loads: loads)
         case .version: terminal.print(Version.line)
         case .help(let text): terminal.print(text)
         }
@@ -93,20 +93,33 @@ package struct Commands {
 
     private func listPlugins(_ manifest: String) -> ExitCode {
         withSettings(of: manifest) { settings in
-            let loaded = PluginLoader.load(settings, workerCount: 1)
-            for instance in loaded.instances {
-                terminal.print(PluginDescription.line(instance))
+            let stage = PluginStage(settings)
+            for entry in stage.entries where entry.file != nil {
+                terminal.print(PluginDescription.line(entry))
             }
-            loaded.problems.forEach { terminal.complain("\(manifest): \($0)") }
-            return loaded.problems.isEmpty ? .ok : .configuration
+            stage.problems.forEach { terminal.complain("\(manifest): \($0)") }
+            return stage.problems.isEmpty ? .ok : .configuration
         }
     }
 
-    private func inspectPlugin(_ file: String) -> ExitCode {
+    private func inspectPlugin(_ path: String, loads: Bool) -> ExitCode {
         do throws(PluginError) {
-            let library = try PluginLibrary(path: file, pin: nil)
-            let sha256 = try PluginLibrary.sha256(of: file)
-            PluginDescription.lines(library, sha256: sha256).forEach(terminal.print)
+            let file = try PluginFile(path: path, pin: nil)
+            let descriptor = try PluginStage.descriptor(of: file)
+            PluginDescription.lines(file).forEach(terminal.print)
+            descriptor.map { PluginDescription.lines($0).forEach(terminal.print) }
+            guard loads else {
+                if descriptor == nil {
+                    terminal.print("descriptor:  none; with --load the library is asked itself")
+                }
+                return .ok
+            }
+            let library = try PluginLoader.load(file, descriptor)
+            if descriptor == nil {
+                PluginDescription.lines(library.facts).forEach(terminal.print)
+            } else {
+                terminal.print("handshake:   the same")
+            }
             return .ok
         } catch {
             terminal.complain(error.description)

@@ -19,7 +19,7 @@ struct ELFImageTests {
     }
 
     private func refusal(_ bytes: [UInt8], allowsSharedRuntime: Bool = false) -> String? {
-        PluginLibrary.refusal(of: bytes, allowsSharedRuntime: allowsSharedRuntime)
+        PluginFile.refusal(of: bytes, allowsSharedRuntime: allowsSharedRuntime)
     }
 
     private func number(_ bytes: [UInt8], _ at: Int, _ width: Int) -> Int {

@@ -274,6 +274,10 @@ class Reader:
         value = re.sub(r"\s+", " ", match.group(3)).strip()
         if match.group(2):
             return Item("macro", match.group(1) + match.group(2), value=value)
+        if re.match(r"[a-z, ]+$", value):
+            return None  # attributes: a part of another macro
+        if not re.match(r'"[^"]*"$|[0-9]+u?$|UINT32_MAX$', value):
+            self.fail("a number or a text expected")
         return Item("define", match.group(1), value=value)
 
     def read(self):

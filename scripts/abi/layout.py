@@ -98,7 +98,7 @@ def text(headers, facts):
             elif item.kind in ("type", "function"):
                 lines.append("%s %s = %s" % (item.kind, item.name, item.type.spell()))
             elif item.kind == "macro":
-                lines.append("macro %s = %s" % (item.name, item.value))
+                lines.append("macro %s" % item.name)
             elif is_text(item):
                 lines.append("text %s = %s" % (item.name, item.value))
             else:

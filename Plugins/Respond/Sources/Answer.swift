@@ -82,7 +82,6 @@ struct Answer {
             }
         } else {
             for entry in try headers.array() {
-                try entry.allowKeys(["name", "value"])
                 let name = try entry.required("name")
                 fields.append(try read(name.string(), entry.required("value"), at: name, host))
             }

@@ -1,6 +1,6 @@
 internal import CSluice
 
-extension PluginLibrary {
+extension PluginFile {
     /// Whether a library may bring a Swift runtime that it shares with others.
     ///
     /// Builds for debugging and tests do; shipped files carry their own
