@@ -79,7 +79,7 @@ def test_not_a_library(tmp_path, content, reason):
     refused(tmp_path, path, reason)
 
 
-@pytest.mark.parametrize("bytes_", [17, 64, 100, 1000, 8192, 12500])
+@pytest.mark.parametrize("bytes_", [17, 64, 100, 1000, 8192])
 def test_a_truncated_library(tmp_path, bytes_):
     path = build(tmp_path)
     assert os.path.getsize(path) > bytes_
@@ -91,13 +91,25 @@ def test_a_truncated_library(tmp_path, bytes_):
         path, bytes_))
 
 
-def test_a_missing_file(tmp_path):
-    refused(tmp_path, tmp_path / "bad.so", "can't be read: No such file or directory")
+def test_a_library_that_is_cut_behind_what_is_mapped(tmp_path):
+    path = build(tmp_path)
+    os.truncate(path, os.path.getsize(path) - 1)
+    refused(tmp_path, path, "the section table is outside of the file")
 
 
-def test_a_folder(tmp_path):
-    (tmp_path / "bad.so").mkdir()
-    refused(tmp_path, tmp_path / "bad.so", "can't be read: Is a directory")
+@pytest.mark.parametrize("make,reason", [
+    (lambda path: None, 'there is no file "%s"'),
+    (os.mkdir, '"%s" is a folder, not a library'),
+    (os.mkfifo, '"%s" is not a file that can be read'),
+])
+def test_no_file(tmp_path, make, reason):
+    path = str(tmp_path / "bad.so")
+    make(path)
+    status, lines, _ = checked(tmp_path, path)
+    assert status == 78 and len(lines) == 1
+    assert lines[0].endswith(": plugins.bad.library: " + reason % path)
+    inspected = harness.run("plugin", "inspect", path)
+    assert inspected.returncode == 1 and inspected.stderr.startswith(path + ": ")
 
 
 def test_an_unreadable_file(tmp_path):

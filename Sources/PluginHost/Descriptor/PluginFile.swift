@@ -16,6 +16,9 @@ public struct PluginFile: Sendable {
     ///   - pin: its expected SHA-256 in lower-case hex, or nil.
     public init(path: String, pin: String?) throws(PluginError) {
         self.path = path
+        guard File.isFile(path) || File.isFolder(path) || !File.exists(path) else {
+            throw PluginError("\(path): not a file that can be read")
+        }
         do {
             bytes = try File.readAll(path, bytesMax: Self.bytesMax)
         } catch {
