@@ -134,15 +134,8 @@ public struct PluginLibrary: @unchecked Sendable {
         public var hooks: [String]
     }
 
-    /// The phases that have hooks, by their number in `http.h`.
-    public static let phaseNames = [
-        "request_headers", "cache_lookup", "request_body", "upstream_select",
-        "upstream_request", "upstream_result", "upstream_response", "upstream_body",
-        "response_headers", "response_body", "local_reply", "request_end",
-    ]
-
     public var facts: Facts {
-        let names = Self.phaseNames
+        let names = Phase.names
         let mask = hello.pointee.hooks_mask
         return Facts(
             id: hello.pointee.id.text,

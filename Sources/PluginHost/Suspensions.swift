@@ -1,5 +1,5 @@
 public import CSluice
-public import Synchronization
+import Synchronization
 
 /// How a wait ended: what `resume` tells the worker.
 public struct WaitEnd: Sendable {

@@ -1,4 +1,4 @@
-public import CSluice
+import CSluice
 
 /// What a worker's calls into plugins share, at a fixed address: every request's context points to
 /// it, so that a function of the host that is given a request finds its worker.

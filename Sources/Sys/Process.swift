@@ -186,7 +186,8 @@ public enum File {
     /// Whether it is an ordinary file, or a link to one: whoever opens a pipe may wait for ever.
     public static func isFile(_ path: String) -> Bool {
         let mode = Int(clinux_file_mode(path))
-        return mode >= 0 && mode & Int(S_IFMT) == Int(S_IFREG)
+        // The bits of `S_IFMT`, and `S_IFREG`.
+        return mode >= 0 && mode & 0o170_000 == 0o100_000
     }
 
     public static func isFolder(_ path: String) -> Bool {
