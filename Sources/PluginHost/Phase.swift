@@ -34,7 +34,8 @@ public enum Phase: Int, CaseIterable, Sendable {
     /// As in `http.h`, in lower case.
     public var name: String { Self.names[rawValue] }
 
-    static let names = [
+    /// In the order of their numbers.
+    public static let names = [
         "request_headers", "cache_lookup", "request_body", "upstream_select",
         "upstream_request", "upstream_result", "upstream_response", "upstream_body",
         "response_headers", "response_body", "local_reply", "request_end",

@@ -16,6 +16,9 @@ public struct PluginFile: Sendable {
     ///   - pin: its expected SHA-256 in lower-case hex, or nil.
     public init(path: String, pin: String?) throws(PluginError) {
         self.path = path
+        guard File.isFile(path) || File.isFolder(path) || !File.exists(path) else {
+            throw PluginError("\(path): not a file that can be read")
+        }
         do {
             bytes = try File.readAll(path, bytesMax: Self.bytesMax)
         } catch {
@@ -25,9 +28,8 @@ public struct PluginFile: Sendable {
             throw PluginError("\(path): everybody may write this file; take that right away")
         }
         if let pin { try check(pin: pin) }
-        guard bytes.starts(with: [0x7F, 0x45, 0x4C, 0x46]) else {
-            throw PluginError("\(path): not a shared library (no ELF header)")
-        }
+        let refusal = Self.refusal(of: bytes, allowsSharedRuntime: Self.allowsSharedRuntime)
+        if let refusal { throw PluginError("\(path): \(refusal)") }
     }
 
     /// The SHA-256 of the whole file, in lower-case hex; worked out anew each time.

@@ -113,17 +113,17 @@ extension ValueKind where Value == String {
 
 extension ValueKind where Value == [String] {
     /// Names of phases.
-    fileprivate static let phases = ValueKind.list(of: .phase, 0...PluginLibrary.phaseNames.count)
+    fileprivate static let phases = ValueKind.list(of: .phase, 0...Phase.names.count)
 }
 
 extension ValueKind where Value == String {
     fileprivate static let phase = ValueKind.parsed(
         .init("phase", expected: "the name of a phase")
     ) { text, reader throws(Complaint) in
-        if PluginLibrary.phaseNames.contains(text) { return text }
+        if Phase.names.contains(text) { return text }
         throw Complaint(
             "there is no hook \(quote(text))"
-                + reader.hint(for: text, among: PluginLibrary.phaseNames)
+                + reader.hint(for: text, among: Phase.names)
         )
     }
 }
