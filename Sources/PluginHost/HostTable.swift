@@ -57,12 +57,14 @@ public enum HostTable {
         return UnsafePointer(hello)
     }()
 
+    /// The least minor version that libraries may be made for: minor 1 was a draft.
+    static let abiMinorMin: UInt32 = 2
+
     /// Why a library that needs this ABI can't be loaded; nil when it can.
     public static func complaint(aboutABI major: UInt32, _ minor: UInt32) -> String? {
         let host = "\(SLUICE_ABI_MAJOR).\(SLUICE_ABI_MINOR)"
-        if major == UInt32(SLUICE_ABI_MAJOR), minor < PluginLibrary.leastMinor {
-            return "was built for plugin ABI \(major).\(minor), a draft; build it anew with this"
-                + " host's SDK"
+        if major == UInt32(SLUICE_ABI_MAJOR), minor < abiMinorMin {
+            return "is made for plugin ABI \(major).\(minor), a draft; this host has \(host)"
         }
         if major != UInt32(SLUICE_ABI_MAJOR) || minor > UInt32(SLUICE_ABI_MINOR) {
             return "needs plugin ABI \(major).\(minor), this host has \(host)"

@@ -18,9 +18,6 @@ public struct PluginLibrary: @unchecked Sendable {
     public let path: String
     public let hello: UnsafePointer<sluice_plugin_hello>
 
-    /// The first minor version whose libraries are still taken.
-    static let leastMinor: UInt32 = 2
-
     /// Loads a library from a private copy and shakes hands.
     ///
     /// The copy has a name that was never used before, because the dynamic linker answers a known

@@ -175,7 +175,9 @@ extension ManifestSurroundings {
         ManifestSurroundings(
             executableFolder: ManifestPath.folder(of: Process.executablePath())
         ) { path in
-            File.isFolder(path) ? .folder : File.exists(path) ? .file : .missing
+            if File.isFile(path) { return .file }
+            if File.isFolder(path) { return .folder }
+            return File.exists(path) ? .other : .missing
         } read: { path, bytesMax in
             do throws(Errno) {
                 return .bytes(try File.readAll(path, bytesMax: bytesMax))

@@ -40,8 +40,8 @@ static int32_t create(const sluice_create_args *args, sluice_instance *out, slui
     (void)out;
     if (wait && room)
         error->len = (uint32_t)snprintf(error->ptr, error->cap,
-            "wait %%lld room %%lld folder %%.*s", (long long)wait->integer, (long long)room->integer, (int)args->folder.len,
-            (const char *)args->folder.ptr);
+            "wait %%lld room %%lld folder %%.*s", (long long)wait->integer,
+            (long long)room->integer, (int)args->folder.len, (const char *)args->folder.ptr);
     return wait ? SLUICE_ECONFIG : SLUICE_OK;
 }
 
@@ -123,8 +123,7 @@ BROKEN = {
     "a newer ABI": ({**FACTS, "abi": "0.99"}, "needs plugin ABI 0.99, this host has 0.2"),
     "another major ABI": ({**FACTS, "abi": "1.0"}, "needs plugin ABI 1.0, this host has 0.2"),
     "the draft's ABI": ({**FACTS, "abi": "0.1"},
-                        "was built for plugin ABI 0.1, a draft; build it anew with this host's"
-                        " SDK"),
+                        "is made for plugin ABI 0.1, a draft; this host has 0.2"),
     "a table that is not offered": (
         {**FACTS, "required": ["sluice.core/1", "sluice.dream/1"]},
         "needs sluice.dream/1, which this host does not offer"),

@@ -1,6 +1,10 @@
 /* A plugin that the host must refuse; the macro that the test defines says why. */
 #include <sluice/sluice.h>
 
+#ifdef EXPORTS
+int EXPORTS(void) { return 0; }
+#endif
+
 #ifndef NO_SYMBOL
 
 static int32_t create(

@@ -109,7 +109,7 @@ struct DescriptorTests {
     }
 
     @Test(arguments: [
-        ("0.1", "was built for plugin ABI 0.1, a draft; build it anew with this host's SDK"),
+        ("0.1", "is made for plugin ABI 0.1, a draft; this host has 0.2"),
         ("0.3", "needs plugin ABI 0.3, this host has 0.2"),
         ("1.0", "needs plugin ABI 1.0, this host has 0.2"),
         ("0.2", nil),

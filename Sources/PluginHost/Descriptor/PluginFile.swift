@@ -16,6 +16,9 @@ public struct PluginFile: Sendable {
     ///   - pin: its expected SHA-256 in lower-case hex, or nil.
     public init(path: String, pin: String?) throws(PluginError) {
         self.path = path
+        guard File.isFile(path) || File.isFolder(path) || !File.exists(path) else {
+            throw PluginError("\(path): not a file that can be read")
+        }
         do {
             bytes = try File.readAll(path, bytesMax: Self.bytesMax)
         } catch {
@@ -25,9 +28,8 @@ public struct PluginFile: Sendable {
             throw PluginError("\(path): everybody may write this file; take that right away")
         }
         if let pin { try check(pin: pin) }
-        guard bytes.starts(with: [0x7F, 0x45, 0x4C, 0x46]) else {
-            throw PluginError("\(path): not a shared library (no ELF header)")
-        }
+        let refusal = Self.refusal(of: bytes, allowsSharedRuntime: Self.allowsSharedRuntime)
+        if let refusal { throw PluginError("\(path): \(refusal)") }
     }
 
     /// The SHA-256 of the whole file, in lower-case hex; worked out anew each time.
@@ -45,13 +47,13 @@ public struct PluginFile: Sendable {
     /// Nil when it has none.
     public func descriptor() throws(PluginError) -> [UInt8]? {
         do throws(ELFFile.Malformed) {
-            return try text()
+            return try Self.descriptor(in: bytes)
         } catch {
             throw PluginError("\(path): \(error)")
         }
     }
 
-    private func text() throws(ELFFile.Malformed) -> [UInt8]? {
+    static func descriptor(in bytes: [UInt8]) throws(ELFFile.Malformed) -> [UInt8]? {
         let sections = try ELFFile(bytes).sections(named: SLUICE_DESCRIPTOR_SECTION)
         guard let section = sections.first else { return nil }
         let padding = section.reversed().prefix { $0 == 0 }.count
