@@ -382,3 +382,11 @@ static DESCRIPTOR: [u8; include_bytes!("descriptor.json").len()] =
 def test_the_schemas_of_the_plugins_here(tmp_path, name, config, line):
     plugins = {"x": {"library": "lib%s.so" % name, "config": config}}
     assert check(tmp_path, plugins=plugins) == ["plugins.x.config" + line]
+
+
+def test_a_file_of_respond_is_beside_the_manifest(tmp_path):
+    plugins = {"x": {"library": "libRespond.so", "config": {"body_file": "page.html"}}}
+    assert check(tmp_path, plugins=plugins) == [
+        "plugins.x.config: body_file: %s/page.html: No such file or directory" % tmp_path]
+    (tmp_path / "page.html").write_text("hello")
+    assert check(tmp_path, plugins=plugins) == []
