@@ -9,6 +9,7 @@ enum TimerKind {
     static let upstream: UInt8 = 2
     static let listeners: UInt8 = 3
     static let suspension: UInt8 = 4
+    static let tasks: UInt8 = 5
 }
 
 /// State bits of a connection.

@@ -20,6 +20,7 @@ extension Worker {
             expireUpstream(address.assumingMemoryBound(to: Upstream.self))
         case TimerKind.suspension:
             expire(address.assumingMemoryBound(to: Suspension.self))
+        case TimerKind.tasks: runTaskTimers()
         default:
             resumeListeners()
         }

@@ -11,6 +11,8 @@ package enum WorkerMessage: Sendable {
     case drain
     /// A request that waits goes on.
     case resume(WaitEnd)
+    /// Plugins posted tasks.
+    case tasks
 }
 
 /// One core's share of the proxy: its listeners, connections, buffers and timers, and the loop that
@@ -29,6 +31,8 @@ package struct Worker: ~Copyable {
     let routes: RouteTable
     let globalChain: PhaseChain
     let mailbox: Mailbox<WorkerMessage>
+    let port: WorkerPort
+    let taskTimer: UnsafeMutablePointer<TimerNode>
 
     var poller: Epoll
     var timers: TimerWheel
@@ -118,6 +122,9 @@ package struct Worker: ~Copyable {
         self.plan = plan
         self.listening = listening
         self.mailbox = mailbox
+        port = WorkerPort.of(worker: index)
+        taskTimer = .allocate(capacity: 1)
+        taskTimer.initialize(to: TimerNode(kind: TimerKind.tasks))
         listeners = plan.listeners
         peers = plan.peers
         routes = plan.routes
@@ -183,12 +190,16 @@ package struct Worker: ~Copyable {
         pickCall.deallocate()
         dateText.deallocate()
         listenerTimer.deallocate()
+        taskTimer.deallocate()
     }
 
     /// Serves until it is told to drain and the last request has ended.
     package mutating func run() {
+        ThreadRole.enter(.worker(index))
         for instance in plan.instances { slots[instance.index] = instance.startWorker(index) }
+        openPort()
         while !isDraining || connectionCount > 0 {
+            armTasks()
             let wait = queued != nil ? 0 : timers.millisecondsToNext(now: now)
             let count = poller.wait(milliseconds: wait)
             nowNanoseconds = Clock.monotonicNanoseconds()
@@ -202,7 +213,8 @@ package struct Worker: ~Copyable {
             while let connection = pools[peer].first { closeUpstream(connection) }
         }
         reap()
-        for instance in plan.instances { instance.stopWorker(slots[instance.index]) }
+        port.close()
+        for instance in plan.instances { instance.stopWorker(index, slots[instance.index]) }
     }
 
     // MARK: Events
@@ -244,6 +256,7 @@ package struct Worker: ~Copyable {
             for message in mailbox.take() {
                 switch message {
                 case .drain: drain()
+                case .tasks: port.runTasks()
                 case .resume(let end): resume(end)
                 }
             }

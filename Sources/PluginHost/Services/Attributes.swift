@@ -183,6 +183,11 @@ enum Attributes {
         _ context: UnsafeMutablePointer<RequestContext>,
         _ key: sluice_slice
     ) -> Int32 {
+        let worker = context.pointee.worker
+        guard worker.pointee.context == context, worker.pointee.entry != nil,
+            worker.pointee.args.pointee.phase == UInt32(SLUICE_PHASE_REQUEST_HEADERS),
+            context.pointee.facts.attempt == 0
+        else { return Int32(SLUICE_ENOTSUP) }
         guard key.len <= UInt64(hashKeyBytesMax), key.ptr != nil || key.len == 0 else {
             return Int32(SLUICE_EINVAL)
         }

@@ -1,4 +1,5 @@
 import CSluice
+import Synchronization
 import Sys
 
 /// Threads for work of plugins that may block: a few, made when they are first needed.

@@ -1,6 +1,6 @@
 public import CSluice
 import Synchronization
-public import Sys
+import Sys
 
 /// `sluice_buf`: bytes that are counted by reference, and whose instance has a budget for them.
 ///

@@ -163,8 +163,7 @@ final class InstanceHandle: @unchecked Sendable {
     /// [the worker]
     func stopped(worker: Int) {
         guard worker < workerCount else { return }
-        workers[worker].phase = .stopped
-        workers[worker].slot = nil
+        workers[worker] = WorkerShare(phase: .stopped)
     }
 
     /// [the worker]

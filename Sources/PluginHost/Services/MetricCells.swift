@@ -25,7 +25,9 @@ final class MetricCells: @unchecked Sendable {
 
     init() {
         shares = .allocate(capacity: WorkerPort.workersMax + 1)
-        for share in 0...WorkerPort.workersMax { shares.advanced(by: share).initialize(to: Atomic(0)) }
+        for share in 0...WorkerPort.workersMax {
+            shares.advanced(by: share).initialize(to: Atomic(0))
+        }
         grow(workers: 0)
     }
 
@@ -34,7 +36,9 @@ final class MetricCells: @unchecked Sendable {
         while shareCount <= min(workers, WorkerPort.workersMax) {
             let pages = UnsafeMutablePointer<Atomic<UInt>>.allocate(capacity: Self.pagesMax)
             for page in 0..<Self.pagesMax {
-                pages.advanced(by: page).initialize(to: Atomic(page < pageCount ? Self.makePage() : 0))
+                pages.advanced(by: page).initialize(
+                    to: Atomic(page < pageCount ? Self.makePage() : 0)
+                )
             }
             shares[shareCount].store(UInt(bitPattern: pages), ordering: .releasing)
             shareCount += 1

@@ -33,7 +33,8 @@ final class MetricRegistry: @unchecked Sendable {
     }
 
     /// What metrics of one name have in common, whatever their instance.
-    struct Family {
+    struct Family: @unchecked Sendable {
+        // Safe: `boundsInMemory` is never changed and never freed.
         var kind: UInt32
         var help: String
         var labels: [String]
@@ -41,13 +42,13 @@ final class MetricRegistry: @unchecked Sendable {
         var boundsInMemory: UnsafePointer<Double>?
     }
 
-    struct LabelledSeries {
+    struct LabelledSeries: Sendable {
         var number: UInt32
         var values: [String]
     }
 
     /// One metric of one instance.
-    struct Metric {
+    struct Metric: Sendable {
         var instance: String
         var name: String
         var seriesMax: Int
@@ -56,7 +57,7 @@ final class MetricRegistry: @unchecked Sendable {
         var numbers: [[String]: UInt32] = [:]
     }
 
-    struct Definitions {
+    struct Definitions: Sendable {
         var families: [String: Family] = [:]
         var metrics: [Metric] = []
         /// Index of a metric by instance and name.
@@ -92,7 +93,9 @@ final class MetricRegistry: @unchecked Sendable {
             guard let family = definitions.families[metric.name],
                 Int(count) == family.labels.count, values != nil || count == 0
             else { return Int32(SLUICE_EINVAL) }
-            let texts = (0..<Int(count)).map { values?[$0].text(bytesMax: Self.valueBytesMax) ?? "" }
+            let texts = (0..<Int(count)).map {
+                values?[$0].text(bytesMax: Self.valueBytesMax) ?? ""
+            }
             if let known = metric.numbers[texts] {
                 number.pointee = known
                 return Int32(SLUICE_OK)
@@ -163,7 +166,9 @@ final class MetricRegistry: @unchecked Sendable {
 
     /// `metric_set`
     func set(_ number: UInt32, _ value: Int64) {
-        guard let series = series(number), series.pointee.kind == SLUICE_METRIC_GAUGE else { return }
+        guard let series = series(number), series.pointee.kind == SLUICE_METRIC_GAUGE else {
+            return
+        }
         cells.updateCommon(series.pointee.cell) { _ in UInt64(bitPattern: value) }
     }
 

@@ -1,6 +1,6 @@
 import CSluice
 import Synchronization
-public import Sys
+import Sys
 
 /// Work of plugins for one worker: tasks that any thread posts, and the worker's timers.
 ///

@@ -35,7 +35,8 @@ enum PluginLoader {
                         failureStatus: plugin.onError.status,
                         configuration: plugin.configuration.node,
                         workerCount: workerCount,
-                        logLevel: settings.logLevel.rawValue
+                        logLevel: settings.logLevel.rawValue,
+                        memoryBytes: plugin.memoryBytes
                     )
                 )
             } catch {
