@@ -14,7 +14,11 @@ struct AttributesTests {
         return (result, key)
     }
 
-    private func request(_ exchange: Exchange) -> OpaquePointer { OpaquePointer(exchange.context) }
+    /// The request as plugins have it. The exchange is kept for ever, since only a pointer into it
+    /// is used from here on.
+    private func request(_ exchange: Exchange) -> OpaquePointer {
+        OpaquePointer(Unmanaged.passRetained(exchange).takeUnretainedValue().context)
+    }
 
     private func bytes(_ exchange: Exchange, _ key: UInt32) -> String? {
         var slice = sluice_slice()
