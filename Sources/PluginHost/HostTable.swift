@@ -19,6 +19,26 @@ public enum HostTable {
         return UnsafePointer(hello)
     }()
 
+    /// The least minor version that libraries may be made for: minor 1 was a draft.
+    static let abiMinorMin: UInt32 = 2
+
+    /// Why a library that needs this ABI can't be loaded; nil when it can.
+    public static func complaint(aboutABI major: UInt32, _ minor: UInt32) -> String? {
+        let host = "\(SLUICE_ABI_MAJOR).\(SLUICE_ABI_MINOR)"
+        if major == UInt32(SLUICE_ABI_MAJOR), minor < abiMinorMin {
+            return "is made for plugin ABI \(major).\(minor), a draft; this host has \(host)"
+        }
+        if major != UInt32(SLUICE_ABI_MAJOR) || minor > UInt32(SLUICE_ABI_MINOR) {
+            return "needs plugin ABI \(major).\(minor), this host has \(host)"
+        }
+        return nil
+    }
+
+    /// Whether there is a table with this id.
+    public static func offers(_ id: String) -> Bool {
+        id.withCString { hello.pointee.get_extension($0) } != nil
+    }
+
     /// Version of the host, as plugins see it.
     public static let hostVersion: StaticString = "0.1.0"
 
@@ -31,7 +51,7 @@ public enum HostTable {
     // Safe: tables are filled once, never changed and never freed.
     private nonisolated(unsafe) static let tables = [
         Table(id: SLUICE_CORE_ID, table: UnsafeRawPointer(CoreTable.functions)),
-        Table(id: SLUICE_HTTP_ID, table: UnsafeRawPointer(RequestTable.functions)),
+        Table(id: SLUICE_HTTP_ID, table: UnsafeRawPointer(HTTPTable.functions)),
         Table(id: SLUICE_SHARED_ID, table: UnsafeRawPointer(SharedTables.functions)),
         Table(id: SLUICE_WAITSET_ID, table: UnsafeRawPointer(Waitset.functions)),
         Table(id: SLUICE_METRICS_ID, table: UnsafeRawPointer(CoreTable.metrics)),

@@ -28,6 +28,7 @@ public final class PluginInstance: @unchecked Sendable {
     ///
     /// - Parameters:
     ///   - failureStatus: 0, or 400 to 599.
+    ///   - folder: where relative paths of the configuration begin.
     ///   - logLevel: the highest level that is written.
     ///   - memoryBytes: bytes of buffers that may be out at the same time.
     public init(
@@ -36,6 +37,7 @@ public final class PluginInstance: @unchecked Sendable {
         library: PluginLibrary,
         failureStatus: UInt16,
         configuration: ConfigurationTree.Node,
+        folder: String = ".",
         workerCount: Int,
         logLevel: UInt32,
         memoryBytes: Int = memoryBytesDefault
@@ -64,6 +66,7 @@ public final class PluginInstance: @unchecked Sendable {
         args.host = handle.makeReference()
         args.name = text
         args.config = ConfigurationTree.make(configuration)
+        args.folder = sluice_slice(permanent: folder)
         let created = Self.withErrorText { error in
             let checked = factory.pointee.check_config?(args.config, error) ?? 0
             guard checked == SLUICE_OK else { return checked }
@@ -85,24 +88,26 @@ public final class PluginInstance: @unchecked Sendable {
     }
 
     private func check() throws(PluginError) {
-        let size = Int(table.pointee.size)
-        guard size == MemoryLayout<sluice_instance>.size else {
-            throw PluginError("plugins.\(name): size of sluice_instance is \(size)")
-        }
+        try checkSize(of: sluice_instance.self, table.pointee.size)
         guard contextBytes <= Self.contextBytesMax else {
             throw PluginError(
                 "plugins.\(name): asks for \(contextBytes) bytes of request context, at most "
                     + "\(Self.contextBytesMax) are given"
             )
         }
-        if let hooks = table.pointee.hooks,
-            Int(hooks.pointee.size) != MemoryLayout<sluice_http_hooks>.size
-        {
-            throw PluginError("plugins.\(name): size of sluice_http_hooks is \(hooks.pointee.size)")
+        if let hooks = table.pointee.hooks {
+            try checkSize(of: sluice_http_hooks.self, hooks.pointee.size)
         }
-        if let balancer, Int(balancer.pointee.size) != MemoryLayout<sluice_lb>.size {
-            throw PluginError("plugins.\(name): size of sluice_lb is \(balancer.pointee.size)")
-        }
+        if let balancer { try checkSize(of: sluice_lb.self, balancer.pointee.size) }
+    }
+
+    /// A struct that the plugin compiled with another size would be read past its end.
+    private func checkSize<Table>(of _: Table.Type, _ size: UInt32) throws(PluginError) {
+        guard Int(size) != MemoryLayout<Table>.size else { return }
+        throw PluginError(
+            "plugins.\(name): size of \(Table.self) is \(size), this host has "
+                + "\(MemoryLayout<Table>.size)"
+        )
     }
 
     /// Runs a call that may leave an error text.

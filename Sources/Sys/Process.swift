@@ -162,6 +162,11 @@ public enum File {
         _ = unlink(path)
     }
 
+    /// Makes a folder for everybody to read; fails when there is something of this name.
+    public static func makeFolder(_ path: String) throws(Errno) {
+        guard mkdir(path, 0o777) == 0 else { throw Errno(errno) }
+    }
+
     /// Makes a folder of a name that begins so, for this user only; its path.
     public static func makeTemporaryFolder(prefix: String) throws(Errno) -> String {
         var template = Array("\(prefix)XXXXXX".utf8CString)
@@ -181,6 +186,13 @@ public enum File {
     public static func isWorldWritable(_ path: String) -> Bool {
         let mode = Int(clinux_file_mode(path))
         return mode >= 0 && mode & 0o002 != 0
+    }
+
+    /// Whether it is an ordinary file, or a link to one: whoever opens a pipe may wait for ever.
+    public static func isFile(_ path: String) -> Bool {
+        let mode = Int(clinux_file_mode(path))
+        // The bits of `S_IFMT`, and `S_IFREG`.
+        return mode >= 0 && mode & 0o170_000 == 0o100_000
     }
 
     public static func isFolder(_ path: String) -> Bool {

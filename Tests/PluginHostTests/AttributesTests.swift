@@ -6,7 +6,7 @@ import Testing
 @Suite(.serialized)
 struct AttributesTests {
     private let core = CoreTable.functions.pointee
-    private let http = RequestTable.functions.pointee
+    private let http = HTTPTable.functions.pointee
 
     private func key(_ name: String, _ type: Int) -> (result: Int32, key: UInt32) {
         var key: UInt32 = 0

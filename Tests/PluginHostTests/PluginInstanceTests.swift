@@ -107,11 +107,13 @@ struct PluginInstanceTests {
     func `tables of another size are refused`() {
         #expect(
             refusal([("instance_size", .integer(8))])
-                == "plugins.one: size of sluice_instance is 8"
+                == "plugins.one: size of sluice_instance is 8, this host has "
+                + "\(MemoryLayout<sluice_instance>.size)"
         )
         #expect(
             refusal([("hooks_size", .integer(8))])
-                == "plugins.one: size of sluice_http_hooks is 8"
+                == "plugins.one: size of sluice_http_hooks is 8, this host has "
+                + "\(MemoryLayout<sluice_http_hooks>.size)"
         )
     }
 }

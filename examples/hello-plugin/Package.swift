@@ -13,6 +13,7 @@ let package = Package(
         .target(
             name: "Hello",
             dependencies: [
+                "HelloDescriptor",
                 .product(name: "SluiceSDK", package: "SDK"),
                 .product(name: "CSluice", package: "SDK"),
             ],
@@ -26,6 +27,13 @@ let package = Package(
                     "-Xlinker", "-z", "-Xlinker", "nodelete",
                 ]),
             ]
-        )
+        ),
+        // What the host reads without running the plugin. SwiftPM has a target of its own for C, and
+        // wants to be told where its headers are, of which there are none.
+        .target(
+            name: "HelloDescriptor",
+            dependencies: [.product(name: "CSluice", package: "SDK")],
+            publicHeadersPath: "."
+        ),
     ]
 )

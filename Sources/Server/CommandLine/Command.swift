@@ -8,8 +8,8 @@ package enum Command: Equatable, Sendable {
     case demo
     /// Lists the plugins of a manifest.
     case pluginList(manifest: String)
-    /// Describes the plugin in a file.
-    case pluginInspect(file: String)
+    /// Describes the plugin in a file; with `loads` also runs its handshake.
+    case pluginInspect(file: String, loads: Bool)
     /// Prints a text and does nothing else.
     case help(String)
 

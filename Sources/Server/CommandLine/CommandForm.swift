@@ -90,15 +90,26 @@ struct CommandForm: Sendable {
             words: ["plugin", "list"],
             summary: "list the plugins of a manifest",
             options: [manifest],
-            details: "Loads every library that the manifest names and shows what it offers.",
+            details: """
+                Shows what each library says of itself, and checks its configuration. Runs none of
+                their code.
+                """,
             make: { .pluginList(manifest: $0.manifest) }
         ),
         CommandForm(
             words: ["plugin", "inspect"],
             summary: "describe the plugin in a file",
+            options: [
+                Option(
+                    long: "--load",
+                    short: nil,
+                    value: nil,
+                    summary: "run the library's handshake too, and compare"
+                )
+            ],
             operand: "FILE.so",
-            details: "Loads the library, which runs its code.",
-            make: { .pluginInspect(file: $0.operand) }
+            details: "Reads what the library says of itself. Without --load none of its code runs.",
+            make: { .pluginInspect(file: $0.operand, loads: $0.options["--load"] != nil) }
         ),
         CommandForm(
             words: ["version"],

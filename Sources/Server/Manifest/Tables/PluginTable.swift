@@ -47,8 +47,8 @@ extension Table where Root == PluginSettings {
                 "config",
                 \.configuration,
                 .configuration,
-                "The plugin's own settings; its README names the keys. sluice passes them on"
-                    + " unread, object members sorted by key."
+                "The plugin's own settings; its README names the keys. Checked against the schema"
+                    + " that the library carries, which also fills in defaults."
             ),
         ]
     )
@@ -83,7 +83,7 @@ extension ValueKind where Value == ConfigurationValue {
 
 extension ManifestReader {
     /// The depth of recursion is that of the text, which its parser bounds.
-    fileprivate mutating func configuration(of node: Node) -> ConfigurationValue {
+    mutating func configuration(of node: Node) -> ConfigurationValue {
         switch node.content {
         case .null: return .null
         case .bool(let value): return .bool(value)

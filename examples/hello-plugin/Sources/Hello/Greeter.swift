@@ -11,7 +11,6 @@ struct Greeter: ResponseHeadersHook {
 
     /// Makes an instance of `config: { greeting: "hello" }`.
     init(_ configuration: ConfigurationValue, _ host: Host) throws(PluginError) {
-        try configuration.allowKeys(["greeting"])
         name = try FieldName(named: "x-hello")
         greeting = try configuration.string("greeting") ?? "hello from Swift"
     }
