@@ -54,6 +54,7 @@ public enum HostTable {
         Table(id: SLUICE_HTTP_ID, table: UnsafeRawPointer(HTTPTable.functions)),
         Table(id: SLUICE_SHARED_ID, table: UnsafeRawPointer(SharedTables.functions)),
         Table(id: SLUICE_WAITSET_ID, table: UnsafeRawPointer(Waitset.functions)),
+        Table(id: SLUICE_HTTP_CLIENT_ID, table: UnsafeRawPointer(CalloutPort.functions)),
         Table(id: SLUICE_METRICS_ID, table: UnsafeRawPointer(CoreTable.metrics)),
         Table(id: SLUICE_THREAD_CHECK_ID, table: UnsafeRawPointer(CoreTable.threadCheck)),
     ]

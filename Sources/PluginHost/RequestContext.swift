@@ -26,6 +26,8 @@ public struct RequestContext {
     var masks: UnsafeMutablePointer<UInt64>?
     /// What plugins asked for about bodies; nil while nobody did.
     public internal(set) var bodyWishes: UnsafeMutablePointer<BodyWishes>?
+    /// Callouts that run for the request.
+    public var calloutCount = 0
     /// Bytes that plugins took by `request_alloc`.
     public var pluginBytes = 0
     /// What plugins set; nil until the first one does.

@@ -46,6 +46,10 @@ package struct Worker: ~Copyable {
     /// Waits of requests, and what the host knows of each.
     let waits: WaitTable
     var suspensions: Slab<Suspension>
+    /// Requests of plugins' own: those that were asked for, and those that run.
+    let calloutPort: CalloutPort
+    var callouts = Slab<Callout>(chunkCount: 32, countMax: CalloutPort.calloutsMax)
+    var firstCallout: UnsafeMutablePointer<Callout>?
     /// Where the bodies stand in an exchange: looked up once, because a key path is not folded.
     let requestBodyOffset = MemoryLayout<Exchange>.offset(of: \.requestBody) ?? 0
     let responseBodyOffset = MemoryLayout<Exchange>.offset(of: \.responseBody) ?? 0
@@ -157,6 +161,7 @@ package struct Worker: ~Copyable {
             worker: WorkerLinks(slots: slots, waits: .passUnretained(waits), workerIndex: index)
         )
         Suspensions.register(waits, worker: index)
+        calloutPort = CalloutPort.of(worker: index)
         pools = .allocate(capacity: max(plan.peerCount, 1))
         pools.initialize(repeating: PeerPool(), count: max(plan.peerCount, 1))
         pickCall = .allocate(capacity: 1)
@@ -208,15 +213,18 @@ package struct Worker: ~Copyable {
         openPort()
         while !isDraining || connectionCount > 0 {
             armTasks()
-            let wait = queued != nil ? 0 : timers.millisecondsToNext(now: now)
+            let wait =
+                queued != nil || calloutPort.hasRequests ? 0 : timers.millisecondsToNext(now: now)
             let count = poller.wait(milliseconds: wait)
             nowNanoseconds = Clock.monotonicNanoseconds()
             now = nowNanoseconds / 1_000_000
             for event in 0..<count { dispatch(poller.event(event)) }
             runQueued()
             while let node = timers.popExpired(now: now) { expire(node) }
+            if calloutPort.hasRequests { beginCallouts() }
             reap()
         }
+        while let callout = firstCallout { end(callout) }
         for peer in 0..<plan.peerCount {
             while let connection = pools[peer].first { closeUpstream(connection) }
         }
@@ -321,7 +329,10 @@ package struct Worker: ~Copyable {
         case .connecting: connectEvent(up)
         case .idle: idleEvent(up)
         case .active:
-            guard let exchange = up.pointee.exchange else { return }
+            guard let exchange = up.pointee.exchange else {
+                if let callout = up.pointee.callout { advance(callout) }
+                return
+            }
             advance(exchange)
         }
     }

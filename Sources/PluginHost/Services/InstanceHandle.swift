@@ -177,6 +177,15 @@ final class InstanceHandle: @unchecked Sendable {
         task(instance, workers[worker].slot, context)
     }
 
+    /// Calls the body with the instance and its slot, when it runs on this worker. [the worker]
+    func withRunning(
+        worker: Int,
+        _ body: (UnsafeMutableRawPointer?, UnsafeMutableRawPointer?) -> Void
+    ) {
+        guard phase(worker: worker) == .running else { return }
+        body(instance, workers[worker].slot)
+    }
+
     /// Counts a timer; false when there are `timersMax`. [the worker]
     func takeTimer(worker: Int) -> Bool {
         guard worker < workerCount, workers[worker].timerCount < TimerQueue.timersPerInstanceMax
