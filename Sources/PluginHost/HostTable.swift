@@ -51,7 +51,7 @@ public enum HostTable {
     // Safe: tables are filled once, never changed and never freed.
     private nonisolated(unsafe) static let tables = [
         Table(id: SLUICE_CORE_ID, table: UnsafeRawPointer(CoreTable.functions)),
-        Table(id: SLUICE_HTTP_ID, table: UnsafeRawPointer(RequestTable.functions)),
+        Table(id: SLUICE_HTTP_ID, table: UnsafeRawPointer(HTTPTable.functions)),
         Table(id: SLUICE_SHARED_ID, table: UnsafeRawPointer(SharedTables.functions)),
         Table(id: SLUICE_WAITSET_ID, table: UnsafeRawPointer(Waitset.functions)),
         Table(id: SLUICE_HTTP_CLIENT_ID, table: UnsafeRawPointer(CalloutPort.functions)),
