@@ -15,6 +15,9 @@ public enum EditError: UInt8, Error, Sendable {
     case wrongMessage
     case tooMany
     case outOfMemory
+    /// The hook asked for something that its phase does not give (`SLUICE_ASK_*`), or a HOLD that
+    /// no body hook could end.
+    case badAsk
 }
 
 /// Applying a hook's edits to a message, all or none.

@@ -87,7 +87,9 @@ struct HeaderView {
             builder.add(known: .pseudoScheme, Slice("http"))
             builder.add(known: .pseudoAuthority, message.authority)
             builder.add(known: .pseudoPath, message.path)
-        } else if let digits = arena.allocate(16)?.assumingMemoryBound(to: UInt8.self) {
+        } else if message.status != 0,
+            let digits = arena.allocate(16)?.assumingMemoryBound(to: UInt8.self)
+        {
             let count = HeadWriter.writeDecimal(UInt64(message.status), to: digits)
             builder.add(known: .pseudoStatus, Slice(digits, count))
         }

@@ -1,24 +1,17 @@
-public import CSluice
+import CSluice
 import HTTP
-public import Sys
-
-/// The phases whose hooks the host calls.
-public enum Phase: Int, CaseIterable, Sendable {
-    case requestHeaders = 0
-    case upstreamRequest = 4
-    case responseHeaders = 8
-    case localReply = 10
-    case requestEnd = 11
-}
+import Sys
 
 /// One hook of a compiled chain.
 public struct HookEntry {
     let call: sluice_hook
+    /// Called in its place after a wait; nil when the instance can't wait.
+    let resumed: sluice_hook?
     let state: UnsafeMutableRawPointer?
     /// Index of the plugin's instance: of its slot in a worker's table.
     let instance: Int32
     /// Place of the plugin in the chain, 0 first.
-    let position: Int32
+    public let position: Int32
     /// Offset of its request context, from the global or the route's block.
     let contextOffset: Int32
     let isGlobal: Bool
@@ -52,8 +45,8 @@ public struct PhaseChain: @unchecked Sendable {
     public init(global: [PluginInstance], route: [PluginInstance]) {
         let all = global + route
         precondition(all.count <= Self.pluginsMax, "a chain of \(all.count) plugins")
-        phases = .allocate(capacity: 12)
-        phases.initialize(repeating: PhaseHooks(), count: 12)
+        phases = .allocate(capacity: Phase.countOfABI)
+        phases.initialize(repeating: PhaseHooks(), count: Phase.countOfABI)
         plugins = .allocate(capacity: max(all.count, 1))
         pluginCount = all.count
         globalCount = global.count
@@ -78,6 +71,7 @@ public struct PhaseChain: @unchecked Sendable {
                 entries.append(
                     HookEntry(
                         call: call,
+                        resumed: instance.resumedHook,
                         state: instance.state,
                         instance: Int32(instance.index),
                         position: Int32(position),
@@ -86,8 +80,7 @@ public struct PhaseChain: @unchecked Sendable {
                     )
                 )
             }
-            // Response phases are left in the reverse of the order of entering.
-            if phase == .responseHeaders || phase == .localReply { entries.reverse() }
+            if phase.isReversed { entries.reverse() }
             guard !entries.isEmpty else { continue }
             let list = UnsafeMutablePointer<HookEntry>.allocate(capacity: entries.count)
             list.initialize(from: &entries, count: entries.count)
@@ -106,6 +99,21 @@ public struct PhaseChain: @unchecked Sendable {
     func hooks(_ phase: Phase) -> PhaseHooks {
         phases[phase.rawValue]
     }
+
+    /// The hook at this place of a phase's order, below `hookCount`.
+    public func entry(_ phase: Phase, _ index: Int) -> UnsafeMutablePointer<HookEntry> {
+        // Safe: a phase with hooks has a list.
+        phases[phase.rawValue].entries.unsafelyUnwrapped + index
+    }
+
+    /// Whether a plugin hooks a phase.
+    func hasHook(_ phase: Phase, position: Int) -> Bool {
+        for index in 0..<hookCount(phase)
+        where Int(entry(phase, index).pointee.position) == position {
+            return true
+        }
+        return false
+    }
 }
 
 /// What the host must know of a plugin while it runs.
@@ -118,248 +126,5 @@ public struct ChainPlugin {
     init(_ instance: PluginInstance) {
         name = instance.nameText
         failureStatus = instance.failureStatus
-    }
-}
-
-/// What came of a phase.
-public enum PhaseOutcome: Equatable, Sendable {
-    case proceed
-    /// The plugin at this position answers; `HookCall.reply` has the answer.
-    case respond(position: Int)
-    case reset(position: Int)
-    /// The plugin failed and its manifest entry says closed, with this status.
-    case failed(position: Int, status: UInt16)
-}
-
-/// A failure of a hook, for the log.
-public struct HookFailure: Sendable {
-    public var position: Int
-    public var phase: Phase
-    /// What the plugin gave as `error_code`.
-    public var code: UInt32
-    public var verdict: UInt32
-    public var edit: EditError?
-}
-
-/// The memory that a worker's calls into plugins use, one set per worker.
-public struct HookCall: ~Copyable {
-    /// Edits that one hook may make.
-    public static let editsMax = 64
-
-    private let views: HeaderView
-    private let editor: Edits
-    /// Where the facts stand in a context: looked up once, because a key path is not folded.
-    private let factsOffset = MemoryLayout<RequestContext>.offset(of: \.facts) ?? 0
-    private let args: UnsafeMutablePointer<sluice_args>
-    private let edits: UnsafeMutablePointer<sluice_edits>
-    private let replyEdits: UnsafeMutablePointer<sluice_edits>
-    public let reply: UnsafeMutablePointer<sluice_reply>
-    /// The last failure of the phase that ran last; nil when there was none.
-    public private(set) var failure: HookFailure?
-
-    public init() {
-        views = HeaderView()
-        editor = Edits(names: views.templates)
-        args = .allocate(capacity: 1)
-        args.initialize(to: sluice_args())
-        args.pointee.size = UInt32(MemoryLayout<sluice_args>.size)
-        edits = Self.makeEdits()
-        replyEdits = Self.makeEdits()
-        reply = .allocate(capacity: 1)
-        reply.initialize(to: sluice_reply())
-    }
-
-    deinit {
-        args.deallocate()
-        edits.pointee.ops.deallocate()
-        edits.deallocate()
-        replyEdits.pointee.ops.deallocate()
-        replyEdits.deallocate()
-        reply.deallocate()
-    }
-
-    private static func makeEdits() -> UnsafeMutablePointer<sluice_edits> {
-        let edits = UnsafeMutablePointer<sluice_edits>.allocate(capacity: 1)
-        edits.initialize(
-            to: sluice_edits(
-                size: UInt32(MemoryLayout<sluice_edits>.size),
-                count: 0,
-                capacity: UInt32(editsMax),
-                reserved: 0,
-                ops: .allocate(capacity: editsMax)
-            )
-        )
-        return edits
-    }
-
-    /// Runs the hooks of a phase whose plugins stand in `positions`.
-    ///
-    /// - Parameters:
-    ///   - positions: plugins to run, by place in the chain.
-    ///   - flags: `SLUICE_ARGS_*`.
-    public mutating func run(
-        _ phase: Phase,
-        of chain: PhaseChain,
-        positions: Range<Int>,
-        _ context: UnsafeMutablePointer<RequestContext>,
-        flags: UInt32
-    ) -> PhaseOutcome {
-        failure = nil
-        let hooks = chain.hooks(phase)
-        guard let entries = hooks.entries else { return .proceed }
-        for index in 0..<hooks.count {
-            let entry = entries + index
-            let position = Int(entry.pointee.position)
-            guard positions.contains(position),
-                context.pointee.detached & (1 << UInt64(position)) == 0 || phase == .requestEnd
-            else { continue }
-            let outcome = call(entry, phase, context, flags: flags)
-            switch outcome {
-            case .proceed: continue
-            case .failed:
-                context.pointee.detached |= 1 << UInt64(position)
-                let status = chain.plugins[position].failureStatus
-                if status == 0 || phase == .requestEnd || phase == .localReply { continue }
-                return .failed(position: position, status: status)
-            case .respond, .reset:
-                return outcome
-            }
-        }
-        return .proceed
-    }
-
-    private mutating func call(
-        _ entry: UnsafeMutablePointer<HookEntry>,
-        _ phase: Phase,
-        _ context: UnsafeMutablePointer<RequestContext>,
-        flags: UInt32
-    ) -> PhaseOutcome {
-        let position = Int(entry.pointee.position)
-        guard prepare(phase, context, flags: flags) else {
-            return fail(position, phase, verdict: 0, edit: .outOfMemory)
-        }
-        let base =
-            entry.pointee.isGlobal
-            ? context.pointee.globalContexts : context.pointee.routeContexts
-        let verdict = entry.pointee.call(
-            entry.pointee.state,
-            context.pointee.slots[Int(entry.pointee.instance)],
-            OpaquePointer(context),
-            base?.advanced(by: Int(entry.pointee.contextOffset)),
-            args
-        )
-        switch Int(verdict) {
-        case SLUICE_CONTINUE, SLUICE_DETACH:
-            if edits.pointee.count > 0, phase != .requestEnd,
-                let error = commit(phase, context)
-            {
-                return fail(position, phase, verdict: verdict, edit: error)
-            }
-            if Int(verdict) == SLUICE_DETACH {
-                context.pointee.detached |= 1 << UInt64(position)
-            }
-            return .proceed
-        case SLUICE_RESPOND where phase != .requestEnd && phase != .localReply:
-            guard 200...599 ~= reply.pointee.status else {
-                return fail(position, phase, verdict: verdict, edit: .badStatus)
-            }
-            return .respond(position: position)
-        case SLUICE_RESET where phase != .requestEnd:
-            return .reset(position: position)
-        default:
-            return fail(position, phase, verdict: verdict, edit: nil)
-        }
-    }
-
-    private mutating func fail(
-        _ position: Int,
-        _ phase: Phase,
-        verdict: UInt32,
-        edit: EditError?
-    ) -> PhaseOutcome {
-        failure = HookFailure(
-            position: position,
-            phase: phase,
-            code: args.pointee.error_code,
-            verdict: verdict,
-            edit: edit
-        )
-        return .failed(position: position, status: 0)
-    }
-
-    /// Fills the arguments; false when the arena's bound is reached.
-    private func prepare(
-        _ phase: Phase,
-        _ context: UnsafeMutablePointer<RequestContext>,
-        flags: UInt32
-    ) -> Bool {
-        guard
-            let request = views.make(
-                &context.pointee.request,
-                &context.pointee.requestView,
-                &context.pointee.requestViewIsCurrent,
-                &context.pointee.arena
-            )
-        else { return false }
-        args.pointee.request_headers = UnsafePointer(request)
-        args.pointee.headers = UnsafePointer(request)
-        if phase == .responseHeaders || phase == .localReply {
-            guard
-                let response = views.make(
-                    &context.pointee.response,
-                    &context.pointee.responseView,
-                    &context.pointee.responseViewIsCurrent,
-                    &context.pointee.arena
-                )
-            else { return false }
-            args.pointee.headers = UnsafePointer(response)
-        }
-        args.pointee.phase = UInt32(phase.rawValue)
-        args.pointee.flags = flags
-        args.pointee.error_code = 0
-        // Safe: the context stays where it is while the hook runs.
-        args.pointee.facts = UnsafePointer(
-            (UnsafeRawPointer(context) + factsOffset).assumingMemoryBound(to: sluice_facts.self)
-        )
-        edits.pointee.count = 0
-        args.pointee.edits = phase == .requestEnd ? nil : edits
-        replyEdits.pointee.count = 0
-        reply.pointee.size = UInt32(MemoryLayout<sluice_reply>.size)
-        reply.pointee.status = 0
-        reply.pointee.body = sluice_slice()
-        reply.pointee.edits = replyEdits
-        args.pointee.reply = reply
-        return true
-    }
-
-    private func commit(
-        _ phase: Phase,
-        _ context: UnsafeMutablePointer<RequestContext>
-    ) -> EditError? {
-        if phase == .responseHeaders || phase == .localReply {
-            context.pointee.responseViewIsCurrent = false
-            return editor.apply(
-                edits,
-                to: &context.pointee.response,
-                known: context.pointee.responseView?.pointee.known_bits ?? (.max, .max),
-                &context.pointee.arena
-            )
-        }
-        context.pointee.requestViewIsCurrent = false
-        return editor.apply(
-            edits,
-            to: &context.pointee.request,
-            known: context.pointee.requestView?.pointee.known_bits ?? (.max, .max),
-            &context.pointee.arena
-        )
-    }
-
-    /// Puts the fields of the reply that a plugin made into a response.
-    public func applyReplyFields(
-        to message: inout Message,
-        _ arena: inout Arena
-    ) -> EditError? {
-        guard replyEdits.pointee.count > 0 else { return nil }
-        return editor.apply(replyEdits, to: &message, known: (.max, .max), &arena)
     }
 }

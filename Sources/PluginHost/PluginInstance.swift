@@ -124,12 +124,20 @@ public final class PluginInstance: @unchecked Sendable {
         guard let hooks = table.pointee.hooks else { return nil }
         return switch phase {
         case .requestHeaders: hooks.pointee.request_headers
+        case .requestBody: hooks.pointee.request_body
         case .upstreamRequest: hooks.pointee.upstream_request
+        case .upstreamResult: hooks.pointee.upstream_result
+        case .upstreamResponse: hooks.pointee.upstream_response
+        case .upstreamBody: hooks.pointee.upstream_body
         case .responseHeaders: hooks.pointee.response_headers
+        case .responseBody: hooks.pointee.response_body
         case .localReply: hooks.pointee.local_reply
         case .requestEnd: hooks.pointee.request_end
         }
     }
+
+    /// What is called after a wait; nil when the instance can't wait.
+    var resumedHook: sluice_hook? { table.pointee.hooks?.pointee.resumed }
 
     /// The slot of a worker. [worker]
     public func startWorker(_ worker: Int) -> UnsafeMutableRawPointer? {

@@ -18,6 +18,8 @@ public struct PluginLibrary: @unchecked Sendable {
     public let path: String
     public let hello: UnsafePointer<sluice_plugin_hello>
 
+    /// The first minor version whose libraries are still taken.
+    static let leastMinor: UInt32 = 2
     /// Bytes of a library's file.
     public static let fileBytesMax = 268_435_456
 
@@ -127,6 +129,12 @@ public struct PluginLibrary: @unchecked Sendable {
                     + "\(MemoryLayout<sluice_plugin_hello>.size)"
             )
         }
+        guard hello.pointee.abi_minor >= Self.leastMinor else {
+            throw PluginError(
+                "\(path): was built for plugin ABI \(SLUICE_ABI_MAJOR).\(hello.pointee.abi_minor), "
+                    + "a draft; build it anew with this host's SDK"
+            )
+        }
         guard hello.pointee.abi_minor <= UInt32(SLUICE_ABI_MINOR) else {
             throw PluginError(
                 "\(path): needs plugin ABI \(SLUICE_ABI_MAJOR).\(hello.pointee.abi_minor), this "
@@ -170,11 +178,7 @@ public struct PluginLibrary: @unchecked Sendable {
     }
 
     public var facts: Facts {
-        let names = [
-            "request_headers", "cache_lookup", "request_body", "upstream_select",
-            "upstream_request", "upstream_result", "upstream_response", "upstream_body",
-            "response_headers", "response_body", "local_reply", "request_end",
-        ]
+        let names = Phase.names
         let mask = hello.pointee.hooks_mask
         return Facts(
             id: hello.pointee.id.text,

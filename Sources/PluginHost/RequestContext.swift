@@ -1,4 +1,5 @@
 public import CSluice
+public import HTTP
 public import Sys
 
 /// What the host keeps of a request for its plugins; `sluice_req` of the ABI is a pointer to it.
@@ -10,8 +11,8 @@ public struct RequestContext {
     public var request: Message
     public var response: Message
     public var facts: sluice_facts
-    /// Slots of this worker, indexed by instance.
-    public var slots: UnsafePointer<UnsafeMutableRawPointer?>
+    /// The worker that the request runs on.
+    public var worker: UnsafeMutablePointer<WorkerLinks>
     /// Contexts of the plugins before and after routing; offsets are in the hook entries.
     public var globalContexts: UnsafeMutableRawPointer?
     public var routeContexts: UnsafeMutableRawPointer?
@@ -21,6 +22,10 @@ public struct RequestContext {
     public var leaving = 0
     /// Bit per chain position: no more hooks but `request_end`.
     public var detached: UInt64 = 0
+    /// Bit per chain position, for each phase: not interested; nil while all are.
+    var masks: UnsafeMutablePointer<UInt64>?
+    /// What plugins asked for about bodies; nil while nobody did.
+    public internal(set) var bodyWishes: UnsafeMutablePointer<BodyWishes>?
     /// Bytes that plugins took by `request_alloc`.
     public var pluginBytes = 0
     /// Views as built last, and whether they still hold.
@@ -37,15 +42,17 @@ public struct RequestContext {
         _ context: UnsafeMutablePointer<RequestContext>,
         arena: Arena,
         request: Message,
-        slots: UnsafePointer<UnsafeMutableRawPointer?>
+        worker: UnsafeMutablePointer<WorkerLinks>
     ) {
         // Safe: every member is trivial; zeroes are nil, false and 0 in those not set here. The
         // response is read only after `replaceResponse`.
         context.pointee.arena = arena
         context.pointee.request = request
-        context.pointee.slots = slots
+        context.pointee.worker = worker
         context.pointee.globalContexts = nil
         context.pointee.routeContexts = nil
+        context.pointee.masks = nil
+        context.pointee.bodyWishes = nil
         context.pointee.requestView = nil
         context.pointee.responseView = nil
         context.pointee.facts.size = UInt32(MemoryLayout<sluice_facts>.size)
@@ -54,6 +61,16 @@ public struct RequestContext {
     /// Forgets what was built of the response: it was replaced.
     public mutating func replaceResponse(_ message: Message) {
         response = message
+        responseViewIsCurrent = false
+    }
+
+    /// The response's bytes stand elsewhere now.
+    public mutating func moveResponse(
+        head: UnsafePointer<UInt8>,
+        fields: UnsafeMutablePointer<FieldSpan>
+    ) {
+        response.head = head
+        response.fields = fields
         responseViewIsCurrent = false
     }
 

@@ -128,15 +128,19 @@ struct BodyPipe {
     var spliced = 0
     /// Body bytes read so far.
     var byteCount: UInt64 = 0
+    /// The plugins that the body goes through; nil when there are none.
+    var transform: UnsafeMutablePointer<BodyTransform>?
 
     var hasHeld: Bool { heldEnd > heldStart }
 
     /// Whether there is anything to give back.
-    var holdsMemory: Bool { held != nil || trailer != nil || splice != nil }
+    var holdsMemory: Bool {
+        held != nil || trailer != nil || splice != nil || transform != nil
+    }
 
     /// Whether the rest is worth a pipe, and nothing must see it.
     var canSplice: Bool {
-        reader.kind == .length && writing == .plain
+        reader.kind == .length && writing == .plain && transform == nil
             && (splice != nil || reader.remaining >= BodyPipe.spliceBytesMin)
     }
 

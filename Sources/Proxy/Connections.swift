@@ -8,6 +8,7 @@ enum TimerKind {
     static let downstream: UInt8 = 1
     static let upstream: UInt8 = 2
     static let listeners: UInt8 = 3
+    static let suspension: UInt8 = 4
 }
 
 /// State bits of a connection.

@@ -6,11 +6,15 @@ import Sys
 
 /// How far the response of an exchange is.
 enum ResponsePhase: UInt8 {
-    /// No upstream chosen or connected yet.
+    /// No upstream chosen or connected yet, or a hook of the request's head waits.
     case none
+    /// The request's body is being read for a plugin that wants all of it before a peer is chosen.
+    case collect
     /// Waiting for the head.
     case head
-    /// The head is out, the body follows.
+    /// The head has come; one of its hooks waits.
+    case waiting
+    /// The head is out, or a plugin holds it; the body follows.
     case body
     /// After 101: bytes both ways.
     case tunnel
@@ -52,6 +56,8 @@ struct ExchangeFlags: OptionSet {
     static let tunnelDownEnded = ExchangeFlags(rawValue: 1 << 13)
     /// The next attempt makes a new connection: one from the pool has failed.
     static let freshConnection = ExchangeFlags(rawValue: 1 << 14)
+    /// The route has been looked for.
+    static let routed = ExchangeFlags(rawValue: 1 << 15)
 }
 
 /// One request and its response: plain memory in a block of `blockBytes`, whose rest is the
@@ -77,6 +83,13 @@ struct Exchange {
     var tried: UnsafeMutablePointer<UInt64>?
     var requestBody = BodyPipe()
     var responseBody = BodyPipe()
+    /// What a hook waits for; one in each direction at most.
+    var requestWait: UnsafeMutablePointer<Suspension>?
+    var responseWait: UnsafeMutablePointer<Suspension>?
+    /// The response's head while its hooks have not all run; of a local reply all zeroes.
+    var responseHead = ResponseHead()
+    /// The body of a local reply.
+    var localBody = Slice("")
     /// Body bytes read so far, kept for another attempt.
     var replay: Block?
     var replayCount = 0
@@ -120,6 +133,8 @@ struct Exchange {
         exchange.pointee.tried = nil
         exchange.pointee.requestBody = BodyPipe()
         exchange.pointee.responseBody = BodyPipe()
+        exchange.pointee.requestWait = nil
+        exchange.pointee.responseWait = nil
         exchange.pointee.replay = nil
         exchange.pointee.savedRequest = nil
         exchange.pointee.savedFields = nil

@@ -87,6 +87,15 @@ package struct DownstreamLimits: Sendable, Equatable {
     /// Bytes of an unread request body that are read and thrown away to keep a connection whose
     /// answer came early.
     package var drainBytes = 65_536
+    /// Bytes of a body that a plugin gets whole, at most; a plugin may ask for less: 4,096 to
+    /// 16,777,216.
+    ///
+    /// Over it, as the plugin asked: 413 or 502, or in chunks.
+    package var bodyBufferBytes = 1_048_576
+    /// Bytes of a response's body that are kept while a plugin holds its head: 4,096 to 1,048,576.
+    ///
+    /// Over it the head goes out.
+    package var holdBytes = 65_536
 
     package init() {}
 }
@@ -111,6 +120,8 @@ package struct DownstreamTimeouts: Sendable, Equatable {
     package var write = 30_000
     /// A tunnel (after 101) without a byte in either direction.
     package var tunnel = 3_600_000
+    /// The longest that a plugin may let a request wait, or hold a response's head.
+    package var suspend = 60_000
 
     package init() {}
 }

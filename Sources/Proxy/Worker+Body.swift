@@ -62,6 +62,15 @@ extension Worker {
         _ pipe: BodyPipe,
         to out: UnsafeMutablePointer<UInt8>
     ) -> Int {
+        if let section = pipe.transform?.pointee.trailers {
+            // Plugins have seen it, and may have changed it.
+            guard section.pointee.message.fieldBytesMax <= ChunkLimits.trailerBytesMax else {
+                return HeadWriter.copy("0\r\n\r\n", to: out)
+            }
+            var at = HeadWriter.copy("0\r\n", to: out)
+            at &+= section.pointee.message.writeFields(to: out + at)
+            return at &+ HeadWriter.copy("\r\n", to: out + at)
+        }
         guard let trailer = pipe.trailer else { return HeadWriter.copy("0\r\n\r\n", to: out) }
         var fieldCount = 0
         var consumed = 0
@@ -136,6 +145,10 @@ extension Worker {
         if let trailer = pipe.trailer {
             buffers.give(trailer)
             pipe.trailer = nil
+        }
+        if let transform = pipe.transform {
+            transform.pointee.release()
+            pipe.transform = nil
         }
         if let splice = pipe.splice {
             pipes.give(splice, isEmpty: pipe.spliced == 0)

@@ -12,6 +12,9 @@ extension Worker {
     /// The response has been written whole.
     mutating func finish(_ exchange: UnsafeMutablePointer<Exchange>) {
         guard !exchange.pointee.isEnded, exchange.pointee.response != .drain else { return }
+        if exchange.pointee.requestWait != nil || exchange.pointee.responseWait != nil {
+            cancelWaits(exchange)
+        }
         reportEnd(exchange)
         let reusable =
             !exchange.pointee.flags.contains(.closeUpstream)
@@ -121,6 +124,9 @@ extension Worker {
     /// Frees what an exchange holds; its memory is taken back after the batch.
     private mutating func end(_ exchange: UnsafeMutablePointer<Exchange>) {
         guard !exchange.pointee.isEnded else { return }
+        if exchange.pointee.requestWait != nil || exchange.pointee.responseWait != nil {
+            cancelWaits(exchange)
+        }
         reportEnd(exchange)
         detachUpstream(exchange, reuse: false)
         if exchange.pointee.requestBody.holdsMemory { release(&exchange.pointee.requestBody) }
@@ -170,7 +176,7 @@ extension Worker {
         }
         guard exchange.pointee.requestBody.reader.isDone,
             exchange.pointee.response == .head || exchange.pointee.response == .none
-                || exchange.pointee.response == .body,
+                || exchange.pointee.response == .waiting || exchange.pointee.response == .body,
             exchange.pointee.listener.pointee.settings.halfClose == .abort,
             down.pointee.inputCount == 0
         else { return false }

@@ -162,27 +162,58 @@ extension Worker {
             cut(exchange)
             return
         }
+        if exchange.pointee.requestWait != nil || exchange.pointee.responseWait != nil {
+            cancelWaits(exchange)
+        }
+        if let transform = exchange.pointee.requestBody.transform {
+            transform.pointee.release()
+            exchange.pointee.requestBody.transform = nil
+        }
+        release(&exchange.pointee.responseBody)
+        exchange.pointee.responseBody = BodyPipe()
         exchange.pointee.flags.insert(.localReply)
         exchange.pointee.context.replaceResponse(message)
         exchange.pointee.context.facts.status = UInt32(message.status)
-        guard runLocalHooks(exchange) else { return }
-        exchange.pointee.flags.insert(.responseStarted)
-        decideConnection(exchange)
-        let status = exchange.pointee.context.response.status
-        let hasLength = status != 204 && status != 304
-        var response = exchange.pointee.context.response
-        if hasLength, let digits = exchange.pointee.context.arena.allocate(UInt8.self, count: 24) {
-            let count = HeadWriter.writeDecimal(UInt64(body.count), to: digits)
-            append(.contentLength, Slice(digits, count), to: &response, exchange)
-        }
-        let count = writeResponseHead(exchange, response, ResponseHead(), framing: "")
-        guard count > 0 else {
-            cut(exchange)
+        exchange.pointee.responseHead = ResponseHead()
+        exchange.pointee.localBody = body
+        runLocalReply(exchange)
+        guard !exchange.pointee.isEnded, exchange.pointee.localBody.bytes == body.bytes else {
             return
         }
+        if exchange.pointee.context.leaving > 0 {
+            guard runResponseHooks(exchange, .responseHeaders) == .done else { return }
+        }
+        passLocal(exchange)
+    }
+
+    /// Writes an answer whose hooks have run.
+    mutating func passLocal(_ exchange: UnsafeMutablePointer<Exchange>) {
+        let body = exchange.pointee.localBody
         let isHead = exchange.pointee.head.method == .head
         exchange.pointee.response = .body
-        exchange.pointee.responseBody = BodyPipe()
+        if exchange.pointee.context.leaving > 0 { prepareResponseBody(exchange) }
+        let transform = exchange.pointee.responseBody.transform
+        if let transform, transform.pointee.holder >= 0 {
+            _ = feed(exchange, .response, body.bytes, body.count, isEnd: true, flush: true)
+            if !exchange.pointee.isEnded { pumpResponse(exchange) }
+            return
+        }
+        guard let count = startResponse(exchange) else { return }
+        if let transform {
+            transform.pointee.pendingHead = count
+            let progress = feed(
+                exchange,
+                .response,
+                body.bytes,
+                body.count,
+                isEnd: true,
+                flush: true
+            )
+            guard progress != .left, !exchange.pointee.isEnded else { return }
+            writePendingHead(exchange, .response)
+            if !exchange.pointee.isEnded { pumpResponse(exchange) }
+            return
+        }
         let written = emitResponse(
             exchange,
             headCount: count,
@@ -193,32 +224,20 @@ extension Worker {
         if written == .done { finish(exchange) }
     }
 
-    /// Runs `local_reply`, for errors, and `response_headers`; false when a plugin answered anew.
-    private mutating func runLocalHooks(_ exchange: UnsafeMutablePointer<Exchange>) -> Bool {
+    /// Runs `local_reply`, for errors; a plugin may change the reply there.
+    private mutating func runLocalReply(_ exchange: UnsafeMutablePointer<Exchange>) {
         let chain = exchange.pointee.chain
-        let positions = 0..<exchange.pointee.context.leaving
-        guard !positions.isEmpty else { return true }
-        let flags = UInt32(SLUICE_ARGS_LOCAL)
-        if exchange.pointee.context.response.status >= 400, chain.hookCount(.localReply) > 0 {
-            let outcome = calls.run(
-                .localReply,
-                of: chain,
-                positions: positions,
-                context(of: exchange),
-                flags: flags
-            )
-            if let failure = calls.failure { logFailure(failure, exchange) }
-            if case .reset = outcome { return settle(outcome, exchange) }
-        }
-        guard chain.hookCount(.responseHeaders) > 0 else { return true }
+        guard exchange.pointee.context.response.status >= 400, chain.hookCount(.localReply) > 0,
+            exchange.pointee.context.leaving > 0
+        else { return }
         let outcome = calls.run(
-            .responseHeaders,
+            .localReply,
             of: chain,
-            positions: positions,
+            positions: 0..<exchange.pointee.context.leaving,
             context(of: exchange),
-            flags: flags
+            flags: UInt32(SLUICE_ARGS_LOCAL)
         )
-        guard outcome != .proceed || calls.failure != nil else { return true }
-        return settle(outcome, exchange)
+        if let failure = calls.failure { logFailure(failure, exchange) }
+        if case .reset = outcome { _ = settle(outcome, exchange, .localReply) }
     }
 }

@@ -201,7 +201,12 @@ extension Worker {
             head: head,
             now: now
         )
-        RequestContext.prepare(context(of: exchange), arena: arena, request: message, slots: slots)
+        RequestContext.prepare(
+            context(of: exchange),
+            arena: arena,
+            request: message,
+            worker: calls.worker
+        )
         down.pointee.exchange = exchange
         down.pointee.state = .exchange
         down.pointee.flags.remove(.fresh)
@@ -217,6 +222,7 @@ extension Worker {
             exchange.pointee.flags.insert(.awaitsContinue)
         }
         exchange.pointee.requestBody.reader = BodyReader(head.framing)
+        exchange.pointee.requestBody.writing = head.framing.isChunked ? .chunked : .plain
         return exchange
     }
 
@@ -225,6 +231,12 @@ extension Worker {
         enterChain(exchange)
         guard !answersByPolicy(exchange) else { return }
         guard runRequestHooks(exchange, positions: 0..<globalChain.pluginCount) else { return }
+        route(exchange)
+    }
+
+    /// Finds the route of a request whose global hooks have run, and runs the route's.
+    private mutating func route(_ exchange: UnsafeMutablePointer<Exchange>) {
+        exchange.pointee.flags.insert(.routed)
         guard
             let route = routes.match(
                 exchange.pointee.context.request,
@@ -244,11 +256,46 @@ extension Worker {
             guard runRequestHooks(exchange, positions: chain.globalCount..<chain.pluginCount)
             else { return }
         }
+        goUpstream(exchange)
+    }
+
+    /// Sends a request whose hooks have all run.
+    private mutating func goUpstream(_ exchange: UnsafeMutablePointer<Exchange>) {
         guard exchange.pointee.upstream != nil else {
             reply(exchange, 404, reason: "no upstream, and no plugin answered")
             return
         }
+        if !exchange.pointee.head.framing.isNone,
+            exchange.pointee.chain.hookCount(.requestBody) > 0
+                || exchange.pointee.context.bodyWishes != nil
+        {
+            prepareRequestBody(exchange)
+            guard exchange.pointee.response != .collect else {
+                collectRequest(exchange)
+                return
+            }
+        }
         attempt(exchange)
+    }
+
+    /// A hook of the request's head has waited.
+    mutating func resumeRequest(
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ index: Int,
+        _ resumption: Resumption
+    ) {
+        let chain = exchange.pointee.chain
+        let isRouted = exchange.pointee.flags.contains(.routed)
+        guard
+            runRequestHooks(
+                exchange,
+                positions: isRouted
+                    ? chain.globalCount..<chain.pluginCount : 0..<chain.pluginCount,
+                from: index,
+                resumption
+            )
+        else { return }
+        isRouted ? goUpstream(exchange) : route(exchange)
     }
 
     /// Methods and sizes that no plugin decides on.
@@ -356,7 +403,9 @@ extension Worker {
     /// Runs `request_headers` of some plugins; false when the request was answered or cut.
     private mutating func runRequestHooks(
         _ exchange: UnsafeMutablePointer<Exchange>,
-        positions: Range<Int>
+        positions: Range<Int>,
+        from first: Int = 0,
+        _ resumption: Resumption? = nil
     ) -> Bool {
         let chain = exchange.pointee.chain
         guard chain.hookCount(.requestHeaders) > 0 else { return true }
@@ -364,17 +413,20 @@ extension Worker {
         let outcome = calls.run(
             .requestHeaders,
             of: chain,
+            from: first,
             positions: positions,
             context(of: exchange),
-            flags: flags
+            flags: flags,
+            resumption: resumption
         )
-        return settle(outcome, exchange)
+        return settle(outcome, exchange, .requestHeaders)
     }
 
     /// Acts on what a request phase came to; true when the request goes on.
     mutating func settle(
         _ outcome: PhaseOutcome,
-        _ exchange: UnsafeMutablePointer<Exchange>
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ phase: Phase
     ) -> Bool {
         if let failure = calls.failure { logFailure(failure, exchange) }
         switch outcome {
@@ -392,6 +444,8 @@ extension Worker {
         case .failed(let position, let status):
             exchange.pointee.context.leaving = min(exchange.pointee.context.leaving, position)
             reply(exchange, status, reason: "a plugin failed")
+        case .suspended(let index): _ = wait(exchange, phase, index: index)
+        case .held: break
         }
         return false
     }

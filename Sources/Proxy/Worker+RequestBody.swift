@@ -17,7 +17,9 @@ extension Worker {
                 // What is in the pipe has been read already: it goes on without the client.
                 guard spliceRequest(exchange, up) == true else { return }
             }
-            if exchange.pointee.requestBody.reader.isDone, headCount == 0 {
+            if exchange.pointee.requestBody.transform != nil {
+                guard goesOn(exchange, goOnBody(exchange, .request)) else { return }
+            } else if exchange.pointee.requestBody.reader.isDone, headCount == 0 {
                 requestSent(exchange)
                 return
             }
@@ -148,7 +150,7 @@ extension Worker {
         return nil
     }
 
-    private mutating func readRequestBody(
+    mutating func readRequestBody(
         _ exchange: UnsafeMutablePointer<Exchange>,
         _ bytes: inout UnsafeMutablePointer<UInt8>,
         _ count: inout Int
@@ -194,46 +196,97 @@ extension Worker {
         var result = BodyReader.Result()
         if count > 0 {
             guard readMessage(exchange, bytes, count, &result) else { return false }
-            exchange.pointee.requestBody.byteCount &+= UInt64(result.dataCount)
-            guard
-                exchange.pointee.requestBody.byteCount
-                    <= UInt64(exchange.pointee.listener.pointee.bodyBytesMax)
-            else {
-                bodyTooLarge(exchange)
-                return false
-            }
+            guard countRequestBody(exchange, result.dataCount) else { return false }
         }
         let data = UnsafePointer(bytes + result.dataStart)
         if result.dataCount > 0 { exchange.pointee.flags.remove(.awaitsContinue) }
-        let keeps = result.dataCount > 0 && keepsReplay(exchange, up)
-        if keeps { keepReplay(exchange, data, result.dataCount) }
-        exchange.pointee.requestBody.writing =
-            exchange.pointee.head.framing.isChunked ? .chunked : .plain
+        let isEnd = exchange.pointee.requestBody.reader.isDone
+        if exchange.pointee.requestBody.transform != nil {
+            let progress = feed(
+                exchange,
+                .request,
+                data,
+                result.dataCount,
+                isEnd: isEnd,
+                flush: !exchange.pointee.down.pointee.flags.contains(.readable)
+            )
+            return goesOn(exchange, progress)
+        }
+        let written = sendToPeer(
+            exchange,
+            up,
+            headCount: headCount,
+            data,
+            result.dataCount,
+            isEnd: isEnd
+        )
+        return written == .done
+    }
+
+    /// Counts bytes of the body; false when it is over its bound, and was answered.
+    mutating func countRequestBody(
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ count: Int
+    ) -> Bool {
+        exchange.pointee.requestBody.byteCount &+= UInt64(count)
+        guard
+            exchange.pointee.requestBody.byteCount
+                <= UInt64(exchange.pointee.listener.pointee.bodyBytesMax)
+        else {
+            bodyTooLarge(exchange)
+            return false
+        }
+        return true
+    }
+
+    /// Acts on how far plugins let a body go; true when its next bytes are wanted.
+    private mutating func goesOn(
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ progress: BodyProgress
+    ) -> Bool {
+        switch progress {
+        case .more: return true
+        case .done: requestSent(exchange)
+        case .blocked, .waiting, .left: break
+        }
+        return false
+    }
+
+    /// Writes a head and a run of body to the peer.
+    ///
+    /// Other than `.done` were dealt with.
+    mutating func sendToPeer(
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ up: UnsafeMutablePointer<Upstream>,
+        headCount: Int,
+        _ data: UnsafePointer<UInt8>,
+        _ count: Int,
+        isEnd: Bool
+    ) -> WriteResult {
+        let keeps = count > 0 && keepsReplay(exchange, up)
+        if keeps { keepReplay(exchange, data, count) }
         var sent = 0
         let written = emit(
             &exchange.pointee.requestBody,
             to: up.pointee.fd,
             headCount: headCount,
             data: data,
-            count: result.dataCount,
-            isEnd: exchange.pointee.requestBody.reader.isDone,
+            count: count,
+            isEnd: isEnd,
             sent: &sent
         )
         if sent > 0 {
             exchange.pointee.flags.insert(.sentToPeer)
         } else if written == .failed, !exchange.pointee.flags.contains(.sentToPeer), !keeps {
             // Nothing of the request has left, so even one that must not be repeated may go again.
-            keepReplay(exchange, data, result.dataCount)
+            keepReplay(exchange, data, count)
         }
         switch written {
-        case .done: return true
-        case .blocked:
-            armWrite(up, exchange)
-            return false
-        case .failed:
-            requestWriteFailed(exchange)
-            return false
+        case .done: break
+        case .blocked: armWrite(up, exchange)
+        case .failed: requestWriteFailed(exchange)
         }
+        return written
     }
 
     /// Splits a run of the client's bytes into body and what is behind it.
@@ -374,8 +427,6 @@ extension Worker {
     /// Sends the head and the body bytes that an earlier attempt had read, then goes on.
     mutating func replayRequest(_ exchange: UnsafeMutablePointer<Exchange>, headCount: Int) {
         guard let up = exchange.pointee.up, let block = exchange.pointee.replay else { return }
-        exchange.pointee.requestBody.writing =
-            exchange.pointee.head.framing.isChunked ? .chunked : .plain
         var sent = 0
         let written = emit(
             &exchange.pointee.requestBody,
@@ -383,7 +434,8 @@ extension Worker {
             headCount: headCount,
             data: block.bytes,
             count: exchange.pointee.replayCount,
-            isEnd: exchange.pointee.requestBody.reader.isDone,
+            isEnd: exchange.pointee.requestBody.transform?.pointee.isDone
+                ?? exchange.pointee.requestBody.reader.isDone,
             sent: &sent
         )
         if sent > 0 { exchange.pointee.flags.insert(.sentToPeer) }

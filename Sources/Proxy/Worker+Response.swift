@@ -142,6 +142,7 @@ extension Worker {
             line.text("; peer ")
             line.escaped(peer.bytes, peer.count)
         }
+        reportAttempt(exchange, SLUICE_ATTEMPT_MALFORMED)
         detachUpstream(exchange, reuse: false)
         replyOrCut(exchange, 502, reason: "the peer's response breaks HTTP/1.1")
     }
@@ -203,52 +204,54 @@ extension Worker {
         if !head.flags.contains(.keepAlive) { exchange.pointee.flags.insert(.closeUpstream) }
         exchange.pointee.context.replaceResponse(responseMessage(bytes, head))
         exchange.pointee.context.facts.status = UInt32(head.status)
-        if !isTunnel {
-            guard runResponseHooks(exchange, hasBody: !head.framing.isNone) else { return }
+        exchange.pointee.responseHead = head
+        if exchange.pointee.chain.pluginCount > 0, !isTunnel {
+            guard runHooks(exchange, body, bodyCount) else { return }
         }
-        releaseReplay(exchange)
-        exchange.pointee.flags.insert(.responseStarted)
-        decideConnection(exchange)
-        exchange.pointee.responseBody.reader = BodyReader(head.framing)
-        let framing = chooseWriting(exchange, head)
-        let count = writeResponseHead(
-            exchange,
-            exchange.pointee.context.response,
-            head,
-            framing: framing
-        )
-        guard count > 0 else {
-            exchange.pointee.flags.remove(.responseStarted)
-            badResponse(exchange, "head is too large with its added fields")
-            return
-        }
-        if isTunnel {
+        passHead(exchange, up, body, bodyCount)
+        freeInput(up)
+        if !exchange.pointee.isEnded { pumpResponse(exchange) }
+    }
+
+    /// Runs the hooks of the peer's response; false when it does not go on now.
+    private mutating func runHooks(
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ body: UnsafeMutablePointer<UInt8>,
+        _ bodyCount: Int
+    ) -> Bool {
+        reportAttempt(exchange, SLUICE_ATTEMPT_RESPONSE)
+        arrived = Arrived(bytes: body, count: bodyCount)
+        let progress = runResponseHooks(exchange, .upstreamResponse)
+        // Taken when a hook waits or holds: it is kept elsewhere then.
+        let isKept = arrived.bytes == nil
+        arrived = Arrived()
+        guard progress == .done else { return false }
+        guard isKept else { return true }
+        exchange.pointee.response = .body
+        exchange.pointee.responseBody.reader = BodyReader(exchange.pointee.responseHead.framing)
+        pumpResponse(exchange)
+        return false
+    }
+
+    /// Writes the head, whose hooks have run, with what came of the body.
+    mutating func passHead(
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ up: UnsafeMutablePointer<Upstream>,
+        _ body: UnsafeMutablePointer<UInt8>,
+        _ bodyCount: Int
+    ) {
+        exchange.pointee.responseBody.reader = BodyReader(exchange.pointee.responseHead.framing)
+        if exchange.pointee.chain.pluginCount > 0 { prepareResponseBody(exchange) }
+        guard let count = startResponse(exchange) else { return }
+        if exchange.pointee.responseHead.status == 101 {
             beginTunnel(exchange, headCount: count, body, bodyCount)
             return
         }
         exchange.pointee.response = .body
         forwardResponse(exchange, up, headCount: count, body, bodyCount)
-        freeInput(up)
-        if !exchange.pointee.isEnded { pumpResponse(exchange) }
-    }
-
-    private mutating func runResponseHooks(
-        _ exchange: UnsafeMutablePointer<Exchange>,
-        hasBody: Bool
-    ) -> Bool {
-        let chain = exchange.pointee.chain
-        guard chain.hookCount(.responseHeaders) > 0 else { return true }
-        exchange.pointee.context.facts.time_now = nowNanoseconds
-        let outcome = calls.run(
-            .responseHeaders,
-            of: chain,
-            positions: 0..<exchange.pointee.context.leaving,
-            context(of: exchange),
-            flags: hasBody ? 0 : UInt32(SLUICE_ARGS_EOS)
-        )
-        guard outcome != .proceed || calls.failure != nil else { return true }
-        if outcome != .proceed { exchange.pointee.flags.insert(.closeUpstream) }
-        return settle(outcome, exchange)
+        if exchange.pointee.responseBody.transform != nil {
+            writePendingHead(exchange, .response)
+        }
     }
 
     /// Decides whether the client's connection can take another request.
@@ -263,27 +266,6 @@ extension Worker {
             || (body.kind == .length && body.remaining > Int64(drainBytes))
         {
             exchange.pointee.flags.insert(.closeDownstream)
-        }
-    }
-
-    /// How the body is written for this client, and the fields that say so.
-    private func chooseWriting(
-        _ exchange: UnsafeMutablePointer<Exchange>,
-        _ head: ResponseHead
-    ) -> StaticString {
-        switch head.framing {
-        case .none, .length:
-            exchange.pointee.responseBody.writing = .plain
-            return ""
-        case .chunked, .untilClose:
-            if exchange.pointee.head.minorVersion > 0 {
-                exchange.pointee.responseBody.writing = .chunked
-                return "Transfer-Encoding: chunked\r\n"
-            }
-            // An HTTP/1.0 client knows the end only by the connection's.
-            exchange.pointee.responseBody.writing = .plain
-            exchange.pointee.flags.insert(.closeDownstream)
-            return ""
         }
     }
 

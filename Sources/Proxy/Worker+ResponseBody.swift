@@ -11,13 +11,30 @@ extension Worker {
         var turns = Self.turnsMax
         while exchange.pointee.response == .body, !exchange.pointee.isEnded {
             if exchange.pointee.responseBody.hasHeld, !flushResponse(exchange) { return }
-            if exchange.pointee.responseBody.reader.isDone,
+            if exchange.pointee.responseBody.transform != nil {
+                switch goOnBody(exchange, .response) {
+                case .more: break
+                case .done:
+                    finishWritten(exchange)
+                    return
+                case .blocked, .waiting, .left: return
+                }
+            } else if exchange.pointee.responseBody.reader.isDone,
                 exchange.pointee.responseBody.spliced == 0
             {
                 finish(exchange)
                 return
             }
             guard let up = exchange.pointee.up else { return }
+            if let input = up.pointee.input, up.pointee.inputCount > 0 {
+                // It came with a head that had to wait.
+                let count = up.pointee.inputCount
+                up.pointee.input = nil
+                up.pointee.inputCount = 0
+                forwardResponse(exchange, up, headCount: 0, input.bytes, count)
+                buffers.give(input)
+                continue
+            }
             guard up.pointee.flags.contains(.readable) || exchange.pointee.responseBody.spliced > 0
             else {
                 armRead(up, exchange)
@@ -110,6 +127,11 @@ extension Worker {
         }
         exchange.pointee.responseBody.byteCount &+= UInt64(result.dataCount)
         let isEnd = exchange.pointee.responseBody.reader.isDone && result.error == nil
+        if let transform = exchange.pointee.responseBody.transform {
+            transform.pointee.pendingHead = headCount
+            transformResponse(exchange, up, bytes, result, isEnd: isEnd)
+            return
+        }
         let written = emitResponse(
             exchange,
             headCount: headCount,
@@ -123,6 +145,35 @@ extension Worker {
             return
         }
         if isEnd, written == .done { finish(exchange) }
+    }
+
+    /// Gives a run of the peer's bytes to the plugins.
+    private mutating func transformResponse(
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ up: UnsafeMutablePointer<Upstream>,
+        _ bytes: UnsafeMutablePointer<UInt8>,
+        _ result: BodyReader.Result,
+        isEnd: Bool
+    ) {
+        let progress = feed(
+            exchange,
+            .response,
+            bytes + result.dataStart,
+            result.dataCount,
+            isEnd: isEnd,
+            flush: !up.pointee.flags.contains(.readable)
+        )
+        guard progress != .left, !exchange.pointee.isEnded else { return }
+        if result.error != nil {
+            upstreamCut(exchange)
+        } else if progress == .done {
+            finishWritten(exchange)
+        }
+    }
+
+    /// All of the body has come out of the plugins; the client may still have to take some.
+    private mutating func finishWritten(_ exchange: UnsafeMutablePointer<Exchange>) {
+        if !exchange.pointee.responseBody.hasHeld { finish(exchange) }
     }
 
     /// Writes to the client; a failure ends the exchange.

@@ -18,6 +18,8 @@ extension Worker {
             expireDownstream(address.assumingMemoryBound(to: Downstream.self))
         case TimerKind.upstream:
             expireUpstream(address.assumingMemoryBound(to: Upstream.self))
+        case TimerKind.suspension:
+            expire(address.assumingMemoryBound(to: Suspension.self))
         default:
             resumeListeners()
         }
@@ -80,7 +82,7 @@ extension Worker {
 
     private func waitsForBody(_ exchange: UnsafeMutablePointer<Exchange>) -> Bool {
         !exchange.pointee.requestBody.reader.isDone && !exchange.pointee.requestBody.isBlocked
-            && exchange.pointee.response != .none
+            && exchange.pointee.response != .none && exchange.pointee.requestWait == nil
             && !exchange.pointee.flags.contains(.peerStoppedReading)
     }
 
@@ -139,13 +141,13 @@ extension Worker {
         case .head:
             peerTimedOut(exchange, peer, "timeouts.first_byte: no response in time")
         case .body:
-            if exchange.pointee.responseBody.isBlocked {
+            if exchange.pointee.responseBody.isBlocked || exchange.pointee.responseWait != nil {
                 timers.set(timer(of: up), deadline: now &+ UInt64(timeouts.read))
             } else {
                 log.write(2) { line in line.text("timeouts.read: the response stopped") }
                 upstreamCut(exchange)
             }
-        case .tunnel, .drain, .none: break
+        case .tunnel, .drain, .none, .collect, .waiting: break
         }
     }
 
@@ -155,6 +157,7 @@ extension Worker {
         _ reason: StaticString
     ) {
         peers[peer].setFailures(true)
+        reportAttempt(exchange, SLUICE_ATTEMPT_TIMEOUT)
         reply(exchange, 504, reason: reason, peer: peer)
     }
 

@@ -145,6 +145,10 @@ extension Worker {
         let peer = Int(up.pointee.peer)
         peerFailed(peer, "connect", error)
         markTried(exchange, upstream, peer &- upstream.pointee.firstPeer)
+        reportAttempt(
+            exchange,
+            error == .timedOut ? SLUICE_ATTEMPT_TIMEOUT : SLUICE_ATTEMPT_CONNECT
+        )
         detachUpstream(exchange, reuse: false)
         if exchange.pointee.attempts >= upstream.pointee.retries.attempts, error == .timedOut {
             reply(exchange, 504, reason: "connect timed out")
@@ -170,10 +174,9 @@ extension Worker {
 
     /// Runs the attempt's hooks, writes the head and as much of the body as there is.
     private mutating func send(_ exchange: UnsafeMutablePointer<Exchange>) {
-        guard let up = exchange.pointee.up, let upstream = exchange.pointee.upstream else { return }
+        guard let up = exchange.pointee.up else { return }
         up.pointee.state = .active
         up.pointee.requests &+= 1
-        exchange.pointee.response = .head
         exchange.pointee.flags.subtract([.sentToPeer, .peerStoppedReading, .closeUpstream])
         if exchange.pointee.chain.hookCount(.upstreamRequest) > 0 {
             saveRequest(exchange)
@@ -185,8 +188,33 @@ extension Worker {
                 context(of: exchange),
                 flags: flags
             )
-            guard settle(outcome, exchange) else { return }
+            guard settle(outcome, exchange, .upstreamRequest) else { return }
         }
+        sendHead(exchange)
+    }
+
+    /// A hook of the attempt has waited.
+    mutating func resumeAttempt(
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ index: Int,
+        _ resumption: Resumption
+    ) {
+        let outcome = calls.run(
+            .upstreamRequest,
+            of: exchange.pointee.chain,
+            from: index,
+            positions: 0..<exchange.pointee.chain.pluginCount,
+            context(of: exchange),
+            flags: exchange.pointee.head.framing.isNone ? UInt32(SLUICE_ARGS_EOS) : 0,
+            resumption: resumption
+        )
+        guard settle(outcome, exchange, .upstreamRequest) else { return }
+        sendHead(exchange)
+    }
+
+    private mutating func sendHead(_ exchange: UnsafeMutablePointer<Exchange>) {
+        guard let up = exchange.pointee.up, let upstream = exchange.pointee.upstream else { return }
+        exchange.pointee.response = .head
         timers.set(timer(of: up), deadline: now &+ UInt64(upstream.pointee.timeouts.firstByte))
         let count = writeRequestHead(exchange, upstream)
         guard count > 0 else {
@@ -194,6 +222,17 @@ extension Worker {
             return
         }
         exchange.pointee.requestBody.isFinished = false
+        if let transform = exchange.pointee.requestBody.transform {
+            // Bytes that an earlier attempt has sent come before those that still wait.
+            if exchange.pointee.replayCount > 0 {
+                replayRequest(exchange, headCount: count)
+            } else {
+                transform.pointee.pendingHead = count
+                pumpRequest(exchange)
+                writePendingHead(exchange, .request)
+            }
+            return
+        }
         if exchange.pointee.attempts > 1, exchange.pointee.replayCount > 0 {
             replayRequest(exchange, headCount: count)
         } else {
@@ -253,7 +292,7 @@ extension Worker {
             at &+= HeadWriter.copy("\r\n", to: out + at)
         }
         at &+= exchange.pointee.context.request.writeFields(to: out + at)
-        if exchange.pointee.head.framing.isChunked {
+        if exchange.pointee.requestBody.writing == .chunked {
             at &+= HeadWriter.copy("Transfer-Encoding: chunked\r\n", to: out + at)
         }
         if exchange.pointee.head.flags.contains(.upgrade),
@@ -281,6 +320,7 @@ extension Worker {
         let wasSent = exchange.pointee.flags.contains(.sentToPeer)
         let hasBytes = up.pointee.inputCount > 0 || exchange.pointee.interimCount > 0
         let peer = Int(up.pointee.peer)
+        reportAttempt(exchange, SLUICE_ATTEMPT_CLOSED)
         detachUpstream(exchange, reuse: false)
         // A connection that waited in the pool may have been closed by the peer at any time, so
         // its failure says nothing of the request (RFC 9112 §9.3.1). A fresh one's does.

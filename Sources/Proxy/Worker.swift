@@ -1,6 +1,6 @@
 import CSluice
 import HTTP
-import PluginHost
+package import PluginHost
 package import Reactor
 import Synchronization
 package import Sys
@@ -9,6 +9,8 @@ package import Sys
 package enum WorkerMessage: Sendable {
     /// Take no more connections, let requests finish, then end.
     case drain
+    /// A request that waits goes on.
+    case resume(WaitEnd)
 }
 
 /// One core's share of the proxy: its listeners, connections, buffers and timers, and the loop that
@@ -36,7 +38,13 @@ package struct Worker: ~Copyable {
     var exchanges: Slab<Exchange>
     var buffers = BufferPool()
     var pipes = PipePool()
-    var calls = HookCall()
+    var calls: HookCall
+    /// Waits of requests, and what the host knows of each.
+    let waits: WaitTable
+    var suspensions: Slab<Suspension>
+    /// Where the bodies stand in an exchange: looked up once, because a key path is not folded.
+    let requestBodyOffset = MemoryLayout<Exchange>.offset(of: \.requestBody) ?? 0
+    let responseBodyOffset = MemoryLayout<Exchange>.offset(of: \.responseBody) ?? 0
 
     /// Where reads go: one buffer, always warm in the cache.
     let scratch: UnsafeMutablePointer<UInt8>
@@ -56,7 +64,15 @@ package struct Worker: ~Copyable {
     var rest: UnsafeMutablePointer<UInt8>
     var restCount = 0
     var restOwner: UnsafeMutablePointer<Downstream>?
+    /// What came behind a response's head whose hooks are running.
+    var arrived = Arrived()
     var dateSecond: Int64 = -1
+
+    /// Bytes that lie where the next read would go.
+    struct Arrived {
+        var bytes: UnsafeMutablePointer<UInt8>?
+        var count = 0
+    }
 
     /// Listening descriptors, -1 when closed; in the order of the plan.
     var listening: [Int32]
@@ -123,6 +139,12 @@ package struct Worker: ~Copyable {
         responseFields = .allocate(capacity: plan.fieldsMax)
         slots = .allocate(capacity: max(plan.instances.count, 1))
         slots.initialize(repeating: nil, count: max(plan.instances.count, 1))
+        suspensions = Slab(chunkCount: 128, countMax: WaitTable.waitsMax)
+        waits = WaitTable(worker: index) { mailbox.post(.resume($0)) }
+        calls = HookCall(
+            worker: WorkerLinks(slots: slots, waits: .passUnretained(waits), workerIndex: index)
+        )
+        Suspensions.register(waits, worker: index)
         pools = .allocate(capacity: max(plan.peerCount, 1))
         pools.initialize(repeating: PeerPool(), count: max(plan.peerCount, 1))
         pickCall = .allocate(capacity: 1)
@@ -222,6 +244,7 @@ package struct Worker: ~Copyable {
             for message in mailbox.take() {
                 switch message {
                 case .drain: drain()
+                case .resume(let end): resume(end)
                 }
             }
         }
@@ -290,13 +313,16 @@ package struct Worker: ~Copyable {
         }
         switch exchange.pointee.response {
         case .none: return
+        case .collect:
+            collectRequest(exchange)
+            return
         case .tunnel:
             pumpTunnel(exchange)
             return
         case .drain:
             drainRequestBody(exchange)
             return
-        case .head, .body: break
+        case .head, .waiting, .body: break
         }
         if !exchange.pointee.requestBody.isFinished {
             pumpRequest(exchange)
@@ -306,7 +332,7 @@ package struct Worker: ~Copyable {
         case .head: readResponseHead(exchange)
         case .body: pumpResponse(exchange)
         case .tunnel: pumpTunnel(exchange)
-        case .drain, .none: break
+        case .drain, .none, .collect, .waiting: break
         }
     }
 

@@ -55,8 +55,14 @@ static int32_t create(
     sluice_http_hooks *hooks = calloc(1, sizeof *hooks);
     hooks->size = (uint32_t)number(config, "hooks_size", sizeof *hooks);
     hooks->request_headers = hook(config, "request_headers");
+    hooks->request_body = hook(config, "request_body");
     hooks->upstream_request = hook(config, "upstream_request");
+    hooks->upstream_result = hook(config, "upstream_result");
+    hooks->upstream_response = hook(config, "upstream_response");
+    hooks->upstream_body = hook(config, "upstream_body");
     hooks->response_headers = hook(config, "response_headers");
+    hooks->response_body = hook(config, "response_body");
+    hooks->resumed = hook(config, "resumed");
     hooks->local_reply = hook(config, "local_reply");
     hooks->request_end = hook(config, "request_end");
     out->size = (uint32_t)number(config, "instance_size", sizeof *out);

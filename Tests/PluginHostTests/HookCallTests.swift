@@ -29,10 +29,10 @@ struct HookCallTests {
                 #expect(args.phase == UInt32(phase.rawValue))
                 #expect(args.flags == 5)
                 #expect(args.error_code == 0)
-                let isResponse = phase == .responseHeaders || phase == .localReply
+                let isResponse = phase.rawValue > 5 && phase != .requestEnd
                 #expect(path(args.headers) == (isResponse ? ":status" : ":method"))
                 #expect(path(args.request_headers) == ":method")
-                #expect((args.edits == nil) == (phase == .requestEnd))
+                #expect((args.edits == nil) == (phase == .requestEnd || phase == .upstreamResult))
                 #expect(args.body_in == nil && args.body_out == nil)
                 #expect(args.facts.pointee.status == 7)
                 #expect(args.facts.pointee.size == UInt32(MemoryLayout<sluice_facts>.size))

@@ -100,7 +100,7 @@ public enum FieldNames {
     /// connection (RFC 9110 §6.5.1).
     ///
     /// Forwarding fields are here too: behind us they are trusted.
-    static func isForbiddenInTrailers(_ id: FieldID) -> Bool {
+    public static func isForbiddenInTrailers(_ id: FieldID) -> Bool {
         if isConnectionField(id) { return true }
         switch id {
         case .host, .expect, .maxForwards, .cacheControl, .pragma, .range,

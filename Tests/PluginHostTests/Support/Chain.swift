@@ -7,7 +7,6 @@ import Testing
 final class Chain {
     let exchange: Exchange
     let chain: PhaseChain
-    private(set) var call = HookCall()
     private let globalContexts: UnsafeMutableRawPointer
     private let routeContexts: UnsafeMutableRawPointer
     /// What the hooks noted, in the order in which they ran.
@@ -44,21 +43,20 @@ final class Chain {
     }
 
     func run(_ phase: Phase, _ positions: Range<Int>? = nil, flags: Int = 0) -> PhaseOutcome {
-        call.run(
+        exchange.run(
             phase,
             of: chain,
             positions: positions ?? 0..<chain.pluginCount,
-            exchange.context,
             flags: UInt32(flags)
         )
     }
 
-    var failure: HookFailure? { call.failure }
+    var failure: HookFailure? { exchange.call.failure }
 
-    var reply: sluice_reply { call.reply.pointee }
+    var reply: sluice_reply { exchange.call.reply.pointee }
 
     func applyReplyFields() -> EditError? {
-        call.applyReplyFields(
+        exchange.call.applyReplyFields(
             to: &exchange.context.pointee.response,
             &exchange.context.pointee.arena
         )

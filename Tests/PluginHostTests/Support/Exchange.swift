@@ -9,6 +9,8 @@ final class Exchange {
     let context: UnsafeMutablePointer<RequestContext>
     private let block = UnsafeMutableRawPointer.allocate(byteCount: 16_384, alignment: 16)
     private let slots: UnsafeMutablePointer<UnsafeMutableRawPointer?>
+    /// The calls of the worker that the request runs on.
+    private(set) var call: HookCall
 
     init(
         request: String = "GET / HTTP/1.1\r\nHost: a.example\r\n\r\n",
@@ -20,14 +22,25 @@ final class Exchange {
         for (index, slot) in slots.enumerated() {
             self.slots[index] = UnsafeMutableRawPointer(bitPattern: slot)
         }
+        call = HookCall(worker: WorkerLinks(slots: self.slots, waits: nil, workerIndex: 0))
         let bytes = MemoryLayout<RequestContext>.stride
         let zeroed = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 16)
         zeroed.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
         context = zeroed.bindMemory(to: RequestContext.self, capacity: 1)
         var arena = Arena(block: block, count: 16_384)
         let message = Self.request(request, &arena)
-        RequestContext.prepare(context, arena: arena, request: message, slots: self.slots)
+        RequestContext.prepare(context, arena: arena, request: message, worker: call.worker)
         context.pointee.replaceResponse(Self.response(response, &context.pointee.arena))
+    }
+
+    /// Runs a phase of a chain for this request.
+    func run(
+        _ phase: Phase,
+        of chain: PhaseChain,
+        positions: Range<Int>,
+        flags: UInt32
+    ) -> PhaseOutcome {
+        call.run(phase, of: chain, positions: positions, context, flags: flags)
     }
 
     deinit {

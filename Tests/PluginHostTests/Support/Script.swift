@@ -56,12 +56,6 @@ final class Script {
         return UInt32(script.hooks[phase]?(run) ?? SLUICE_CONTINUE)
     }
 
-    private static let names: [Phase: String] = [
-        .requestHeaders: "request_headers", .upstreamRequest: "upstream_request",
-        .responseHeaders: "response_headers", .localReply: "local_reply",
-        .requestEnd: "request_end",
-    ]
-
     func instance(
         _ name: String = "scripted",
         index: Int = 0,
@@ -73,7 +67,7 @@ final class Script {
         var members: [(key: String, value: ConfigurationTree.Node)] = [
             ("context_size", .integer(Int64(contextBytes))), ("state", .integer(Int64(state))),
         ]
-        for phase in hooks.keys { members.append((Self.names[phase] ?? "", .integer(address))) }
+        for phase in hooks.keys { members.append((phase.name, .integer(address))) }
         return try PluginInstance(
             name: name,
             index: index,

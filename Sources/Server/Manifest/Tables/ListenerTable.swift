@@ -133,6 +133,20 @@ extension Table where Root == DownstreamLimits {
                 "Bytes of an unread request body that are thrown away to keep a connection whose"
                     + " answer came early. Over it: the connection is closed."
             ),
+            Key(
+                "body_buffer",
+                \.bodyBufferBytes,
+                .size(4_096...(16 << 20)),
+                "Bytes of a body that a plugin may ask for in one piece. Over it, as the plugin"
+                    + " says: 413 for a request and 502 for a response, or it comes in chunks."
+            ),
+            Key(
+                "hold",
+                \.holdBytes,
+                .size(4_096...(1 << 20)),
+                "Bytes of a response's body that are kept while a plugin holds its head back. Over"
+                    + " it the head goes out."
+            ),
         ]
     )
 }
@@ -168,6 +182,13 @@ extension Table where Root == DownstreamTimeouts {
                 \.tunnel,
                 .time,
                 "A tunnel (after 101) without a byte in either direction. After it: closed."
+            ),
+            Key(
+                "suspend",
+                \.suspend,
+                .time,
+                "The longest that a plugin may let a request wait. After it the plugin is told that"
+                    + " the time is over. The longest, too, that it may hold a response's head."
             ),
         ]
     )

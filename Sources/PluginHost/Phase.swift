@@ -1,0 +1,42 @@
+/// The phases whose hooks the host calls; numbers as in `http.h`.
+///
+/// 1 and 3 are served by the tables of the cache's and the balancer's role.
+public enum Phase: Int, CaseIterable, Sendable {
+    case requestHeaders = 0
+    case requestBody = 2
+    case upstreamRequest = 4
+    case upstreamResult = 5
+    case upstreamResponse = 6
+    case upstreamBody = 7
+    case responseHeaders = 8
+    case responseBody = 9
+    case localReply = 10
+    case requestEnd = 11
+
+    /// Phases of the ABI, with those that no hook has.
+    public static let countOfABI = 12
+
+    /// Whether the phase's message is the response.
+    @inline(__always)
+    var isOfResponse: Bool { rawValue >= 6 && rawValue <= 10 }
+
+    /// Whether plugins are left in the reverse of the order in which they were entered.
+    var isReversed: Bool { rawValue >= 5 && rawValue <= 10 }
+
+    /// Whether edits apply when its hook has returned; those of body hooks have rules of their own.
+    @inline(__always)
+    var takesEdits: Bool { self != .requestEnd && self != .upstreamResult }
+
+    public var isOfBody: Bool {
+        self == .requestBody || self == .upstreamBody || self == .responseBody
+    }
+
+    /// As in `http.h`, in lower case.
+    public var name: String { Self.names[rawValue] }
+
+    static let names = [
+        "request_headers", "cache_lookup", "request_body", "upstream_select",
+        "upstream_request", "upstream_result", "upstream_response", "upstream_body",
+        "response_headers", "response_body", "local_reply", "request_end",
+    ]
+}
