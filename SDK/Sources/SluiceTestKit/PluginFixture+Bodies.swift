@@ -170,18 +170,17 @@ extension PluginFixture {
             body.isOver = isEnd
             return .next
         }
-        let side: BodySide = phase == .requestBody ? .request : .response
-        if let buffering = request.buffering[side] {
+        if let buffering = request.buffering[phase] {
             if body.pending.count > buffering.max {
                 if buffering.overflow == .refuse {
-                    request.respond(status: side == .request ? 413 : 502, isLocal: true)
+                    request.respond(status: phase == .requestBody ? 413 : 502, isLocal: true)
                     return .respond
                 }
-                request.buffering[side] = nil
+                request.buffering[phase] = nil
             } else if !isEnd {
                 return .next
             }
-            body.isWhole = isEnd && request.buffering[side] != nil
+            body.isWhole = isEnd && request.buffering[phase] != nil
         }
         return request.wait == nil ? pump(request, phase, worker, resumption: nil) : .suspend
     }
@@ -302,6 +301,7 @@ final class BodyCall {
             return Int32(SLUICE_EINVAL)
         }
         guard length <= out.pointee.credit else { return Int32(SLUICE_EAGAIN) }
+        out.pointee.replaces = 1
         guard let start = data.ptr else { return Int32(SLUICE_OK) }
         return take(out, sluice_slice(ptr: start + Int(offset), len: length))
     }

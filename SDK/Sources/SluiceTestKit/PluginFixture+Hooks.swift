@@ -201,8 +201,7 @@ extension PluginFixture {
         case .respond: return give(reply, replyEdits, to: request)
         default: break
         }
-        guard apply(request, phase, body) else { return drop(request) }
-        request.take(asks, phase)
+        guard apply(request, phase, body), request.take(asks, phase) else { return drop(request) }
         if verdict == .hold { request.isHeld = true }
         if verdict == .detach { request.isDetached = true }
         return verdict
@@ -259,14 +258,21 @@ extension PluginFixture {
 }
 
 extension RequestFixture {
-    /// Keeps what a hook has asked for besides its verdict.
-    fileprivate func take(_ args: sluice_args, _ phase: Phase) {
+    /// Keeps what a hook has asked for besides its verdict; false when its phase does not give that.
+    fileprivate func take(_ args: sluice_args, _ phase: Phase) -> Bool {
         func asks(_ bit: some BinaryInteger) -> Bool {
             args.asks & UInt64(truncatingIfNeeded: bit) != 0
         }
-        let side: BodySide = phase.isResponse ? .response : .request
+        let body: Phase? =
+            switch phase {
+            case .requestHeaders: .requestBody
+            case .upstreamResponse: .upstreamBody
+            case .responseHeaders: .responseBody
+            default: nil
+            }
         if asks(SLUICE_ASK_BODY_POLICY) {
-            bodyPolicies[side] =
+            guard body != nil else { return false }
+            bodyPolicies[phase.isResponse ? .response : .request] =
                 switch Int(args.body_policy) {
                 case SLUICE_BODY_UNKNOWN: .unknown
                 case SLUICE_BODY_EXACT: .exact(args.body_length)
@@ -275,15 +281,20 @@ extension RequestFixture {
                 }
         }
         if asks(SLUICE_ASK_BUFFER) {
-            buffering[side] = BodyBuffering(
+            guard let body else { return false }
+            buffering[body] = BodyBuffering(
                 max: Int(args.buffer_max),
                 overflow: BodyOverflow(rawValue: args.buffer_overflow) ?? .refuse
             )
+        }
+        if asks(SLUICE_ASK_RELEASE) {
+            guard phase.isBody, isHeld else { return false }
+            isHeld = false
         }
         if asks(SLUICE_ASK_INTEREST) {
             let phases = PhaseSet(rawValue: args.interest)
             interest = interest.map { $0.intersection(phases) } ?? phases
         }
-        if asks(SLUICE_ASK_RELEASE) { isHeld = false }
+        return true
     }
 }

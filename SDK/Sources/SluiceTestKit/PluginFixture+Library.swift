@@ -36,4 +36,15 @@ extension PluginFixture {
         let hello = unsafeBitCast(symbol, to: sluice_plugin_hello_fn.self)
         try self.init(hello: { hello($0, $1) }, configuration, host: host, workers: workers)
     }
+
+    /// The path of a library that SwiftPM built beside the test's executable.
+    ///
+    /// - Parameter product: as in Package.swift: "Greeter" for libGreeter.so.
+    public static func libraryPath(_ product: String) -> String {
+        var path = [CChar](repeating: 0, count: Int(PATH_MAX))
+        let count = readlink("/proc/self/exe", &path, path.count)
+        let executable = path.prefix(max(count, 0)).map { UInt8(bitPattern: $0) }
+        let folder = executable.prefix((executable.lastIndex(of: 0x2F) ?? -1) + 1)
+        return String(decoding: folder, as: UTF8.self) + "lib\(product).so"
+    }
 }

@@ -45,7 +45,7 @@ public final class RequestFixture {
     /// The hook that runs.
     var running: RunningHook?
     var bodies: [Phase: BodyRecord] = [:]
-    var buffering: [BodySide: BodyBuffering] = [:]
+    var buffering: [Phase: BodyBuffering] = [:]
     var headPhases: Set<Phase> = []
     /// Views of hooks that have returned, poisoned.
     var retired: [Arena] = []
