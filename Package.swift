@@ -85,7 +85,11 @@ let package = Package(
             dependencies: ["Proxy", "HTTP", "PluginHost", "Reactor", "Sys"],
             swiftSettings: strict
         ),
-        .testTarget(name: "ServerTests", dependencies: ["Server", "Proxy"], swiftSettings: strict),
+        .testTarget(
+            name: "ServerTests",
+            dependencies: ["Server", "Proxy", "PluginHost"],
+            swiftSettings: strict
+        ),
         .testTarget(name: "TidyTests", swiftSettings: strict),
     ]
         + plugins.flatMap { name -> [Target] in

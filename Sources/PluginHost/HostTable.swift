@@ -49,8 +49,10 @@ public enum HostTable {
         hello.pointee.host_name = sluice_slice("sluice")
         hello.pointee.host_version = sluice_slice(hostVersion)
         hello.pointee.get_extension = { id in
-            guard let id, strcmp(id, SLUICE_CORE_ID) == 0 else { return nil }
-            return UnsafeRawPointer(HostTable.core)
+            guard let id else { return nil }
+            if strcmp(id, SLUICE_CORE_ID) == 0 { return UnsafeRawPointer(HostTable.core) }
+            if strcmp(id, SLUICE_HTTP_ID) == 0 { return UnsafeRawPointer(HTTPTable.table) }
+            return nil
         }
         return UnsafePointer(hello)
     }()

@@ -41,3 +41,15 @@ public enum Phase: Int, CaseIterable, Sendable {
         "response_headers", "response_body", "local_reply", "request_end",
     ]
 }
+
+/// Some phases, a bit each.
+public struct PhaseSet {
+    let bits: UInt64
+
+    @inline(__always)
+    public init(_ first: Phase, _ second: Phase, _ third: Phase? = nil) {
+        var bits: UInt64 = 1 << UInt64(first.rawValue) | 1 << UInt64(second.rawValue)
+        if let third { bits |= 1 << UInt64(third.rawValue) }
+        self.bits = bits
+    }
+}

@@ -221,6 +221,13 @@ extension Worker {
             reply(exchange, 502, reason: "request head is too large with its added fields")
             return
         }
+        if exchange.pointee.head.framing.isNone {
+            // Most requests: there is no body to move.
+            if sendToPeer(exchange, up, headCount: count, scratch, 0, isEnd: true) == .done {
+                exchange.pointee.requestBody.isFinished = true
+            }
+            return
+        }
         exchange.pointee.requestBody.isFinished = false
         if let transform = exchange.pointee.requestBody.transform {
             // Bytes that an earlier attempt has sent come before those that still wait.

@@ -67,6 +67,11 @@ package struct Worker: ~Copyable {
     /// What came behind a response's head whose hooks are running.
     var arrived = Arrived()
     var dateSecond: Int64 = -1
+    /// The client address that was written last: requests of one client come together, and writing
+    /// it costs more than comparing it.
+    var lastIP = IPAddress()
+    var lastIPCount = 0
+    let lastIPText: UnsafeMutablePointer<UInt8>
 
     /// Bytes that lie where the next read would go.
     struct Arrived {
@@ -150,6 +155,8 @@ package struct Worker: ~Copyable {
         pickCall = .allocate(capacity: 1)
         pickCall.initialize(to: sluice_pick())
         dateText = .allocate(capacity: 32)
+        lastIPText = .allocate(capacity: IPAddress.textBytesMax)
+        lastIPText.initialize(repeating: 0, count: IPAddress.textBytesMax)
         var limits = HeadLimits()
         limits.headBytesMax = ResponseLimits.headBytesMax
         limits.fieldCountMax = ResponseLimits.fieldsMax
@@ -182,6 +189,7 @@ package struct Worker: ~Copyable {
         pools.deallocate()
         pickCall.deallocate()
         dateText.deallocate()
+        lastIPText.deallocate()
         listenerTimer.deallocate()
     }
 

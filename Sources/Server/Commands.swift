@@ -107,19 +107,18 @@ package struct Commands {
         do throws(PluginError) {
             let file = try PluginFile(path: path, pin: nil)
             let descriptor = try PluginStage.descriptor(of: file)
-            PluginDescription.lines(file).forEach(terminal.print)
-            descriptor.map { PluginDescription.lines($0).forEach(terminal.print) }
-            guard loads else {
-                if descriptor == nil {
-                    terminal.print("descriptor:  none; with --load the library is asked itself")
-                }
-                return .ok
+            guard loads || descriptor != nil else {
+                throw PluginError(
+                    "\(path): there is no descriptor in it; with --load the library is asked itself"
+                )
             }
-            let library = try PluginLoader.load(file, descriptor)
-            if descriptor == nil {
+            let library = loads ? try PluginLoader.load(file, descriptor) : nil
+            PluginDescription.lines(file).forEach(terminal.print)
+            if let descriptor {
+                PluginDescription.lines(descriptor).forEach(terminal.print)
+                if loads { terminal.print("handshake:   the same") }
+            } else if let library {
                 PluginDescription.lines(library.facts).forEach(terminal.print)
-            } else {
-                terminal.print("handshake:   the same")
             }
             return .ok
         } catch {

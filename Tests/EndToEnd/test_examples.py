@@ -192,13 +192,13 @@ def says_hello(library, sluice, origin, default):
     assert Client(proxy.address).request(target="/named").all("x-hello") == [default]
 
 
-def refuses(library, tmp_path, config, message):
+def refuses(library, tmp_path, config, line):
     path = tmp_path / "refused.json"
     path.write_text(json.dumps(manifest("127.0.0.1:9", plugins={
         "hello": {"library": str(library), "config": config}})))
     checked = harness.run("check", "--manifest", str(path))
     assert checked.returncode == 78
-    assert "plugins.hello.config: " + message in checked.stderr
+    assert checked.stderr == "%s: plugins.hello.config%s\n" % (path, line)
 
 
 @pytest.mark.seconds(300)
@@ -214,7 +214,8 @@ def test_the_plugin_in_swift(tmp_path, sluice, origin):
     needed = subprocess.run(["ldd", str(library)], capture_output=True, text=True)
     assert "libswift" not in needed.stdout
     says_hello(library, sluice, origin, "hello from Swift")
-    refuses(library, tmp_path, {"greting": "x"}, "greting: ")
+    refuses(library, tmp_path, {"greting": "x"},
+            ".greting: unknown key; did you mean \"greeting\"?")
 
 
 def test_the_plugin_in_c(tmp_path, sluice, origin):
@@ -224,5 +225,7 @@ def test_the_plugin_in_c(tmp_path, sluice, origin):
     inspected = harness.run("plugin", "inspect", str(library))
     assert "org.example.hello-c" in inspected.stdout and "response_headers" in inspected.stdout
     says_hello(library, sluice, origin, "hello from C")
-    refuses(library, tmp_path, {"greting": "x"}, "there is one key, greeting")
-    refuses(library, tmp_path, {"greeting": 7}, "greeting: a string is wanted")
+    refuses(library, tmp_path, {"greting": "x"},
+            ".greting: unknown key; did you mean \"greeting\"?")
+    refuses(library, tmp_path, {"greeting": 7}, ".greeting: expected a string, found a number")
+    refuses(library, tmp_path, {"greeting": "a\nb"}, ": greeting: has a control character")

@@ -68,7 +68,12 @@ public enum Export<P: Plugin & ~Copyable> {
         let head: InstanceHead
         let instance: UnsafeMutablePointer<Instance<P>>
         do throws(PluginError) {
-            let host = Host(core: core, handle: args.pointee.host, blocks)
+            let host = Host(
+                core: core,
+                handle: args.pointee.host,
+                folder: Bytes(args.pointee.folder),
+                blocks
+            )
             let plugin = try P(ConfigurationValue(configuration), host)
             var offer = Offer()
             P.offer(&offer)

@@ -22,11 +22,29 @@ public struct Host: BitwiseCopyable {
     /// Memory that lives as long as the instance.
     public let memory: InstanceMemory
 
+    /// The manifest's folder, where relative paths of a configuration begin; nil while a
+    /// configuration is only checked, as files are not looked at then.
+    public let folder: Bytes?
+
     /// Without services a host is what a configuration is checked with.
-    init(core: UnsafePointer<sluice_core>?, handle: OpaquePointer?, _ blocks: Blocks) {
+    init(
+        core: UnsafePointer<sluice_core>?,
+        handle: OpaquePointer?,
+        folder: Bytes? = nil,
+        _ blocks: Blocks
+    ) {
         self.core = core
         self.handle = handle
+        self.folder = folder
         memory = InstanceMemory(blocks: .passUnretained(blocks))
+    }
+
+    /// A path of the configuration as the system needs it: a relative one begins in `folder`.
+    ///
+    /// Nil where there is no folder.
+    public func path(_ path: Bytes) -> Bytes? {
+        guard let folder else { return nil }
+        return path.hasPrefix("/") ? path : memory.join([folder, "/", path])
     }
 
     /// Whether lines of this level are written now; ask before building a message.

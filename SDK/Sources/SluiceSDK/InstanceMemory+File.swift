@@ -4,7 +4,7 @@ extension InstanceMemory {
     /// The bytes of a file, which is read now.
     ///
     /// - Parameters:
-    ///   - path: a relative one is relative to the process's working directory.
+    ///   - path: of `Host.path`; a relative one is relative to the process's working directory.
     ///   - limit: bytes that the file may have.
     /// - Throws: when it cannot be read, is no regular file, or is longer.
     public func contents(of path: Bytes, limit: Int) throws(PluginError) -> Bytes {

@@ -23,17 +23,20 @@ public final class PluginFixture {
 
     /// Makes an instance of a plugin that is linked into the test.
     ///
+    /// - Parameter folder: of the manifest that there is none of.
     /// - Throws: `Refused` when the configuration is.
     public convenience init<P: Plugin & ~Copyable>(
         _ type: P.Type,
         _ configuration: TestValue = .object([:]),
         host: FakeHost = FakeHost(),
+        folder: String = ".",
         workers: Int = 1
     ) throws {
         try self.init(
             hello: { Export<P>.hello($0, $1) },
             configuration,
             host: host,
+            folder: folder,
             workers: workers
         )
     }
@@ -47,6 +50,7 @@ public final class PluginFixture {
         ) -> Int32,
         _ configuration: TestValue,
         host: FakeHost,
+        folder: String = ".",
         workers: Int
     ) throws {
         self.host = host
@@ -63,6 +67,7 @@ public final class PluginFixture {
         args.host = host.handle
         args.name = arena.slice("test")
         args.config = configuration.layOut(in: arena)
+        args.folder = arena.slice(folder)
         instance.size = UInt32(MemoryLayout<sluice_instance>.size)
         try Self.calling { error in
             hello.factory.pointee.check_config?(args.config, error) ?? Int32(SLUICE_OK)

@@ -46,7 +46,9 @@ public struct ELFFile {
         guard bytes[4] == 2, bytes[5] == 1 else {
             throw Malformed("not a 64-bit little-endian ELF file")
         }
-        guard let tableOffset = Self.word(bytes, 0x28) else { throw Malformed("no ELF header") }
+        guard let tableOffset = Self.word(bytes, 0x28) else {
+            throw Malformed("the section table is outside of the file")
+        }
         guard tableOffset > 0 else {
             (self.tableOffset, sectionCount, names) = (0, 0, 0..<0)
             return

@@ -25,7 +25,7 @@ struct Descriptor {
     var produces: [String] = []
     var consumes: [String] = []
     /// Of the configuration; nil when it is the plugin's code alone that checks it.
-    var schema: SchemaDocument?
+    var schema: CompiledSchema?
 
     /// Reads a descriptor.
     ///

@@ -128,8 +128,10 @@ extension ValueKind where Value == String {
     }
 }
 
-extension ValueKind where Value == SchemaDocument? {
-    fileprivate static let schema = ValueKind(form: .anyObject, text: { _ in nil }) { node, reader in
+extension ValueKind where Value == CompiledSchema? {
+    fileprivate static let schema = ValueKind(form: .anyObject, text: { _ in nil }) {
+        node,
+        reader in
         guard case .object = node.content else {
             reader.report(expected: "a schema", at: node)
             return nil

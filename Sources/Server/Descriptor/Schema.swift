@@ -1,7 +1,7 @@
 internal import PluginHost
 
 /// A plugin's JSON Schema, compiled: the subset of 2020-12 that docs/plugin-configuration.md names.
-struct SchemaDocument {
+struct CompiledSchema {
     var root: Schema
     /// The schemas of `$defs`, which `Schema.reference` counts.
     var definitions: [Schema] = []
@@ -162,7 +162,8 @@ extension ConfigurationTree.Node {
         case .string(let value, _): Self.exact(value)
         case .array(let elements): "[" + elements.map(\.text).joined(separator: ", ") + "]"
         case .object(let members):
-            "{" + members.map { Self.exact($0.key) + ": " + $0.value.text }.joined(separator: ", ") + "}"
+            "{" + members.map { Self.exact($0.key) + ": " + $0.value.text }.joined(separator: ", ")
+                + "}"
         }
     }
 

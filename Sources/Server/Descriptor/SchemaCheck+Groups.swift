@@ -3,7 +3,7 @@ internal import PluginHost
 extension SchemaCheck {
     // MARK: Arrays
 
-    mutating func checkArray(_ value: inout ConfigurationTree.Node, _ schema: Schema) {
+    mutating func checkArray(_ value: inout Value, _ schema: Schema) {
         guard case .array(var elements) = value else { return }
         checkCount(elements.count, schema.itemCount, "entry", "entries")
         if let items = schema.items {
@@ -26,7 +26,7 @@ extension SchemaCheck {
 
     // MARK: Objects
 
-    mutating func checkObject(_ value: inout ConfigurationTree.Node, _ schema: Schema) {
+    mutating func checkObject(_ value: inout Value, _ schema: Schema) {
         guard case .object(var members) = value else { return }
         checkCount(members.count, schema.propertyCount, "key", "keys")
         for name in schema.required where !members.contains(where: { isSame($0.key, name) }) {
@@ -61,7 +61,7 @@ extension SchemaCheck {
 
     /// Adds what was left out and has a default, and what that leaves out.
     private mutating func fill(
-        _ members: inout [(key: String, value: ConfigurationTree.Node)],
+        _ members: inout [(key: String, value: Value)],
         _ schema: Schema
     ) {
         for (name, property) in schema.properties {
@@ -77,7 +77,7 @@ extension SchemaCheck {
     }
 
     /// The default of a schema, or of the one that it refers to.
-    private func defaultValue(of schema: Schema) -> ConfigurationTree.Node? {
+    private func defaultValue(of schema: Schema) -> Value? {
         var schema = schema
         for _ in 0...document.definitions.count {
             if let value = schema.defaultValue { return value }
@@ -89,7 +89,7 @@ extension SchemaCheck {
 
     // MARK: Combinations
 
-    mutating func checkCombinations(_ value: inout ConfigurationTree.Node, _ schema: Schema) {
+    mutating func checkCombinations(_ value: inout Value, _ schema: Schema) {
         if let reference = schema.reference { check(&value, target(of: reference)) }
         for part in schema.allOf { check(&value, part) }
         checkAny(&value, schema.anyOf)
@@ -97,7 +97,7 @@ extension SchemaCheck {
         if let not = schema.not, attempt(&value, not).isEmpty { report(Self.refusal(by: not)) }
     }
 
-    private mutating func checkAny(_ value: inout ConfigurationTree.Node, _ forms: [Schema]) {
+    private mutating func checkAny(_ value: inout Value, _ forms: [Schema]) {
         guard !forms.isEmpty else { return }
         var attempts: [[Problem]] = []
         for form in forms {
@@ -108,10 +108,10 @@ extension SchemaCheck {
         explain(attempts, value)
     }
 
-    private mutating func checkOne(_ value: inout ConfigurationTree.Node, _ forms: [Schema]) {
+    private mutating func checkOne(_ value: inout Value, _ forms: [Schema]) {
         guard !forms.isEmpty else { return }
         var attempts: [[Problem]] = []
-        var fitting: [ConfigurationTree.Node] = []
+        var fitting: [Value] = []
         for form in forms {
             var copy = value
             let found = attempt(&copy, form)
@@ -126,7 +126,7 @@ extension SchemaCheck {
 
     /// Reports a value that fits none of several forms, as if it were meant to be the form whose
     /// type it has.
-    private mutating func explain(_ attempts: [[Problem]], _ value: ConfigurationTree.Node) {
+    private mutating func explain(_ attempts: [[Problem]], _ value: Value) {
         let typed = attempts.filter { found in
             !(found[0].wantedTypes != nil && found[0].path.count == path.count)
         }
@@ -138,11 +138,9 @@ extension SchemaCheck {
             }
             let strings = attempts.compactMap { $0[0].wantedString }
             let string = strings.isEmpty ? nil : strings.joined(separator: " or ")
-            report(
-                "expected \(types.text(string: string)), found \(value.kindText)",
-                wanted: types,
-                string: string
-            )
+            report(wanted: types, string: string, found: value)
+        } else if let wanted = wholeValues(typed) {
+            report(wanted: wanted, found: value)
         } else {
             let reasons = typed.map { found in
                 var problem = found[0]
@@ -151,6 +149,14 @@ extension SchemaCheck {
             }
             report("fits none of \(typed.count) forms: " + reasons.joined(separator: "; or: "))
         }
+    }
+
+    /// "this or that", when each attempt wanted another value in place of the whole one.
+    private func wholeValues(_ attempts: [[Problem]]) -> String? {
+        let wanted = attempts.compactMap { found in
+            found[0].path.count == path.count ? found[0].wanted : nil
+        }
+        return wanted.count == attempts.count ? wanted.joined(separator: " or ") : nil
     }
 
     private static func refusal(by not: Schema) -> String {

@@ -11,6 +11,8 @@ struct SchemaCheck {
     /// Schemas within schemas at one time; a value alone is at most 64 deep.
     static let depthMax = 512
 
+    typealias Value = ConfigurationTree.Node
+
     struct Problem {
         var path: [ManifestReader.PathPart]
         var message: String
@@ -18,6 +20,8 @@ struct SchemaCheck {
         var wantedTypes: ValueTypes?
         /// What a string is called among these.
         var wantedString: String?
+        /// What was wanted in place of the whole value, as in "a duration such as \"2s\"".
+        var wanted: String?
 
         /// "rate: must be at least 1, is 0".
         var line: String {
@@ -25,33 +29,33 @@ struct SchemaCheck {
         }
     }
 
-    let document: SchemaDocument
+    let document: CompiledSchema
     private(set) var problems: [Problem] = []
     /// Problems beyond those that are kept.
     private(set) var omittedCount = 0
     var path: [ManifestReader.PathPart]
     private var steps = 0
+    private var isExhausted: Bool { steps > Self.stepsMax }
     private var depth = 0
 
     /// - Parameter path: of the configuration, as problems name it.
-    init(_ document: SchemaDocument, at path: [ManifestReader.PathPart] = []) {
+    init(_ document: CompiledSchema, at path: [ManifestReader.PathPart] = []) {
         self.document = document
         self.path = path
     }
 
     /// Checks the whole configuration.
-    mutating func check(_ value: inout ConfigurationTree.Node) {
+    mutating func check(_ value: inout Value) {
         check(&value, document.root)
+        guard isExhausted else { return }
+        // What came before may be of an attempt that was not finished.
+        problems = []
+        report("too much to check: more than \(Self.stepsMax) steps")
     }
 
-    mutating func check(_ value: inout ConfigurationTree.Node, _ schema: Schema) {
+    mutating func check(_ value: inout Value, _ schema: Schema) {
         steps += 1
-        guard steps <= Self.stepsMax else {
-            if steps == Self.stepsMax + 1 {
-                report("too much to check: more than \(Self.stepsMax) steps")
-            }
-            return
-        }
+        guard !isExhausted else { return }
         guard depth < Self.depthMax else {
             report("the schema is more than \(Self.depthMax) levels deep here")
             return
@@ -63,12 +67,7 @@ struct SchemaCheck {
             return
         }
         if let types = schema.types, !types.matches(value) {
-            let string = schema.format?.expectedText
-            report(
-                "expected \(types.text(string: string)), found \(value.kindText)",
-                wanted: types,
-                string: string
-            )
+            report(wanted: types, string: schema.format?.expectedText, found: value)
             return
         }
         checkScalar(&value, schema)
@@ -87,12 +86,17 @@ struct SchemaCheck {
 
     // MARK: Problems
 
-    mutating func report(
-        _ message: String,
-        wanted: ValueTypes? = nil,
-        string: String? = nil
-    ) {
-        add(Problem(path: path, message: message, wantedTypes: wanted, wantedString: string))
+    mutating func report(_ message: String) { add(Problem(path: path, message: message)) }
+
+    mutating func report(wanted types: ValueTypes, string: String?, found value: Value) {
+        let message = "expected \(types.text(string: string)), found \(value.kindText)"
+        add(Problem(path: path, message: message, wantedTypes: types, wantedString: string))
+    }
+
+    mutating func report(wanted: String, found value: Value) {
+        let found = if case .string(let text, _) = value { quote(text) } else { value.text }
+        let message = "expected \(wanted), found \(found)"
+        add(Problem(path: path, message: message, wanted: wanted))
     }
 
     mutating func add(_ problem: Problem) {
@@ -112,7 +116,7 @@ struct SchemaCheck {
 
     /// What comes of checking a value, which is changed only if it fits.
     mutating func attempt(
-        _ value: inout ConfigurationTree.Node,
+        _ value: inout Value,
         _ schema: Schema
     ) -> [Problem] {
         var copy = value
@@ -127,11 +131,12 @@ struct SchemaCheck {
 
     // MARK: Scalars
 
-    private mutating func checkScalar(_ value: inout ConfigurationTree.Node, _ schema: Schema) {
+    private mutating func checkScalar(_ value: inout Value, _ schema: Schema) {
         if let allowed = schema.allowed {
             let text = value.text
             guard allowed.contains(where: { isSame($0.text, text) }) else {
-                report(Self.refusal(of: value, allowed))
+                let list = allowed.map(\.text).joined(separator: ", ")
+                report(wanted: (allowed.count > 1 ? "one of " : "") + list, found: value)
                 return
             }
         }
@@ -142,34 +147,24 @@ struct SchemaCheck {
         }
     }
 
-    private static func refusal(
-        of value: ConfigurationTree.Node,
-        _ allowed: [ConfigurationTree.Node]
-    ) -> String {
-        let list = allowed.map(\.text).joined(separator: ", ")
-        let found = if case .string(let text, _) = value { quote(text) } else { value.text }
-        return "expected \(allowed.count > 1 ? "one of " : "")\(list), found \(found)"
-    }
-
     private mutating func checkString(
         _ text: String,
-        _ value: inout ConfigurationTree.Node,
+        _ value: inout Value,
         _ schema: Schema
     ) {
         if let format = schema.format {
-            if let meaning = format.meaning(of: text) {
-                if meaning != 0 { value = .string(text, meaning: meaning) }
-            } else {
-                report("expected \(format.expectedText), found \(quote(text))")
+            guard let meaning = format.meaning(of: text) else {
+                report(wanted: format.expectedText, found: value)
                 return
             }
+            if meaning != 0 { value = .string(text, meaning: meaning) }
         }
         checkCount(text.unicodeScalars.count, schema.length, "character", "characters")
     }
 
     private mutating func checkNumber(
         _ number: SchemaNumber,
-        _ value: inout ConfigurationTree.Node,
+        _ value: inout Value,
         _ schema: Schema
     ) {
         if let least = schema.minimum, number < least {
@@ -189,7 +184,7 @@ struct SchemaCheck {
         }
         if schema.format == .status {
             guard case .integer(let status) = number, ValueFormat.statuses.contains(status) else {
-                report("expected \(ValueFormat.status.expectedText), found \(number.text)")
+                report(wanted: ValueFormat.status.expectedText, found: value)
                 return
             }
         }

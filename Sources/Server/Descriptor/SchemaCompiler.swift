@@ -29,13 +29,13 @@ struct SchemaCompiler {
     }
 
     /// Compiles a whole schema; nil after what is wrong with it was reported.
-    static func compile(_ node: Node, _ reader: inout ManifestReader) -> SchemaDocument? {
+    static func compile(_ node: Node, _ reader: inout ManifestReader) -> CompiledSchema? {
         let before = reader.problemCount
         var compiler = SchemaCompiler(rootDepth: reader.path.count)
         if case .object(let members)? = node.member("$defs")?.content {
             compiler.definitionNames = members.map(\.key)
         }
-        var document = SchemaDocument(root: compiler.schema(node, &reader))
+        var document = CompiledSchema(root: compiler.schema(node, &reader))
         if let definitions = node.member("$defs") {
             reader.inside(.key("$defs")) { reader in
                 document.definitions = compiler.properties(definitions, &reader).map(\.schema)
@@ -156,8 +156,10 @@ struct SchemaCompiler {
         let name = text.hasPrefix(prefix) ? String(text.dropFirst(prefix.count)) : nil
         if let name, let index = definitionNames.firstIndex(of: name) { return .definition(index) }
         reader.report(
-            name.map { "\(quote(text)): there is no such definition"
-                + reader.hint(for: $0, among: definitionNames) }
+            name.map {
+                "\(quote(text)): there is no such definition"
+                    + reader.hint(for: $0, among: definitionNames)
+            }
                 ?? "\(quote(text)): only \"#\" and \"#/$defs/NAME\" can be referred to",
             at: node
         )
@@ -236,7 +238,7 @@ struct SchemaCompiler {
     // MARK: Rules of the whole
 
     /// Reports references that lead to themselves without a value in between.
-    private func checkReferences(_ document: SchemaDocument, _ reader: inout ManifestReader) {
+    private func checkReferences(_ document: CompiledSchema, _ reader: inout ManifestReader) {
         for place in references {
             var seen: Set<ObjectIdentifier> = []
             guard reaches(place.schema, from: place.schema, document, &seen) else { continue }
@@ -249,7 +251,7 @@ struct SchemaCompiler {
     private func reaches(
         _ target: Schema,
         from schema: Schema,
-        _ document: SchemaDocument,
+        _ document: CompiledSchema,
         _ seen: inout Set<ObjectIdentifier>
     ) -> Bool {
         var next = schema.allOf + schema.anyOf + schema.oneOf
@@ -267,7 +269,7 @@ struct SchemaCompiler {
     }
 
     /// Reports defaults that do not fit their own schema.
-    private func checkDefaults(_ document: SchemaDocument, _ reader: inout ManifestReader) {
+    private func checkDefaults(_ document: CompiledSchema, _ reader: inout ManifestReader) {
         for place in defaults {
             guard var value = place.schema.defaultValue else { continue }
             var check = SchemaCheck(document)
