@@ -48,6 +48,7 @@ struct HostTableTests {
             (SLUICE_HTTP_ID, MemoryLayout<sluice_http>.size),
             (SLUICE_SHARED_ID, MemoryLayout<sluice_shared>.size),
             (SLUICE_WAITSET_ID, MemoryLayout<sluice_waitset>.size),
+            (SLUICE_HTTP_CLIENT_ID, MemoryLayout<sluice_http_client>.size),
             (SLUICE_METRICS_ID, MemoryLayout<sluice_metrics>.size),
             (SLUICE_THREAD_CHECK_ID, MemoryLayout<sluice_thread_check>.size),
         ]
