@@ -21,7 +21,7 @@ share := $(DESTDIR)$(PREFIX)/share/sluice
 .DEFAULT_GOAL := build
 # The steps of `test` share build folders and ports of the machine.
 .NOTPARALLEL:
-.PHONY: help build deps test-deps toolchain run test lint unit e2e embedded counts bench install uninstall clean
+.PHONY: help build deps test-deps toolchain run test lint unit abi e2e embedded counts bench install uninstall clean
 
 help: ## Print this list.
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) \
@@ -44,7 +44,7 @@ toolchain:
 run: deps build ## Run a complete example: the proxy on 127.0.0.1:8080 with two origins.
 	$(BUILD)/sluice demo
 
-test: lint unit build e2e counts ## Run every check; `make test-deps` first.
+test: lint unit abi build e2e counts ## Run every check; `make test-deps` first.
 
 lint: toolchain ## Check the format of the Swift sources.
 	$(SWIFT) format lint --strict --recursive $(SWIFT_SOURCES)
@@ -52,6 +52,9 @@ lint: toolchain ## Check the format of the Swift sources.
 unit: toolchain ## Run the unit tests of the proxy, the plugins and the SDK.
 	$(SWIFT) test
 	$(SWIFT) test --package-path SDK
+
+abi: toolchain ## Compare the plugin ABI's headers with what is promised of them.
+	$(PYTEST) Tests/ABI
 
 e2e: ## Run the end-to-end tests against .build/release/sluice.
 	$(PYTEST) Tests/EndToEnd
@@ -77,8 +80,8 @@ install: ## Install what was built below PREFIX (/usr/local); DESTDIR for packag
 	strip --strip-unneeded $(bin)/sluice $(LIBRARIES:$(BUILD)/%=$(lib)/sluice/plugins/%)
 	install -m 644 SDK/Sources/CSluice/include/sluice/*.h $(include)/sluice/
 	install -m 644 SDK/Sources/CSluice/include/sluice/ext/*.h $(include)/sluice/ext/
-	tar -C SDK --exclude='.build*' --exclude=Package.resolved -cf - . | tar -C $(share)/SDK --no-same-owner -xf -
-	tar -C examples --exclude='.build*' --exclude=Package.resolved -cf - . | tar -C $(share)/examples --no-same-owner -xf -
+	tar -C SDK --exclude='.build*' --exclude=Package.resolved --exclude=target --exclude=Cargo.lock -cf - . | tar -C $(share)/SDK --no-same-owner -xf -
+	tar -C examples --exclude='.build*' --exclude=Package.resolved --exclude=target --exclude=Cargo.lock -cf - . | tar -C $(share)/examples --no-same-owner -xf -
 	scripts/pkgconfig $(PREFIX) "$$($(BUILD)/sluice version)" > $(lib)/pkgconfig/sluice.pc
 
 uninstall: ## Remove what `install` installed.

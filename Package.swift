@@ -1,9 +1,10 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-/// A plugin that ships with the host: the three targets and the product are made from this table.
+/// A plugin that ships with the host: the four targets and the product are made from this table.
 ///
-/// To add one, add its name here and the folder `Plugins/NAME` with `Sources`, `Entry` and `Tests`.
+/// To add one, add its name here and the folder `Plugins/NAME` with `Sources`, `Entry`,
+/// `Descriptor` and `Tests`.
 let plugins = ["RoundRobin", "Headers", "Respond"]
 
 let strict: [SwiftSetting] = [
@@ -98,7 +99,11 @@ let package = Package(
             dependencies: ["Proxy", "HTTP", "PluginHost", "Reactor", "Sys"],
             swiftSettings: strict
         ),
-        .testTarget(name: "ServerTests", dependencies: ["Server", "Proxy"], swiftSettings: strict),
+        .testTarget(
+            name: "ServerTests",
+            dependencies: ["Server", "Proxy", "PluginHost"],
+            swiftSettings: strict
+        ),
         .testTarget(name: "TidyTests", swiftSettings: strict),
     ]
         + plugins.flatMap { name -> [Target] in
@@ -109,9 +114,16 @@ let package = Package(
                     path: "Plugins/\(name)/Sources",
                     swiftSettings: strict + embedded
                 ),
+                // Headers of its own it has none: SwiftPM wants to be told where they are.
+                .target(
+                    name: name + "Descriptor",
+                    dependencies: [.product(name: "CSluice", package: "SDK")],
+                    path: "Plugins/\(name)/Descriptor",
+                    publicHeadersPath: "."
+                ),
                 .target(
                     name: name + "Entry",
-                    dependencies: [.target(name: name)] + sdk,
+                    dependencies: [.target(name: name), .target(name: name + "Descriptor")] + sdk,
                     path: "Plugins/\(name)/Entry",
                     swiftSettings: strict + embedded,
                     linkerSettings: pluginLinking

@@ -38,12 +38,6 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(
-            name: "CSluiceTests",
-            dependencies: ["CSluice"],
-            exclude: ["Layout.txt"],
-            swiftSettings: strict
-        ),
-        .testTarget(
             name: "SluiceSDKTests",
             dependencies: ["CSluice", "SluiceSDK", "SluiceTestKit"],
             swiftSettings: strict

@@ -6,12 +6,13 @@ public import CSluice
 /// into it.
 public enum ConfigurationTree {
     /// One node before it has an address.
-    public indirect enum Node {
+    public indirect enum Node: Sendable {
         case null
         case bool(Bool)
         case integer(Int64)
         case number(Double)
-        case string(String)
+        /// A text, and what its format means: nanoseconds, bytes, or 0.
+        case string(String, meaning: Int64 = 0)
         case array([Node])
         case object([(key: String, value: Node)])
     }
@@ -39,8 +40,9 @@ public enum ConfigurationTree {
         case .number(let number):
             value.type = UInt32(SLUICE_VALUE_NUMBER)
             value.number = number
-        case .string(let text):
+        case .string(let text, let meaning):
             value.type = UInt32(SLUICE_VALUE_STRING)
+            value.integer = meaning
             value.string = sluice_slice(permanent: text)
         case .array(let children):
             value.type = UInt32(SLUICE_VALUE_ARRAY)

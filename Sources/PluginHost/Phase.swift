@@ -34,9 +34,22 @@ public enum Phase: Int, CaseIterable, Sendable {
     /// As in `http.h`, in lower case.
     public var name: String { Self.names[rawValue] }
 
-    static let names = [
+    /// In the order of their numbers.
+    public static let names = [
         "request_headers", "cache_lookup", "request_body", "upstream_select",
         "upstream_request", "upstream_result", "upstream_response", "upstream_body",
         "response_headers", "response_body", "local_reply", "request_end",
     ]
+}
+
+/// Some phases, a bit each.
+public struct PhaseSet {
+    let bits: UInt64
+
+    @inline(__always)
+    public init(_ first: Phase, _ second: Phase, _ third: Phase? = nil) {
+        var bits: UInt64 = 1 << UInt64(first.rawValue) | 1 << UInt64(second.rawValue)
+        if let third { bits |= 1 << UInt64(third.rawValue) }
+        self.bits = bits
+    }
 }

@@ -28,13 +28,30 @@ public struct PhaseHooks {
 /// A phase holds only the plugins that hook it, so a plugin without a hook costs nothing there.
 public struct PhaseChain: @unchecked Sendable {
     // Safe: filled before any worker starts and never changed.
-    private let phases: UnsafeMutablePointer<PhaseHooks>
-    public let plugins: UnsafeMutablePointer<ChainPlugin>
-    public let pluginCount: Int
+    private let header: UnsafeMutablePointer<Header>
+
+    /// What a chain's memory begins with; a `PhaseHooks` for each phase of the ABI follows.
+    private struct Header {
+        let plugins: UnsafeMutablePointer<ChainPlugin>
+        let pluginCount: Int
+        let globalCount: Int
+        var globalContextBytes = 0
+        var routeContextBytes = 0
+        var hooked: UInt64 = 0
+    }
+
+    @inline(__always)
+    private var phases: UnsafeMutablePointer<PhaseHooks> {
+        // Safe: `init` allocates them there.
+        UnsafeMutableRawPointer(header + 1).assumingMemoryBound(to: PhaseHooks.self)
+    }
+
+    public var plugins: UnsafeMutablePointer<ChainPlugin> { header.pointee.plugins }
+    public var pluginCount: Int { header.pointee.pluginCount }
     /// Plugins of the chain that every request goes through; they come first.
-    public let globalCount: Int
-    public let globalContextBytes: Int
-    public let routeContextBytes: Int
+    public var globalCount: Int { header.pointee.globalCount }
+    public var globalContextBytes: Int { header.pointee.globalContextBytes }
+    public var routeContextBytes: Int { header.pointee.routeContextBytes }
 
     /// Plugins in a chain.
     public static let pluginsMax = 64
@@ -45,11 +62,19 @@ public struct PhaseChain: @unchecked Sendable {
     public init(global: [PluginInstance], route: [PluginInstance]) {
         let all = global + route
         precondition(all.count <= Self.pluginsMax, "a chain of \(all.count) plugins")
-        phases = .allocate(capacity: Phase.countOfABI)
-        phases.initialize(repeating: PhaseHooks(), count: Phase.countOfABI)
-        plugins = .allocate(capacity: max(all.count, 1))
-        pluginCount = all.count
-        globalCount = global.count
+        let plugins = UnsafeMutablePointer<ChainPlugin>.allocate(capacity: max(all.count, 1))
+        let memory = UnsafeMutableRawPointer.allocate(
+            byteCount: MemoryLayout<Header>.stride
+                + Phase.countOfABI * MemoryLayout<PhaseHooks>.stride,
+            alignment: 64
+        )
+        header = memory.bindMemory(to: Header.self, capacity: 1)
+        header.initialize(
+            to: Header(plugins: plugins, pluginCount: all.count, globalCount: global.count)
+        )
+        (memory + MemoryLayout<Header>.stride)
+            .bindMemory(to: PhaseHooks.self, capacity: Phase.countOfABI)
+            .initialize(repeating: PhaseHooks(), count: Phase.countOfABI)
         var offsets: [Int] = []
         var bytes = (global: 0, route: 0)
         for (position, instance) in all.enumerated() {
@@ -63,7 +88,8 @@ public struct PhaseChain: @unchecked Sendable {
                 bytes.route += size
             }
         }
-        (globalContextBytes, routeContextBytes) = bytes
+        header.pointee.globalContextBytes = bytes.global
+        header.pointee.routeContextBytes = bytes.route
         for phase in Phase.allCases {
             var entries: [HookEntry] = []
             for (position, instance) in all.enumerated() {
@@ -82,11 +108,18 @@ public struct PhaseChain: @unchecked Sendable {
             }
             if phase.isReversed { entries.reverse() }
             guard !entries.isEmpty else { continue }
+            header.pointee.hooked |= 1 << UInt64(phase.rawValue)
             let list = UnsafeMutablePointer<HookEntry>.allocate(capacity: entries.count)
             list.initialize(from: &entries, count: entries.count)
             phases[phase.rawValue].entries = list
             phases[phase.rawValue].count = entries.count
         }
+    }
+
+    /// Whether any plugin hooks one of these phases.
+    @inline(__always)
+    public func hooks(any phases: PhaseSet) -> Bool {
+        header.pointee.hooked & phases.bits != 0
     }
 
     /// Number of hooks of a phase.

@@ -18,31 +18,14 @@ public struct PluginLibrary: @unchecked Sendable {
     public let path: String
     public let hello: UnsafePointer<sluice_plugin_hello>
 
-    /// The first minor version whose libraries are still taken.
-    static let leastMinor: UInt32 = 2
-    /// Bytes of a library's file.
-    public static let fileBytesMax = 268_435_456
-
     /// Loads a library from a private copy and shakes hands.
     ///
     /// The copy has a name that was never used before, because the dynamic linker answers a known
     /// name or inode with the old library, and because writing over a mapped file changes running
     /// code.
-    ///
-    /// - Parameters:
-    ///   - path: the file.
-    ///   - pin: its expected SHA-256 in lower-case hex, or nil.
-    public init(path: String, pin: String?) throws(PluginError) {
-        self.path = path
-        let bytes = try Self.read(path)
-        guard !File.isWorldWritable(path) else {
-            throw PluginError("\(path): everybody may write this file; take that right away")
-        }
-        if let pin { try Self.check(SHA256.hexDigest(bytes), pin: pin, path: path) }
-        guard bytes.starts(with: [0x7f, 0x45, 0x4c, 0x46]) else {
-            throw PluginError("\(path): not a shared library (no ELF header)")
-        }
-        let library = try Self.open(bytes, path: path)
+    public init(_ file: PluginFile) throws(PluginError) {
+        path = file.path
+        let library = try Self.open(file.bytes, path: path)
         guard let symbol = library.symbol(SLUICE_HELLO_SYMBOL) else {
             throw PluginError(
                 "\(path): not a plugin of this host's ABI: it has no symbol \(SLUICE_HELLO_SYMBOL)"
@@ -52,27 +35,9 @@ public struct PluginLibrary: @unchecked Sendable {
         try check()
     }
 
-    private static func read(_ path: String) throws(PluginError) -> [UInt8] {
-        do {
-            return try File.readAll(path, bytesMax: fileBytesMax)
-        } catch {
-            throw PluginError("\(path): can't be read: \(error)")
-        }
-    }
-
-    /// The SHA-256 of a library's file in lower-case hex.
-    public static func sha256(of path: String) throws(PluginError) -> String {
-        SHA256.hexDigest(try read(path))
-    }
-
-    /// Compares a file's digest with what the manifest wants.
-    public static func check(
-        _ sha256: String,
-        pin: String,
-        path: String
-    ) throws(PluginError) {
-        guard pin != sha256 else { return }
-        throw PluginError("\(path): sha256 is \(sha256), the manifest wants \(pin)")
+    /// Reads a file and loads it; see `PluginFile.init`.
+    public init(path: String, pin: String?) throws(PluginError) {
+        try self.init(try PluginFile(path: path, pin: pin))
     }
 
     private static func open(
@@ -129,24 +94,16 @@ public struct PluginLibrary: @unchecked Sendable {
                     + "\(MemoryLayout<sluice_plugin_hello>.size)"
             )
         }
-        guard hello.pointee.abi_minor >= Self.leastMinor else {
-            throw PluginError(
-                "\(path): was built for plugin ABI \(SLUICE_ABI_MAJOR).\(hello.pointee.abi_minor), "
-                    + "a draft; build it anew with this host's SDK"
-            )
-        }
-        guard hello.pointee.abi_minor <= UInt32(SLUICE_ABI_MINOR) else {
-            throw PluginError(
-                "\(path): needs plugin ABI \(SLUICE_ABI_MAJOR).\(hello.pointee.abi_minor), this "
-                    + "host has \(SLUICE_ABI_MAJOR).\(SLUICE_ABI_MINOR)"
-            )
+        let abi = (UInt32(SLUICE_ABI_MAJOR), hello.pointee.abi_minor)
+        if let complaint = HostTable.complaint(aboutABI: abi.0, abi.1) {
+            throw PluginError("\(path): \(complaint)")
         }
         guard let factory = hello.pointee.factory,
             Int(factory.pointee.size) == MemoryLayout<sluice_factory>.size,
             factory.pointee.create != nil
         else { throw PluginError("\(path): no usable sluice_factory") }
         for name in Self.names(hello.pointee.required) {
-            guard name.withCString({ HostTable.hello.pointee.get_extension($0) }) != nil else {
+            guard HostTable.offers(name) else {
                 throw PluginError("\(path): needs \(name), which this host does not offer")
             }
         }

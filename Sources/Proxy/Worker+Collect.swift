@@ -14,7 +14,8 @@ extension Worker {
         guard
             let transform = makeTransform(
                 exchange,
-                [.requestBody],
+                nil,
+                .requestBody,
                 positions: 0..<exchange.pointee.chain.pluginCount,
                 isNeeded: policy != .same
             )

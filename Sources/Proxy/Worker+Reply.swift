@@ -191,7 +191,7 @@ extension Worker {
         let body = exchange.pointee.localBody
         let isHead = exchange.pointee.head.method == .head
         exchange.pointee.response = .body
-        if exchange.pointee.context.leaving > 0 { prepareResponseBody(exchange) }
+        if mayTransform(exchange) { prepareResponseBody(exchange) }
         let transform = exchange.pointee.responseBody.transform
         if let transform, transform.pointee.holder >= 0 {
             _ = feed(exchange, .response, body.bytes, body.count, isEnd: true, flush: true)

@@ -205,7 +205,11 @@ extension Worker {
         exchange.pointee.context.replaceResponse(responseMessage(bytes, head))
         exchange.pointee.context.facts.status = UInt32(head.status)
         exchange.pointee.responseHead = head
-        if exchange.pointee.chain.pluginCount > 0, !isTunnel {
+        if !isTunnel,
+            exchange.pointee.chain.hooks(
+                any: PhaseSet(.upstreamResult, .upstreamResponse, .responseHeaders)
+            )
+        {
             guard runHooks(exchange, body, bodyCount) else { return }
         }
         passHead(exchange, up, body, bodyCount)
@@ -241,7 +245,7 @@ extension Worker {
         _ bodyCount: Int
     ) {
         exchange.pointee.responseBody.reader = BodyReader(exchange.pointee.responseHead.framing)
-        if exchange.pointee.chain.pluginCount > 0 { prepareResponseBody(exchange) }
+        if mayTransform(exchange) { prepareResponseBody(exchange) }
         guard let count = startResponse(exchange) else { return }
         if exchange.pointee.responseHead.status == 101 {
             beginTunnel(exchange, headCount: count, body, bodyCount)

@@ -241,6 +241,13 @@ extension Worker {
         return count
     }
 
+    /// Whether plugins may have to do with the response's body.
+    @inline(__always)
+    func mayTransform(_ exchange: UnsafeMutablePointer<Exchange>) -> Bool {
+        exchange.pointee.chain.hooks(any: PhaseSet(.upstreamBody, .responseBody))
+            || exchange.pointee.context.bodyWishes != nil
+    }
+
     /// Makes the way of the response's body through plugins, when there are any that see it.
     mutating func prepareResponseBody(_ exchange: UnsafeMutablePointer<Exchange>) {
         guard exchange.pointee.responseBody.transform == nil, hasBody(exchange) else { return }
@@ -248,7 +255,8 @@ extension Worker {
         let policy = exchange.pointee.context.bodyWishes?.pointee.responsePolicy ?? .same
         exchange.pointee.responseBody.transform = makeTransform(
             exchange,
-            isLocal ? [.responseBody] : [.upstreamBody, .responseBody],
+            isLocal ? nil : .upstreamBody,
+            .responseBody,
             positions: 0..<exchange.pointee.context.leaving,
             isNeeded: policy != .same
         )

@@ -16,6 +16,7 @@ package struct Commands {
 
     /// The whole program: reads the arguments, without the name of the process, and does as told.
     package static func main(_ arguments: [String]) -> Never {
+        ThreadRole.enter(.control)
         let commands = Commands(terminal: .process, surroundings: .process)
         Process.exit(commands.execute(arguments).rawValue)
     }
@@ -35,7 +36,8 @@ package struct Commands {
         case .check(let manifest, let binds): return check(manifest, binds: binds)
         case .demo: return demo()
         case .pluginList(let manifest): return listPlugins(manifest)
-        case .pluginInspect(let file): return inspectPlugin(file)
+        case .pluginInspect(let file, let loads): return inspectPlugin(file, loads: loads)
+        case .pluginNew(let order): return newPlugin(order)
         case .version: terminal.print(Version.line)
         case .help(let text): terminal.print(text)
         }
@@ -93,24 +95,53 @@ package struct Commands {
 
     private func listPlugins(_ manifest: String) -> ExitCode {
         withSettings(of: manifest) { settings in
-            let loaded = PluginLoader.load(settings, workerCount: 1)
-            for instance in loaded.instances {
-                terminal.print(PluginDescription.line(instance))
+            let stage = PluginStage(settings)
+            for entry in stage.entries where entry.file != nil {
+                terminal.print(PluginDescription.line(entry))
             }
-            loaded.problems.forEach { terminal.complain("\(manifest): \($0)") }
-            return loaded.problems.isEmpty ? .ok : .configuration
+            stage.problems.forEach { terminal.complain("\(manifest): \($0)") }
+            return stage.problems.isEmpty ? .ok : .configuration
         }
     }
 
-    private func inspectPlugin(_ file: String) -> ExitCode {
+    private func inspectPlugin(_ path: String, loads: Bool) -> ExitCode {
         do throws(PluginError) {
-            let library = try PluginLibrary(path: file, pin: nil)
-            let sha256 = try PluginLibrary.sha256(of: file)
-            PluginDescription.lines(library, sha256: sha256).forEach(terminal.print)
+            let file = try PluginFile(path: path, pin: nil)
+            let descriptor = try PluginStage.descriptor(of: file)
+            guard loads || descriptor != nil else {
+                throw PluginError(
+                    "\(path): there is no descriptor in it; with --load the library is asked itself"
+                )
+            }
+            let library = loads ? try PluginLoader.load(file, descriptor) : nil
+            PluginDescription.lines(file).forEach(terminal.print)
+            if let descriptor {
+                PluginDescription.lines(descriptor).forEach(terminal.print)
+                if loads { terminal.print("handshake:   the same") }
+            } else if let library {
+                PluginDescription.lines(library.facts).forEach(terminal.print)
+            }
             return .ok
         } catch {
             terminal.complain(error.description)
             return .failure
+        }
+    }
+
+    private func newPlugin(_ order: NewPlugin.Order) -> ExitCode {
+        do throws(NewPlugin.Failure) {
+            let plugin = try NewPlugin(order, executableFolder: surroundings.executableFolder)
+            try plugin.make().forEach(terminal.print)
+            return .ok
+        } catch {
+            switch error {
+            case .usage(let line):
+                terminal.complain("sluice: \(line)")
+                return .usage
+            case .other(let line):
+                terminal.complain("sluice: \(line)")
+                return .failure
+            }
         }
     }
 
@@ -163,7 +194,9 @@ extension ManifestSurroundings {
         ManifestSurroundings(
             executableFolder: ManifestPath.folder(of: Process.executablePath())
         ) { path in
-            File.isFolder(path) ? .folder : File.exists(path) ? .file : .missing
+            if File.isFile(path) { return .file }
+            if File.isFolder(path) { return .folder }
+            return File.exists(path) ? .other : .missing
         } read: { path, bytesMax in
             do throws(Errno) {
                 return .bytes(try File.readAll(path, bytesMax: bytesMax))

@@ -75,6 +75,11 @@ public enum Process {
         clinux_random_word()
     }
 
+    /// Lets another thread run before this one goes on.
+    public static func yield() {
+        sched_yield()
+    }
+
     /// Ends the process at once with this status.
     public static func exit(_ status: Int32) -> Never {
         _exit(status)
@@ -157,6 +162,11 @@ public enum File {
         _ = unlink(path)
     }
 
+    /// Makes a folder for everybody to read; fails when there is something of this name.
+    public static func makeFolder(_ path: String) throws(Errno) {
+        guard mkdir(path, 0o777) == 0 else { throw Errno(errno) }
+    }
+
     /// Makes a folder of a name that begins so, for this user only; its path.
     public static func makeTemporaryFolder(prefix: String) throws(Errno) -> String {
         var template = Array("\(prefix)XXXXXX".utf8CString)
@@ -176,6 +186,20 @@ public enum File {
     public static func isWorldWritable(_ path: String) -> Bool {
         let mode = Int(clinux_file_mode(path))
         return mode >= 0 && mode & 0o002 != 0
+    }
+
+    /// Whether it is an ordinary file, or a link to one: whoever opens a pipe may wait for ever.
+    public static func isFile(_ path: String) -> Bool {
+        let mode = Int(clinux_file_mode(path))
+        // The bits of `S_IFMT`, and `S_IFREG`.
+        return mode >= 0 && mode & 0o170_000 == 0o100_000
+    }
+
+    /// The path from the root, links resolved; nil when nothing is there.
+    public static func absolute(_ path: String) -> String? {
+        guard let found = realpath(path, nil) else { return nil }
+        defer { free(found) }
+        return String(cString: found)
     }
 
     public static func isFolder(_ path: String) -> Bool {

@@ -1,6 +1,10 @@
 /* A plugin that the host must refuse; the macro that the test defines says why. */
 #include <sluice/sluice.h>
 
+#ifdef EXPORTS
+int EXPORTS(void) { return 0; }
+#endif
+
 #ifndef NO_SYMBOL
 
 static int32_t create(
@@ -28,9 +32,10 @@ int32_t sluice_plugin_hello_v0(const sluice_host_hello *host, sluice_plugin_hell
 #ifdef HELLO_SIZE
     out->size = HELLO_SIZE;
 #endif
-#ifdef ABI_MINOR
-    out->abi_minor = ABI_MINOR;
+#ifndef ABI_MINOR
+#define ABI_MINOR SLUICE_ABI_MINOR
 #endif
+    out->abi_minor = ABI_MINOR;
 #ifndef NO_FACTORY
     out->factory = &factory;
 #endif

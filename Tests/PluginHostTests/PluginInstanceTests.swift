@@ -37,7 +37,7 @@ struct PluginInstanceTests {
         #expect(instance.balancer == nil)
         for phase in Phase.allCases { #expect(instance.hook(phase) == nil) }
         #expect(instance.startWorker(0) == nil)
-        instance.stopWorker(nil)
+        instance.stopWorker(0, nil)
         instance.destroy()
     }
 
@@ -107,11 +107,13 @@ struct PluginInstanceTests {
     func `tables of another size are refused`() {
         #expect(
             refusal([("instance_size", .integer(8))])
-                == "plugins.one: size of sluice_instance is 8"
+                == "plugins.one: size of sluice_instance is 8, this host has "
+                + "\(MemoryLayout<sluice_instance>.size)"
         )
         #expect(
             refusal([("hooks_size", .integer(8))])
-                == "plugins.one: size of sluice_http_hooks is 8"
+                == "plugins.one: size of sluice_http_hooks is 8, this host has "
+                + "\(MemoryLayout<sluice_http_hooks>.size)"
         )
     }
 }

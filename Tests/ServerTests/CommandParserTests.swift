@@ -24,8 +24,9 @@ struct CommandParserTests {
         ("version", .version), ("--version", .version), ("-V", .version), ("demo", .demo),
         ("plugin list", .pluginList(manifest: "sluice.json5")),
         ("plugin list -m=a", .pluginList(manifest: "a")),
-        ("plugin inspect a.so", .pluginInspect(file: "a.so")),
-        ("plugin inspect -- -a.so", .pluginInspect(file: "-a.so")),
+        ("plugin inspect a.so", .pluginInspect(file: "a.so", loads: false)),
+        ("plugin inspect --load a.so", .pluginInspect(file: "a.so", loads: true)),
+        ("plugin inspect -- -a.so", .pluginInspect(file: "-a.so", loads: false)),
     ])
     func `reads commands`(line: String, expected: Command) {
         #expect(parse(line) == .success(expected))

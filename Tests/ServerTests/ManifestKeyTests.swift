@@ -99,7 +99,7 @@ struct ManifestKeyTests {
         let settings = try fixture.parse(
             Sample.manifest(
                 plugin: """
-                    sha256: "\(digest)", on_error: "open",
+                    sha256: "\(digest)", on_error: "open", memory: "1GiB",
                     config: { b: [1, 1.5, "x", null, true], a: {}, B: { "ä": -1 } },
                     """
             )
@@ -108,6 +108,7 @@ struct ManifestKeyTests {
         #expect(made.name == "one")
         #expect(made.sha256 == digest.lowercased())
         #expect(made.onError == .open)
+        #expect(made.memoryBytes == 1 << 30)
         #expect(
             made.configuration
                 == .object([
@@ -232,11 +233,15 @@ struct ManifestKeyTests {
         ("limits", "connections", 1, 1_048_576, ""),
         ("limits", "connections_per_address", 0, 1_048_576, ""),
         ("limits", "buffer", 4_096, 262_144, "B"), ("limits", "drain", 0, 16_777_216, "B"),
+        ("limits", "body_buffer", 4_096, 16_777_216, "B"),
+        ("limits", "hold", 4_096, 1_048_576, "B"),
         ("downstream_timeouts", "head", 1, 86_400_000, "ms"),
         ("downstream_timeouts", "body", 1, 86_400_000, "ms"),
         ("downstream_timeouts", "idle", 1, 86_400_000, "ms"),
         ("downstream_timeouts", "write", 1, 86_400_000, "ms"),
         ("downstream_timeouts", "tunnel", 1, 86_400_000, "ms"),
+        ("downstream_timeouts", "suspend", 1, 86_400_000, "ms"),
+        ("plugin", "memory", 65_536, 1 << 40, "B"),
         ("peer", "weight", 1, 65_535, ""), ("peer", "priority", 0, 65_535, ""),
         ("upstream_timeouts", "connect", 1, 86_400_000, "ms"),
         ("upstream_timeouts", "first_byte", 1, 86_400_000, "ms"),

@@ -21,6 +21,23 @@ static int32_t refuse(sluice_errbuf *error, const char *line) {
     return SLUICE_ECONFIG;
 }
 
+/* -- what the host reads without running this ------------------------------------------------- */
+
+SLUICE_DESCRIPTOR({
+    "abi": "0.2",
+    "id": "org.example.hello-c",
+    "version": "1.0.0",
+    "description": "Says hello in a field of every response.",
+    "hooks": ["response_headers"],
+    "config": {
+        "type": "object",
+        "additionalProperties": false,
+        "properties": {
+            "greeting": { "type": "string", "minLength": 1, "default": "hello from C" }
+        }
+    }
+});
+
 /* -- the hook ---------------------------------------------------------------------------------- */
 
 static uint32_t response_headers(
@@ -44,18 +61,15 @@ static const sluice_http_hooks hooks = {
 
 /* -- instances --------------------------------------------------------------------------------- */
 
-/* Reads `config: { greeting: "hello" }`. */
+/* Reads `config: { greeting: "hello" }`, which fits the descriptor's schema: the host saw to it. */
 static int32_t configure(
     const sluice_value *config, struct greeter *greeter, sluice_errbuf *error) {
     greeter->greeting = (sluice_slice)TEXT("hello from C");
-    for (uint32_t i = 0; i < config->count; i++) {
-        const sluice_value *member = &config->children[i];
-        if (member->key.len != 8 || memcmp(member->key.ptr, "greeting", 8) != 0)
-            return refuse(error, "there is one key, greeting");
-        if (member->type != SLUICE_VALUE_STRING)
-            return refuse(error, "greeting: a string is wanted");
-        greeter->greeting = member->string; /* lives as long as the instance */
-    }
+    for (uint32_t i = 0; i < config->count; i++)
+        greeter->greeting = config->children[i].string; /* lives as long as the instance */
+    for (uint64_t i = 0; i < greeter->greeting.len; i++)
+        if (greeter->greeting.ptr[i] < ' ')
+            return refuse(error, "greeting: has a control character");
     return SLUICE_OK;
 }
 

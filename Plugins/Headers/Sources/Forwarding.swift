@@ -15,7 +15,6 @@ struct Forwarding {
     private let otherClaims: FieldIDSet = [.xRealIp, .forwarded]
 
     init(_ value: ConfigurationValue?) throws(PluginError) {
-        try value?.allowKeys(["mode", "trusted_proxies", "append_port"])
         let mode = try value?.string("mode") ?? "x-forwarded"
         setsXForwarded = mode == "x-forwarded" || mode == "both"
         setsForwarded = mode == "rfc7239" || mode == "both"

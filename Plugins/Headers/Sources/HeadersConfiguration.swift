@@ -10,7 +10,6 @@ struct HeadersConfiguration {
     let via: Via?
 
     init(_ configuration: ConfigurationValue, _ host: Host) throws(PluginError) {
-        try configuration.allowKeys(["request", "response", "forwarded", "request_id", "via"])
         let forwarded = try configuration.member("forwarded")
         trust = try TrustedProxies(forwarded, host)
         forwarding = try Forwarding(forwarded)

@@ -39,7 +39,6 @@ struct RequestIDSettings {
     }
 
     private init(_ value: ConfigurationValue?, _ host: Host) throws(PluginError) {
-        try value?.allowKeys(["header", "trust", "echo"])
         trusts = try value?.bool("trust") ?? false
         echoes = try value?.bool("echo") ?? false
         self.host = host

@@ -30,7 +30,6 @@ struct Rules {
             rules = host.memory.list([])
             return
         }
-        try value.allowKeys(["set", "add", "add_if_absent", "remove"])
         let allowed = Rules.placeholders(side, hasID: hasID)
         var rules: [Rule] = []
         for entry in try value.array("remove") {
@@ -79,7 +78,6 @@ struct Rules {
         _ allowed: [Placeholder],
         _ host: Host
     ) throws(PluginError) -> Rule {
-        try entry.allowKeys(["name", "value"])
         let nameValue = try entry.required("name")
         let name = try nameValue.naming { () throws(PluginError) in
             try FieldName(named: nameValue.string())

@@ -173,7 +173,6 @@ struct ForwardingTests {
                 ["mode": "on"],
                 "forwarded.mode: no mode: \"on\"; there are x-forwarded, rfc7239, both and off"
             ),
-            (["mod": "off"], "forwarded.mod: unknown key; did you mean \"mode\"?"),
             (
                 ["trusted_proxies": ["10.0.0.0/8", "x"]],
                 "forwarded.trusted_proxies[1]: no address or block: \"x\""

@@ -82,7 +82,6 @@ struct Answer {
             }
         } else {
             for entry in try headers.array() {
-                try entry.allowKeys(["name", "value"])
                 let name = try entry.required("name")
                 fields.append(try read(name.string(), entry.required("value"), at: name, host))
             }
@@ -130,8 +129,10 @@ struct Answer {
         _ host: Host
     ) throws(PluginError) -> Bytes? {
         guard let value = try configuration.member("body_file") else { return nil }
+        // Without a folder the configuration is only checked; an empty body stands for the file.
+        guard let path = try host.path(value.string()) else { return .empty }
         return try value.naming { () throws(PluginError) in
-            try host.memory.contents(of: value.string(), limit: fileBytesMax)
+            try host.memory.contents(of: path, limit: fileBytesMax)
         }
     }
 }

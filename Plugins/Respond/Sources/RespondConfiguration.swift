@@ -7,9 +7,6 @@ struct RespondConfiguration {
     let methods: Methods?
 
     init(_ configuration: ConfigurationValue, _ host: Host) throws(PluginError) {
-        try configuration.allowKeys([
-            "status", "headers", "body", "body_file", "content_type", "location", "methods",
-        ])
         answer = try Answer(configuration, host)
         location = try Location(configuration, host, status: answer.status)
         methods = try Methods(configuration, host)

@@ -31,6 +31,27 @@ struct BodyFileTests {
     }
 
     @Test
+    func `a relative path begins in the manifest's folder`() throws {
+        try withFile(3) { path in
+            let name = String(path.dropFirst("/tmp/".count))
+            let host = FakeHost()
+            host.folder = "/tmp"
+            let plugin = try PluginFixture(
+                RespondFilter.self,
+                ["body_file": .string(name)],
+                host: host
+            )
+            let request = RequestFixture()
+            #expect(plugin.requestHeaders(request) == .respond)
+            #expect(request.replyBody == "{{{")
+        }
+        #expect(
+            PluginFixture.refusal(RespondFilter.self, ["body_file": "not-here"])
+                == "body_file: /etc/sluice/not-here: No such file or directory"
+        )
+    }
+
+    @Test
     func `refuses a file over the limit`() throws {
         try withFile(1_048_577) { path in
             #expect(

@@ -9,7 +9,6 @@ package struct RoundRobinBalancer: Balancer, ~Copyable {
 
     /// There is nothing to configure: any key is an error.
     package init(_ configuration: ConfigurationValue, _ host: Host) throws(PluginError) {
-        try configuration.allowKeys([])
     }
 
     /// Works the order of the peers out.

@@ -24,15 +24,6 @@ struct RoundRobinBalancerTests {
     }
 
     @Test
-    func `refuses any key`() {
-        #expect(
-            PluginFixture.refusal(RoundRobinBalancer.self, ["weight": 1])
-                == "weight: unknown key; there is none here"
-        )
-        #expect(PluginFixture.refusal(RoundRobinBalancer.self, [:]) == nil)
-    }
-
-    @Test
     func `offers the balancer's role and no hook`() throws {
         let plugin = try PluginFixture(RoundRobinBalancer.self)
         #expect(plugin.hookedPhases.isEmpty)

@@ -99,7 +99,7 @@ public struct PeerLoad {
     @inlinable
     func word(_ offset: Int) -> UInt64 {
         guard let words else { return 0 }
-        // Safe: the counters are 64-bit words (CSluiceTests checks the offsets) that the host
+        // Safe: the counters are 64-bit words (ABI/layout.txt has the offsets) that the host
         // changes by atomic stores; they live as long as the set.
         return (words + offset).assumingMemoryBound(to: Atomic<UInt64>.self)
             .pointee.load(ordering: .relaxed)

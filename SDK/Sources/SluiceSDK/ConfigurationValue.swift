@@ -46,6 +46,20 @@ public struct ConfigurationValue {
         return integer
     }
 
+    /// The nanoseconds of a text that the schema gives the format "duration".
+    public func nanoseconds() throws(PluginError) -> Int {
+        guard type == SLUICE_VALUE_STRING else { throw wrong("a duration") }
+        return Int(value.pointee.integer)
+    }
+
+    /// The bytes of a text that the schema gives the format "size", or of a whole number.
+    public func byteCount() throws(PluginError) -> Int {
+        guard type == SLUICE_VALUE_STRING || type == SLUICE_VALUE_INT else {
+            throw wrong("a size")
+        }
+        return Int(value.pointee.integer)
+    }
+
     /// The number.
     public func number() throws(PluginError) -> Double {
         guard type == SLUICE_VALUE_INT || type == SLUICE_VALUE_NUMBER else {

@@ -102,7 +102,7 @@ public struct Fields {
 
     @inlinable
     func firstIndex(_ id: FieldID) -> Int {
-        // Safe: `known_index` is 128 words, 40 bytes into the struct (CSluiceTests checks it); the
+        // Safe: `known_index` is 128 words, 40 bytes into the struct (ABI/layout.txt has it); the
         // id is masked.
         let offset = 40 + 2 * Int(id.rawValue & 127)
         return Int(UnsafeRawPointer(headers).load(fromByteOffset: offset, as: UInt16.self))

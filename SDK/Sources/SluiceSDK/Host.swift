@@ -62,9 +62,12 @@ public struct Host: BitwiseCopyable {
     /// The folder of the manifest; empty without a host.
     public var folder: Bytes { services?.pointee.folder ?? .empty }
 
-    /// A path of the configuration: a relative one begins in the folder of the manifest.
-    public func path(_ path: Bytes) -> Bytes {
-        path.hasPrefix("/") || folder.isEmpty ? path : memory.join([folder, "/", path])
+    /// A path of the configuration as the system needs it: a relative one begins in `folder`.
+    ///
+    /// Nil while a configuration is only checked: files are not looked at then.
+    public func path(_ path: Bytes) -> Bytes? {
+        guard services != nil, !folder.isEmpty else { return nil }
+        return path.hasPrefix("/") ? path : memory.join([folder, "/", path])
     }
 
     /// Which thread this is; nil where the host does not say.

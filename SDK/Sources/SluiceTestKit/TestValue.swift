@@ -12,6 +12,8 @@ public indirect enum TestValue: Sendable, Equatable {
     case number(Double)
     /// Text.
     case string(String)
+    /// Text with a format of the plugin's schema, and what it means: "2s" is 2,000,000,000.
+    case measured(String, Int)
     /// Values in order.
     case array([TestValue])
     /// Values by key.
@@ -65,6 +67,10 @@ extension TestValue {
         case .string(let string):
             value.type = UInt32(SLUICE_VALUE_STRING)
             value.string = arena.slice(string)
+        case .measured(let string, let meaning):
+            value.type = UInt32(SLUICE_VALUE_STRING)
+            value.string = arena.slice(string)
+            value.integer = Int64(meaning)
         case .array(let elements):
             value.type = UInt32(SLUICE_VALUE_ARRAY)
             value.setChildren(elements.map { $0.laidOut(in: arena) }, arena)

@@ -23,6 +23,21 @@ struct ConfigurationValueTests {
     }
 
     @Test
+    func `reads what a format means`() throws {
+        let value = value(["per": .measured("2s", 2_000_000_000), "room": .measured("1KiB", 1_024)])
+        #expect(try value.required("per").nanoseconds() == 2_000_000_000)
+        #expect(try value.required("per").string() == "2s")
+        #expect(try value.required("room").byteCount() == 1_024)
+        #expect(try self.value(4_096).byteCount() == 4_096)
+        #expect(throws: PluginError(path: "", "a duration is wanted, not a number")) {
+            try self.value(5).nanoseconds()
+        }
+        #expect(throws: PluginError(path: "", "a size is wanted, not a truth value")) {
+            try self.value(true).byteCount()
+        }
+    }
+
+    @Test
     func `errors name the path of the key`() {
         let value = value(["request": ["set": [["name": 1]]], "n": 8])
         #expect(throws: PluginError(path: "n", "8 is not within 0 to 7")) {

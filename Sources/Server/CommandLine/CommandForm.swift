@@ -90,15 +90,53 @@ struct CommandForm: Sendable {
             words: ["plugin", "list"],
             summary: "list the plugins of a manifest",
             options: [manifest],
-            details: "Loads every library that the manifest names and shows what it offers.",
+            details: """
+                Shows what each library says of itself, and checks its configuration. Runs none of
+                their code.
+                """,
             make: { .pluginList(manifest: $0.manifest) }
         ),
         CommandForm(
             words: ["plugin", "inspect"],
             summary: "describe the plugin in a file",
+            options: [
+                Option(
+                    long: "--load",
+                    short: nil,
+                    value: nil,
+                    summary: "run the library's handshake too, and compare"
+                )
+            ],
             operand: "FILE.so",
-            details: "Loads the library, which runs its code.",
-            make: { .pluginInspect(file: $0.operand) }
+            details: "Reads what the library says of itself. Without --load none of its code runs.",
+            make: { .pluginInspect(file: $0.operand, loads: $0.options["--load"] != nil) }
+        ),
+        CommandForm(
+            words: ["plugin", "new"],
+            summary: "make a folder with a new plugin",
+            options: [
+                Option(long: "--c", short: nil, value: nil, summary: "in C instead of Swift"),
+                Option(long: "--rust", short: nil, value: nil, summary: "in Rust instead of Swift"),
+                Option(
+                    long: "--sdk",
+                    short: nil,
+                    value: "PLACE",
+                    summary: "the SDK's folder or Git address (default: beside this executable)"
+                ),
+            ],
+            operand: "NAME",
+            details:
+                "The folder NAME has a plugin, its tests, a manifest that uses it and a README.",
+            make: {
+                .pluginNew(
+                    NewPlugin.Order(
+                        name: $0.operand,
+                        isC: $0.options["--c"] != nil,
+                        isRust: $0.options["--rust"] != nil,
+                        sdk: $0.options["--sdk"]
+                    )
+                )
+            }
         ),
         CommandForm(
             words: ["version"],
@@ -110,7 +148,7 @@ struct CommandForm: Sendable {
 
     /// Commands of later versions, which get their own message.
     static let later: Set<String> = [
-        "reload", "upgrade", "stop", "status", "plugin validate", "plugin new", "plugin swap",
+        "reload", "upgrade", "stop", "status", "plugin validate", "plugin swap",
     ]
 
     // MARK: Help

@@ -10,7 +10,7 @@ struct ManifestReader {
     private(set) var problems: [Problem] = []
     /// Number of problems, those included that were not kept.
     private(set) var problemCount = 0
-    private var path: [PathPart] = []
+    private(set) var path: [PathPart] = []
     /// Names that the manifest declares, also those whose entry is wrong: one mistake, one line.
     private var declared: [Reference.Kind: [String]] = [:]
     private var references: [Reference] = []
@@ -27,7 +27,7 @@ struct ManifestReader {
         var message: String
     }
 
-    enum PathPart {
+    enum PathPart: Equatable {
         case key(String)
         case index(Int)
     }
@@ -67,7 +67,7 @@ struct ManifestReader {
         return body(&self)
     }
 
-    private static func text(of path: [PathPart]) -> String {
+    static func text(of path: [PathPart]) -> String {
         var text = ""
         for part in path {
             switch part {
@@ -97,6 +97,14 @@ struct ManifestReader {
         problemCount += 1
         guard problemCount <= ManifestReader.problemsKeptMax else { return }
         problems.append(.init(offset: offset, path: pathText, message: message))
+    }
+
+    /// Reports something about another place.
+    mutating func report(_ message: String, at path: [PathPart], offset: Int) {
+        let before = self.path
+        defer { self.path = before }
+        self.path = path
+        report(message, offset: offset)
     }
 
     /// Reports a value of the wrong type.

@@ -1,19 +1,40 @@
 internal import PluginHost
+internal import Proxy
 
 /// Plugins in words.
 enum PluginDescription {
     /// One line of `plugin list`.
-    static func line(_ instance: PluginInstance) -> String {
-        let facts = instance.library.facts
-        return "\(instance.name)\t\(facts.id) \(facts.version)\t\(instance.library.path)"
+    static func line(_ entry: PluginStage.Entry) -> String {
+        let facts = entry.descriptor.map { "\($0.id) \($0.version)" } ?? "(no descriptor)"
+        return "\(entry.settings.name)\t\(facts)\t\(entry.settings.libraryPath)"
     }
 
-    /// All of `plugin inspect`.
-    static func lines(_ library: PluginLibrary, sha256: String) -> [String] {
-        let facts = library.facts
+    /// What `plugin inspect` says of any file.
+    static func lines(_ file: PluginFile) -> [String] {
+        ["file:        \(file.path)", "sha256:      \(file.sha256)"]
+    }
+
+    /// What a library says of itself without being run.
+    static func lines(_ descriptor: Descriptor) -> [String] {
+        let keys = descriptor.schema.map { $0.root.properties.map(\.name) }
         return [
-            "file:        \(library.path)",
-            "sha256:      \(sha256)",
+            "id:          \(descriptor.id)",
+            "version:     \(descriptor.version)",
+            "description: \(descriptor.summary)",
+            "plugin ABI:  \(descriptor.abi.major).\(descriptor.abi.minor)",
+            "roles:       \(list(descriptor.roles))",
+            "requires:    \(list(descriptor.required))",
+            "optional:    \(list(descriptor.optional))",
+            "hooks:       \(list(descriptor.hooks))",
+            "produces:    \(list(descriptor.produces))",
+            "consumes:    \(list(descriptor.consumes))",
+            "config keys: \(keys.map(list) ?? "no schema")",
+        ]
+    }
+
+    /// What a library without a descriptor says in the handshake.
+    static func lines(_ facts: PluginLibrary.Facts) -> [String] {
+        [
             "id:          \(facts.id)",
             "version:     \(facts.version)",
             "description: \(facts.description)",
@@ -24,7 +45,8 @@ enum PluginDescription {
         ]
     }
 
-    private static func list(_ names: [String]) -> String {
-        names.isEmpty ? "none" : names.joined(separator: ", ")
+    private static func list(_ names: [String]?) -> String {
+        guard let names else { return "not said" }
+        return names.isEmpty ? "none" : names.joined(separator: ", ")
     }
 }

@@ -9,23 +9,19 @@ enum PluginLoader {
         var problems: [String] = []
     }
 
-    /// - Parameter workerCount: told to the plugins, 1 or more.
-    static func load(_ settings: ProxySettings, workerCount: Int) -> Result {
-        var result = Result()
+    /// - Parameters:
+    ///   - folder: the manifest's, told to the plugins.
+    ///   - workerCount: told to the plugins, 1 or more.
+    static func load(_ settings: ProxySettings, folder: String, workerCount: Int) -> Result {
+        let stage = PluginStage(settings)
+        var result = Result(problems: stage.problems)
         var libraries: [String: PluginLibrary] = [:]
-        for (index, plugin) in settings.plugins.enumerated() {
+        for (index, entry) in stage.entries.enumerated() where entry.isGood {
+            let plugin = entry.settings
             do throws(PluginError) {
                 // Instances of one file share its code, as the dynamic linker would have it.
-                let library: PluginLibrary
-                if let known = libraries[plugin.libraryPath] {
-                    if let pin = plugin.sha256 {
-                        let sha256 = try PluginLibrary.sha256(of: plugin.libraryPath)
-                        try PluginLibrary.check(sha256, pin: pin, path: plugin.libraryPath)
-                    }
-                    library = known
-                } else {
-                    library = try PluginLibrary(path: plugin.libraryPath, pin: plugin.sha256)
-                }
+                let known = libraries[plugin.libraryPath]
+                let library = if let known { known } else { try load(entry) }
                 libraries[plugin.libraryPath] = library
                 result.instances.append(
                     try PluginInstance(
@@ -33,18 +29,40 @@ enum PluginLoader {
                         index: index,
                         library: library,
                         failureStatus: plugin.onError.status,
-                        configuration: plugin.configuration.node,
+                        configuration: entry.configuration,
+                        folder: folder,
                         workerCount: workerCount,
-                        logLevel: settings.logLevel.rawValue
+                        logLevel: settings.logLevel.rawValue,
+                        memoryBytes: plugin.memoryBytes
                     )
                 )
             } catch {
                 let place = "plugins.\(plugin.name)"
-                let isPlaced = error.description.hasPrefix(place)
-                result.problems.append(isPlaced ? error.description : "\(place): \(error)")
+                for line in error.description.split(separator: "\n") {
+                    result.problems.append(line.hasPrefix(place) ? "\(line)" : "\(place): \(line)")
+                }
             }
         }
         return result
+    }
+
+    private static func load(_ entry: PluginStage.Entry) throws(PluginError) -> PluginLibrary {
+        guard let file = entry.file else { throw PluginError("no file") }
+        return try load(file, entry.descriptor)
+    }
+
+    /// Runs a library's handshake, which must say the same as its descriptor.
+    static func load(
+        _ file: PluginFile,
+        _ descriptor: Descriptor?
+    ) throws(PluginError) -> PluginLibrary {
+        let library = try PluginLibrary(file)
+        let differences = descriptor?.differences(from: library.facts) ?? []
+        guard differences.isEmpty else {
+            let lines = differences.map { "\(file.path): \($0)" }
+            throw PluginError(lines.joined(separator: "\n"))
+        }
+        return library
     }
 }
 
@@ -54,20 +72,6 @@ extension OnError {
         switch self {
         case .open: 0
         case .closed(let status): status
-        }
-    }
-}
-
-extension ConfigurationValue {
-    fileprivate var node: ConfigurationTree.Node {
-        switch self {
-        case .null: .null
-        case .bool(let flag): .bool(flag)
-        case .integer(let number): .integer(number)
-        case .number(let number): .number(number)
-        case .string(let text): .string(text)
-        case .array(let elements): .array(elements.map(\.node))
-        case .object(let members): .object(members.map { ($0.key, $0.value.node) })
         }
     }
 }

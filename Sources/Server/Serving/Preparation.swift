@@ -26,7 +26,11 @@ struct Preparation: ~Copyable {
         let descriptorLimit = Process.raiseDescriptorLimit()
         let workerCount = settings.workers ?? Process.coreCount()
         var problems: [String] = []
-        let loaded = PluginLoader.load(settings, workerCount: workerCount)
+        let loaded = PluginLoader.load(
+            settings,
+            folder: ManifestPath.folder(of: manifest),
+            workerCount: workerCount
+        )
         problems += loaded.problems
         let listeners = Self.resolveListeners(settings, &problems)
         let peers = Self.resolvePeers(settings, &problems)

@@ -37,11 +37,18 @@ extension Table where Root == PluginSettings {
                     + " or answer with this status, 400 to 599."
             ),
             Key(
+                "memory",
+                \.memoryBytes,
+                .size(65_536...(1 << 40)),
+                "Bytes of buffers that the plugin may have from sluice at the same time. What it"
+                    + " takes beyond is refused."
+            ),
+            Key(
                 "config",
                 \.configuration,
                 .configuration,
-                "The plugin's own settings; its README names the keys. sluice passes them on"
-                    + " unread, object members sorted by key."
+                "The plugin's own settings; its README names the keys. Checked against the schema"
+                    + " that the library carries, which also fills in defaults."
             ),
         ]
     )
@@ -76,7 +83,7 @@ extension ValueKind where Value == ConfigurationValue {
 
 extension ManifestReader {
     /// The depth of recursion is that of the text, which its parser bounds.
-    fileprivate mutating func configuration(of node: Node) -> ConfigurationValue {
+    mutating func configuration(of node: Node) -> ConfigurationValue {
         switch node.content {
         case .null: return .null
         case .bool(let value): return .bool(value)

@@ -17,8 +17,12 @@
  *     "config": { ... }                  a JSON Schema: the subset in docs/plugin-configuration.md
  *   }
  *
- * Only "abi", "id" and "version" must be there. A library without the section still loads; its
- * configuration is then checked by `check_config` and `create` alone.
+ * Only "abi", "id" and "version" must be there; what is left out is not compared. A library without
+ * the section still loads; its configuration is then checked by `check_config` and `create` alone.
+ *
+ * Languages without this macro put the same bytes into the section: UTF-8, one text in a file, up
+ * to SLUICE_DESCRIPTOR_BYTES_MAX, with or without NULs behind it. The section must survive the
+ * linker's garbage collection and `strip`.
  */
 #ifndef SLUICE_DESCRIPTOR_H
 #define SLUICE_DESCRIPTOR_H
@@ -28,9 +32,31 @@
 /* Bytes of JSON that the host reads. */
 #define SLUICE_DESCRIPTOR_BYTES_MAX 65536
 
-/* Puts a string literal into the section: SLUICE_DESCRIPTOR("{ ... }"); at file scope, once. */
-#define SLUICE_DESCRIPTOR(json)                                                                    \
-    __attribute__((used, section(SLUICE_DESCRIPTOR_SECTION), aligned(1)))                          \
-    static const char sluice_descriptor_json[] = json
+/* `used` keeps the bytes in the object, `retain` in the library: the linker would otherwise collect
+ * a section that nothing refers to. Compilers without `retain` have linkers without the flag. */
+#if defined(__has_attribute)
+#if __has_attribute(retain)
+#define SLUICE_DESCRIPTOR_KEPT used, retain
+#endif
+#endif
+#ifndef SLUICE_DESCRIPTOR_KEPT
+#define SLUICE_DESCRIPTOR_KEPT used
+#endif
+
+/*
+ * Puts JSON into the section; at file scope, once, and as JSON, not as a string:
+ *
+ *   SLUICE_DESCRIPTOR({
+ *       "abi": "0.2",
+ *       "id": "org.example.greeter",
+ *       "version": "1.0.0"
+ *   });
+ *
+ * The preprocessor makes the string, so quotes need no escapes, and comments of C may stand
+ * between. Any JSON will do that has no line end in a string.
+ */
+#define SLUICE_DESCRIPTOR(...)                                                                     \
+    __attribute__((SLUICE_DESCRIPTOR_KEPT, section(SLUICE_DESCRIPTOR_SECTION), aligned(1)))        \
+    static const char sluice_descriptor_json[] = #__VA_ARGS__
 
 #endif

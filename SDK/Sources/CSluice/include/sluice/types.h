@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#if UINTPTR_MAX != UINT64_MAX
+#if UINTPTR_MAX != UINT64_MAX || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "the Sluice ABI is defined for 64-bit little-endian targets"
 #endif
 

@@ -1,0 +1,76 @@
+import CSluice
+import Sys
+
+/// The file of a library: read once, so that what was checked is what runs.
+public struct PluginFile: Sendable {
+    public let path: String
+    let bytes: [UInt8]
+
+    /// Bytes of a library's file.
+    public static let bytesMax = 268_435_456
+
+    /// Reads a file and checks what can be checked from outside.
+    ///
+    /// - Parameters:
+    ///   - path: the file.
+    ///   - pin: its expected SHA-256 in lower-case hex, or nil.
+    public init(path: String, pin: String?) throws(PluginError) {
+        self.path = path
+        guard File.isFile(path) || File.isFolder(path) || !File.exists(path) else {
+            throw PluginError("\(path): not a file that can be read")
+        }
+        do {
+            bytes = try File.readAll(path, bytesMax: Self.bytesMax)
+        } catch {
+            throw PluginError("\(path): can't be read: \(error)")
+        }
+        guard !File.isWorldWritable(path) else {
+            throw PluginError("\(path): everybody may write this file; take that right away")
+        }
+        if let pin { try check(pin: pin) }
+        let refusal = Self.refusal(of: bytes, allowsSharedRuntime: Self.allowsSharedRuntime)
+        if let refusal { throw PluginError("\(path): \(refusal)") }
+    }
+
+    /// The SHA-256 of the whole file, in lower-case hex; worked out anew each time.
+    public var sha256: String { SHA256.hexDigest(bytes) }
+
+    /// Compares the file's digest with what the manifest wants.
+    public func check(pin: String) throws(PluginError) {
+        let sha256 = sha256
+        guard pin != sha256 else { return }
+        throw PluginError("\(path): sha256 is \(sha256), the manifest wants \(pin)")
+    }
+
+    /// The JSON of the library's descriptor (`descriptor.h`), without the NULs behind it.
+    ///
+    /// Nil when it has none.
+    public func descriptor() throws(PluginError) -> [UInt8]? {
+        do throws(ELFFile.Malformed) {
+            return try Self.descriptor(in: bytes)
+        } catch {
+            throw PluginError("\(path): \(error)")
+        }
+    }
+
+    static func descriptor(in bytes: [UInt8]) throws(ELFFile.Malformed) -> [UInt8]? {
+        let sections = try ELFFile(bytes).sections(named: SLUICE_DESCRIPTOR_SECTION)
+        guard let section = sections.first else { return nil }
+        let padding = section.reversed().prefix { $0 == 0 }.count
+        let text = section.dropLast(padding)
+        // The linker joins sections of one name; behind each descriptor stands a NUL.
+        guard sections.count == 1, !text.contains(0) else {
+            throw ELFFile.Malformed("more than one descriptor; declare it once in a library")
+        }
+        guard !text.isEmpty else {
+            throw ELFFile.Malformed("the section \(SLUICE_DESCRIPTOR_SECTION) is empty")
+        }
+        guard text.count <= Int(SLUICE_DESCRIPTOR_BYTES_MAX) else {
+            throw ELFFile.Malformed(
+                "a descriptor of \(text.count) bytes; at most "
+                    + "\(SLUICE_DESCRIPTOR_BYTES_MAX) are read"
+            )
+        }
+        return Array(text)
+    }
+}
