@@ -1493,6 +1493,35 @@ impl sluice_http_client {
 // Safe: a table of functions, and reserved words that are zero.
 unsafe impl Sync for sluice_http_client {}
 
+// ---------------------------------------------------------------- sluice/ext/metrics.h
+
+pub const SLUICE_METRICS_ID: &str = "sluice.metrics/1";
+/// The same with a NUL, as C passes it.
+pub const SLUICE_METRICS_ID_C: &str = concat!("sluice.metrics/1", "\0");
+
+/// `sluice.metrics/1`. Lifetime: process.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sluice_metrics {
+    pub size: u32,
+    pub reserved0: u32,
+    pub write: Option<unsafe extern "C" fn(sink: *const sluice_sink) -> i32>,
+    pub reserved: [*mut c_void; 7],
+}
+
+impl sluice_metrics {
+    /// All zeroes, with `size` set.
+    pub const INIT: Self = Self {
+        size: std::mem::size_of::<Self>() as u32,
+        reserved0: 0,
+        write: None,
+        reserved: [std::ptr::null_mut(); 7],
+    };
+}
+
+// Safe: a table of functions, and reserved words that are zero.
+unsafe impl Sync for sluice_metrics {}
+
 // ---------------------------------------------------------------- sluice/ext/shared.h
 
 pub const SLUICE_SHARED_ID: &str = "sluice.shared/1";
@@ -2252,6 +2281,16 @@ const _: () = {
     assert!(end(16, |s: &S| &s.cancel) == 24);
     assert!(end(24, |s: &S| &s.has_upstream) == 32);
     assert!(end(32, |s: &S| &s.reserved) == 136);
+};
+
+const _: () = {
+    type S = sluice_metrics;
+    assert!(std::mem::size_of::<S>() == 72);
+    assert!(std::mem::align_of::<S>() == 8);
+    assert!(end(0, |s: &S| &s.size) == 4);
+    assert!(end(4, |s: &S| &s.reserved0) == 8);
+    assert!(end(8, |s: &S| &s.write) == 16);
+    assert!(end(16, |s: &S| &s.reserved) == 72);
 };
 
 const _: () = {

@@ -52,3 +52,13 @@ uint64_t clinux_random_word(void) {
     state[3] = (state[3] << 45) | (state[3] >> 19);
     return result;
 }
+
+static _Thread_local uint64_t thread_word;
+
+uint64_t clinux_thread_word(void) {
+    return thread_word;
+}
+
+void clinux_set_thread_word(uint64_t word) {
+    thread_word = word;
+}

@@ -407,6 +407,18 @@ public struct HookCall: ~Copyable {
         )
     }
 
+    /// A view of a message that is not a request's own, such as the answer to a callout.
+    ///
+    /// - Returns: nil when the arena's bound is reached.
+    public func makeView(
+        of message: inout Message,
+        _ arena: inout Arena
+    ) -> UnsafePointer<sluice_headers>? {
+        var view: UnsafeMutablePointer<sluice_headers>?
+        var isCurrent = false
+        return views.make(&message, &view, &isCurrent, &arena).map { UnsafePointer($0) }
+    }
+
     /// Puts the fields of the reply that a plugin made into a response.
     public func applyReplyFields(
         to message: inout Message,

@@ -1,44 +1,8 @@
 public import CSluice
-import HTTP
-import Synchronization
 import Sys
 
-/// The functions that the host offers to plugins, and what it says of itself.
+/// What the host says of itself to a library, and its tables by their ids.
 public enum HostTable {
-    /// What a `sluice_host` handle points to; never freed.
-    final class Handle: Sendable {
-        let name: String
-        let levelMax: UInt32
-        /// Seconds and lines of the current second: a plugin can't flood the log.
-        let lines = Atomic<UInt64>(0)
-
-        init(name: String, levelMax: UInt32) {
-            self.name = name
-            self.levelMax = levelMax
-        }
-
-        static let linesPerSecondMax: UInt64 = 100
-
-        /// Whether one more line may be written in this second.
-        func mayWrite() -> Bool {
-            let second = Clock.wallSeconds() & 0xffff_ffff
-            let now = lines.load(ordering: .relaxed)
-            guard now >> 32 == second else {
-                lines.store(second << 32 | 1, ordering: .relaxed)
-                return true
-            }
-            return lines.wrappingAdd(1, ordering: .relaxed).newValue & 0xffff_ffff
-                <= Self.linesPerSecondMax
-        }
-    }
-
-    /// The handle of an instance, for its `create`.
-    static func makeHandle(name: String, levelMax: UInt32) -> OpaquePointer {
-        OpaquePointer(
-            Unmanaged.passRetained(Handle(name: name, levelMax: levelMax)).toOpaque()
-        )
-    }
-
     /// What the host says in the handshake; one for the process.
     // Safe: filled once, never changed and never freed.
     public nonisolated(unsafe) static let hello: UnsafePointer<sluice_host_hello> = {
@@ -50,9 +14,7 @@ public enum HostTable {
         hello.pointee.host_version = sluice_slice(hostVersion)
         hello.pointee.get_extension = { id in
             guard let id else { return nil }
-            if strcmp(id, SLUICE_CORE_ID) == 0 { return UnsafeRawPointer(HostTable.core) }
-            if strcmp(id, SLUICE_HTTP_ID) == 0 { return UnsafeRawPointer(HTTPTable.table) }
-            return nil
+            return HostTable.tables.first { HostTable.isEqual(id, $0.id) }?.table
         }
         return UnsafePointer(hello)
     }()
@@ -83,66 +45,33 @@ public enum HostTable {
     /// Version of the host, as plugins see it.
     public static let hostVersion: StaticString = "0.1.0"
 
-    /// `sluice.core/1`.
-    // Safe: as `hello`.
-    nonisolated(unsafe) static let core: UnsafePointer<sluice_core> = {
-        let core = UnsafeMutablePointer<sluice_core>.allocate(capacity: 1)
-        core.initialize(to: sluice_core())
-        core.pointee.size = UInt32(MemoryLayout<sluice_core>.size)
-        core.pointee.log = { host, level, message in
-            guard let host else { return }
-            HostTable.log(host, level, message)
-        }
-        core.pointee.log_level = { host in
-            guard let host else { return 0 }
-            // Safe: handles are retained for ever by `makeHandle`.
-            return Unmanaged<Handle>.fromOpaque(UnsafeRawPointer(host))
-                ._withUnsafeGuaranteedRef { $0.levelMax }
-        }
-        core.pointee.now = { _ in Clock.monotonicNanoseconds() }
-        core.pointee.wall_clock = { _ in Clock.wallSeconds() }
-        core.pointee.random = { _ in Process.randomWord() }
-        core.pointee.request_alloc = { request, length in
-            guard let request, length > 0, length <= UInt64(RequestContext.pluginBytesMax) else {
-                return nil
-            }
-            // Safe: `sluice_req` is the address of a context (`HookCall.call`).
-            let context = UnsafeMutablePointer<RequestContext>(request)
-            let used = context.pointee.pluginBytes &+ Int(length)
-            guard used <= RequestContext.pluginBytesMax else { return nil }
-            context.pointee.pluginBytes = used
-            return context.pointee.arena.allocate(Int(length))
-        }
-        return UnsafePointer(core)
-    }()
-
-    /// Bytes of a plugin's line.
-    private static let lineBytesMax = 1_000
-
-    private static func log(_ host: OpaquePointer, _ level: UInt32, _ message: sluice_slice) {
-        // Safe: as in `log_level`.
-        let handle = Unmanaged<Handle>.fromOpaque(UnsafeRawPointer(host)).takeUnretainedValue()
-        guard level <= handle.levelMax, handle.mayWrite(), let bytes = message.ptr else { return }
-        let names: [StaticString] = ["error", "error", "warn", "info", "debug"]
-        let name = names[Int(min(level, 4))]
-        let time = Clock.timestamp(Clock.wallSeconds())
-        var line: [UInt8] = Array("\(time) \(name) plugin=\(handle.name) ".utf8)
-        for index in 0..<min(Int(clamping: message.len), lineBytesMax) {
-            let byte = bytes[index]
-            line.append(byte >= 0x20 && byte != 0x7f ? byte : UInt8(ascii: " "))
-        }
-        line.append(UInt8(ascii: "\n"))
-        line.withUnsafeBytes {
-            File.writeError($0.baseAddress ?? UnsafeRawPointer(bytes), $0.count)
-        }
+    private struct Table {
+        let id: String
+        let table: UnsafeRawPointer
     }
 
-    private static func strcmp(_ a: UnsafePointer<CChar>, _ b: String) -> Int32 {
+    /// All that `get_extension` finds.
+    // Safe: tables are filled once, never changed and never freed.
+    private nonisolated(unsafe) static let tables = [
+        Table(id: SLUICE_CORE_ID, table: UnsafeRawPointer(CoreTable.functions)),
+        Table(id: SLUICE_HTTP_ID, table: UnsafeRawPointer(HTTPTable.functions)),
+        Table(id: SLUICE_SHARED_ID, table: UnsafeRawPointer(SharedTables.functions)),
+        Table(id: SLUICE_WAITSET_ID, table: UnsafeRawPointer(Waitset.functions)),
+        Table(id: SLUICE_HTTP_CLIENT_ID, table: UnsafeRawPointer(CalloutPort.functions)),
+        Table(id: SLUICE_METRICS_ID, table: UnsafeRawPointer(CoreTable.metrics)),
+        Table(id: SLUICE_THREAD_CHECK_ID, table: UnsafeRawPointer(CoreTable.threadCheck)),
+    ]
+
+    /// Ids of the tables that this host offers.
+    public static var ids: [String] { tables.map(\.id) }
+
+    /// Compares without reading beyond the first difference or the end of either.
+    private static func isEqual(_ text: UnsafePointer<CChar>, _ id: String) -> Bool {
         var index = 0
-        for byte in b.utf8 {
-            guard a[index] == CChar(bitPattern: byte) else { return 1 }
+        for byte in id.utf8 {
+            guard text[index] == CChar(bitPattern: byte) else { return false }
             index += 1
         }
-        return a[index] == 0 ? 0 : 1
+        return text[index] == 0
     }
 }

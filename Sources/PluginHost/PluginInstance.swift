@@ -13,7 +13,12 @@ public final class PluginInstance: @unchecked Sendable {
     /// The name as bytes that are never freed.
     let nameText: Slice
     private let table: UnsafePointer<sluice_instance>
+    private let handle: InstanceHandle
 
+    /// Bytes of buffers that an instance may have, unless the manifest says otherwise.
+    public static let memoryBytesDefault = InstanceHandle.memoryBytesDefault
+    /// How long `destroy` waits for offloaded work that runs.
+    private static let drainNanoseconds: UInt64 = 10_000_000_000
     /// Bytes of request context that an instance may ask for.
     public static let contextBytesMax = 4_096
     /// Bytes of an error text.
@@ -25,6 +30,7 @@ public final class PluginInstance: @unchecked Sendable {
     ///   - failureStatus: 0, or 400 to 599.
     ///   - folder: where relative paths of the configuration begin.
     ///   - logLevel: the highest level that is written.
+    ///   - memoryBytes: bytes of buffers that may be out at the same time.
     public init(
         name: String,
         index: Int,
@@ -33,7 +39,8 @@ public final class PluginInstance: @unchecked Sendable {
         configuration: ConfigurationTree.Node,
         folder: String = ".",
         workerCount: Int,
-        logLevel: UInt32
+        logLevel: UInt32,
+        memoryBytes: Int = memoryBytesDefault
     ) throws(PluginError) {
         self.name = name
         self.index = index
@@ -44,13 +51,19 @@ public final class PluginInstance: @unchecked Sendable {
             throw PluginError("plugins.\(name): no factory")
         }
         nameText = Slice(textBytes, Int(text.len))
+        handle = InstanceHandle(
+            name: name,
+            levelMax: logLevel,
+            workerCount: workerCount,
+            memoryBytesMax: memoryBytes
+        )
         let instance = UnsafeMutablePointer<sluice_instance>.allocate(capacity: 1)
         instance.initialize(to: sluice_instance())
         instance.pointee.size = UInt32(MemoryLayout<sluice_instance>.size)
         var args = sluice_create_args()
         args.size = UInt32(MemoryLayout<sluice_create_args>.size)
         args.worker_count = UInt32(workerCount)
-        args.host = HostTable.makeHandle(name: name, levelMax: logLevel)
+        args.host = handle.makeReference()
         args.name = text
         args.config = ConfigurationTree.make(configuration)
         args.folder = sluice_slice(permanent: folder)
@@ -60,6 +73,7 @@ public final class PluginInstance: @unchecked Sendable {
             return factory.pointee.create(&args, instance, error)
         }
         guard created.result == SLUICE_OK else {
+            handle.end()
             let reason = created.text.isEmpty ? "result \(created.result)" : created.text
             throw PluginError("plugins.\(name).config: \(reason)")
         }
@@ -70,6 +84,7 @@ public final class PluginInstance: @unchecked Sendable {
             destroy()
             throw error
         }
+        handle.begin(state: table.pointee.state)
     }
 
     private func check() throws(PluginError) {
@@ -144,18 +159,38 @@ public final class PluginInstance: @unchecked Sendable {
     /// What is called after a wait; nil when the instance can't wait.
     var resumedHook: sluice_hook? { table.pointee.hooks?.pointee.resumed }
 
-    /// The slot of a worker. [worker]
+    /// The slot of a worker; from then on tasks of the instance run there. [worker]
     public func startWorker(_ worker: Int) -> UnsafeMutableRawPointer? {
-        table.pointee.worker_start?(table.pointee.state, UInt32(worker))
+        let slot = table.pointee.worker_start?(table.pointee.state, UInt32(worker))
+        handle.began(worker: worker, slot: slot)
+        WorkerPort.of(worker: worker).started()
+        return slot
     }
 
-    /// Gives the slot back. [worker]
-    public func stopWorker(_ slot: UnsafeMutableRawPointer?) {
+    /// Gives the slot back; no task and no timer of the instance runs there any more. [worker]
+    public func stopWorker(_ worker: Int, _ slot: UnsafeMutableRawPointer?) {
         table.pointee.worker_stop?(table.pointee.state, slot)
+        handle.stopped(worker: worker)
+        _ = WorkerPort.of(worker: worker).cancelTimers(of: .passUnretained(handle))
     }
 
     /// After the last worker stopped. [control]
+    ///
+    /// Offloaded work that waits is dropped, and what runs is waited for. An instance whose work
+    /// does not end is not destroyed, because the work still uses it.
     public func destroy() {
+        handle.end()
+        let deadline = Clock.monotonicNanoseconds() + Self.drainNanoseconds
+        guard BlockingPool.shared.drain(handle, deadline: deadline) else {
+            PluginLog.write(
+                handle,
+                UInt32(SLUICE_LOG_ERROR),
+                sluice_slice("offloaded work does not end; the instance is not destroyed"),
+                nil,
+                0
+            )
+            return
+        }
         table.pointee.destroy?(table.pointee.state)
     }
 }

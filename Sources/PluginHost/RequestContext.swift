@@ -26,8 +26,14 @@ public struct RequestContext {
     var masks: UnsafeMutablePointer<UInt64>?
     /// What plugins asked for about bodies; nil while nobody did.
     public internal(set) var bodyWishes: UnsafeMutablePointer<BodyWishes>?
+    /// Callouts that run for the request.
+    public var calloutCount = 0
     /// Bytes that plugins took by `request_alloc`.
     public var pluginBytes = 0
+    /// What plugins set; nil until the first one does.
+    var attributes: UnsafeMutablePointer<Attributes.Table>?
+    /// What the balancer hashes in place of what the manifest says; nil unless a plugin set it.
+    public internal(set) var hashKey: Slice?
     /// Views as built last, and whether they still hold.
     var requestView: UnsafeMutablePointer<sluice_headers>?
     var responseView: UnsafeMutablePointer<sluice_headers>?
@@ -53,6 +59,8 @@ public struct RequestContext {
         context.pointee.routeContexts = nil
         context.pointee.masks = nil
         context.pointee.bodyWishes = nil
+        context.pointee.attributes = nil
+        context.pointee.hashKey = nil
         context.pointee.requestView = nil
         context.pointee.responseView = nil
         context.pointee.facts.size = UInt32(MemoryLayout<sluice_facts>.size)
@@ -77,6 +85,15 @@ public struct RequestContext {
     /// The request changed outside of a hook.
     public mutating func requestChanged() {
         requestViewIsCurrent = false
+    }
+
+    /// Memory of the request for a plugin; nil when the plugins' budget or the arena is used up.
+    mutating func allocateForPlugin(_ count: Int) -> UnsafeMutableRawPointer? {
+        guard pluginBytes + count <= Self.pluginBytesMax, let memory = arena.allocate(count) else {
+            return nil
+        }
+        pluginBytes += count
+        return memory
     }
 
     /// A copy of bytes that lives as long as the request.

@@ -80,6 +80,13 @@ public final class WaitTable: @unchecked Sendable {
         return exchanged
     }
 
+    /// Whether nobody has ended a wait yet.
+    func isWaiting(index: Int, sequence: UInt64) -> Bool {
+        guard index < Self.waitsMax, let slot = slot(index) else { return false }
+        return slot.pointee.state.load(ordering: .relaxed)
+            == sequence << Status.bits | Status.waiting
+    }
+
     // MARK: The worker
 
     /// Begins a wait; nil when there are `waitsMax`.
@@ -210,6 +217,18 @@ public enum Suspensions {
         worker.pointee.wait = begun
         token.pointee = begun
         return Int32(SLUICE_OK)
+    }
+
+    /// Whether nobody has ended a wait yet. [any thread]
+    static func isWaiting(_ token: sluice_token) -> Bool {
+        let worker = Int(token.slot >> indexBits)
+        guard token.sequence != 0, worker < workersMax,
+            let table = UnsafeRawPointer(bitPattern: tables[worker].load(ordering: .acquiring))
+        else { return false }
+        // Safe: `register` keeps tables for ever.
+        return Unmanaged<WaitTable>.fromOpaque(table)._withUnsafeGuaranteedRef {
+            $0.isWaiting(index: index(token), sequence: token.sequence)
+        }
     }
 
     /// Ends a wait: OK when this call ended it, else ESTALE. [any thread]

@@ -9,6 +9,8 @@ enum TimerKind {
     static let upstream: UInt8 = 2
     static let listeners: UInt8 = 3
     static let suspension: UInt8 = 4
+    static let callout: UInt8 = 6
+    static let tasks: UInt8 = 5
 }
 
 /// State bits of a connection.
@@ -105,6 +107,8 @@ struct Upstream {
     var inputCount = 0
     var scanner = HeadEndScanner()
     var exchange: UnsafeMutablePointer<Exchange>?
+    /// The plugin's request that it serves in place of an exchange.
+    var callout: UnsafeMutablePointer<Callout>?
     /// Neighbours in the pool, most recently used first; `next` also links dead ones.
     var next: UnsafeMutablePointer<Upstream>?
     var previous: UnsafeMutablePointer<Upstream>?

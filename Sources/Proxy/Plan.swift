@@ -80,6 +80,12 @@ package final class Plan: @unchecked Sendable {
             )
             firstPeer += upstream.peers.count
         }
+        CalloutPort.setUpstreams(
+            Dictionary(
+                settings.upstreams.enumerated().map { ($1.name, $0) },
+                uniquingKeysWith: { first, _ in first }
+            )
+        )
         let global = settings.chain.compactMap { byName[$0] }
         globalChain = PhaseChain(global: global, route: [])
         routes = Self.makeRoutes(settings, upstreams: upstreams, global: global, byName)

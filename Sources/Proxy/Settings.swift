@@ -134,6 +134,8 @@ package struct PluginSettings: Sendable, Equatable {
     /// Expected SHA-256 of the file in lower-case hex; nil is not checked.
     package var sha256: String?
     package var onError = OnError.closed(500)
+    /// Bytes of buffers that the plugin may have from the host at the same time.
+    package var memoryBytes = 67_108_864
     package var configuration = ConfigurationValue.object([])
 
     package init(name: String, libraryPath: String) {

@@ -128,6 +128,7 @@ extension Worker {
             cancelWaits(exchange)
         }
         reportEnd(exchange)
+        if exchange.pointee.context.calloutCount > 0 { endCallouts(of: exchange) }
         detachUpstream(exchange, reuse: false)
         if exchange.pointee.requestBody.holdsMemory { release(&exchange.pointee.requestBody) }
         if exchange.pointee.responseBody.holdsMemory { release(&exchange.pointee.responseBody) }

@@ -18,8 +18,11 @@ extension Worker {
             expireDownstream(address.assumingMemoryBound(to: Downstream.self))
         case TimerKind.upstream:
             expireUpstream(address.assumingMemoryBound(to: Upstream.self))
+        case TimerKind.callout:
+            calloutTimedOut(address.assumingMemoryBound(to: Callout.self))
         case TimerKind.suspension:
             expire(address.assumingMemoryBound(to: Suspension.self))
+        case TimerKind.tasks: runTaskTimers()
         default:
             resumeListeners()
         }
@@ -115,7 +118,10 @@ extension Worker {
         switch up.pointee.state {
         case .idle: closeUpstream(up)
         case .connecting:
-            guard let exchange = up.pointee.exchange else { return closeUpstream(up) }
+            guard let exchange = up.pointee.exchange else {
+                calloutConnectFailed(up, .timedOut)
+                return
+            }
             connectFailed(exchange, .timedOut)
         case .active:
             guard let exchange = up.pointee.exchange, let upstream = exchange.pointee.upstream

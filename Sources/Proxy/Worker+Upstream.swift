@@ -35,16 +35,37 @@ extension Worker {
     }
 
     /// Index of a peer within its upstream; nil when there is none to use.
+    @inline(__always)
     private func pick(
         _ exchange: UnsafeMutablePointer<Exchange>,
         _ upstream: UnsafeMutablePointer<UpstreamPlan>
     ) -> Int? {
+        guard upstream.pointee.pick != nil else { return 0 }
+        return pick(
+            upstream,
+            attempt: exchange.pointee.attempts,
+            tried: exchange.pointee.tried,
+            hashKey: exchange.pointee.context.hashKey
+        )
+    }
+
+    /// Index of a peer within its upstream, which the balancer chooses.
+    func pick(
+        _ upstream: UnsafeMutablePointer<UpstreamPlan>,
+        attempt: Int,
+        tried: UnsafeMutablePointer<UInt64>?,
+        hashKey: Slice?
+    ) -> Int? {
         guard let pick = upstream.pointee.pick else { return 0 }
         pickCall.pointee.size = UInt32(MemoryLayout<sluice_pick>.size)
-        pickCall.pointee.attempt = UInt32(exchange.pointee.attempts)
-        pickCall.pointee.worker_index = UInt32(index)
+        pickCall.pointee.attempt = UInt32(truncatingIfNeeded: attempt)
+        pickCall.pointee.worker_index = UInt32(truncatingIfNeeded: index)
         pickCall.pointee.has_hash = 0
-        pickCall.pointee.tried = UnsafePointer(exchange.pointee.tried)
+        if let hashKey {
+            pickCall.pointee.has_hash = 1
+            pickCall.pointee.hash_key = sluice_slice(hashKey)
+        }
+        pickCall.pointee.tried = UnsafePointer(tried)
         pickCall.pointee.count = 0
         let result = pick.call(pick.state, slots[pick.instance], pick.table, pickCall)
         guard result == UInt32(SLUICE_PICK_OK), pickCall.pointee.count > 0 else { return nil }
@@ -122,7 +143,7 @@ extension Worker {
     /// An event on a connection that is being made.
     mutating func connectEvent(_ up: UnsafeMutablePointer<Upstream>) {
         guard let exchange = up.pointee.exchange else {
-            closeUpstream(up)
+            connectCalloutEvent(up)
             return
         }
         let error = Syscall.socketError(up.pointee.fd)
@@ -157,7 +178,7 @@ extension Worker {
         attempt(exchange)
     }
 
-    private mutating func peerFailed(_ peer: Int, _ what: StaticString, _ error: Errno) {
+    mutating func peerFailed(_ peer: Int, _ what: StaticString, _ error: Errno) {
         peers[peer].setFailures(true)
         let text = peers[peer].text
         log.write(2) { line in
@@ -358,7 +379,7 @@ extension Worker {
     // MARK: The pool
 
     /// The idle connection to a peer that was used last.
-    private mutating func takeIdle(_ peer: Int) -> UnsafeMutablePointer<Upstream>? {
+    mutating func takeIdle(_ peer: Int) -> UnsafeMutablePointer<Upstream>? {
         guard let up = pools[peer].first else { return nil }
         removeIdle(up)
         up.pointee.flags.insert(.reused)
@@ -404,6 +425,15 @@ extension Worker {
             exchange.pointee.flags.remove(.inFlight)
             peers[Int(up.pointee.peer)].addInFlight(-1)
         }
+        giveBack(up, upstream, reuse: reuse)
+    }
+
+    /// Puts a connection into the pool when it may be used again, else closes it.
+    mutating func giveBack(
+        _ up: UnsafeMutablePointer<Upstream>,
+        _ upstream: UnsafeMutablePointer<UpstreamPlan>,
+        reuse: Bool
+    ) {
         let settings = upstream.pointee.pool
         let peer = Int(up.pointee.peer)
         guard reuse, !isDraining, !up.pointee.flags.contains(.readClosed),

@@ -11,6 +11,8 @@ package enum WorkerMessage: Sendable {
     case drain
     /// A request that waits goes on.
     case resume(WaitEnd)
+    /// Plugins posted tasks.
+    case tasks
 }
 
 /// One core's share of the proxy: its listeners, connections, buffers and timers, and the loop that
@@ -29,6 +31,8 @@ package struct Worker: ~Copyable {
     let routes: RouteTable
     let globalChain: PhaseChain
     let mailbox: Mailbox<WorkerMessage>
+    let port: WorkerPort
+    let taskTimer: UnsafeMutablePointer<TimerNode>
 
     var poller: Epoll
     var timers: TimerWheel
@@ -42,6 +46,10 @@ package struct Worker: ~Copyable {
     /// Waits of requests, and what the host knows of each.
     let waits: WaitTable
     var suspensions: Slab<Suspension>
+    /// Requests of plugins' own: those that were asked for, and those that run.
+    let calloutPort: CalloutPort
+    var callouts = Slab<Callout>(chunkCount: 32, countMax: CalloutPort.calloutsMax)
+    var firstCallout: UnsafeMutablePointer<Callout>?
     /// Where the bodies stand in an exchange: looked up once, because a key path is not folded.
     let requestBodyOffset = MemoryLayout<Exchange>.offset(of: \.requestBody) ?? 0
     let responseBodyOffset = MemoryLayout<Exchange>.offset(of: \.responseBody) ?? 0
@@ -123,6 +131,9 @@ package struct Worker: ~Copyable {
         self.plan = plan
         self.listening = listening
         self.mailbox = mailbox
+        port = WorkerPort.of(worker: index)
+        taskTimer = .allocate(capacity: 1)
+        taskTimer.initialize(to: TimerNode(kind: TimerKind.tasks))
         listeners = plan.listeners
         peers = plan.peers
         routes = plan.routes
@@ -150,6 +161,7 @@ package struct Worker: ~Copyable {
             worker: WorkerLinks(slots: slots, waits: .passUnretained(waits), workerIndex: index)
         )
         Suspensions.register(waits, worker: index)
+        calloutPort = CalloutPort.of(worker: index)
         pools = .allocate(capacity: max(plan.peerCount, 1))
         pools.initialize(repeating: PeerPool(), count: max(plan.peerCount, 1))
         pickCall = .allocate(capacity: 1)
@@ -191,26 +203,34 @@ package struct Worker: ~Copyable {
         dateText.deallocate()
         lastIPText.deallocate()
         listenerTimer.deallocate()
+        taskTimer.deallocate()
     }
 
     /// Serves until it is told to drain and the last request has ended.
     package mutating func run() {
+        ThreadRole.enter(.worker(index))
         for instance in plan.instances { slots[instance.index] = instance.startWorker(index) }
+        openPort()
         while !isDraining || connectionCount > 0 {
-            let wait = queued != nil ? 0 : timers.millisecondsToNext(now: now)
+            armTasks()
+            let wait =
+                queued != nil || calloutPort.hasRequests ? 0 : timers.millisecondsToNext(now: now)
             let count = poller.wait(milliseconds: wait)
             nowNanoseconds = Clock.monotonicNanoseconds()
             now = nowNanoseconds / 1_000_000
             for event in 0..<count { dispatch(poller.event(event)) }
             runQueued()
             while let node = timers.popExpired(now: now) { expire(node) }
+            if calloutPort.hasRequests { beginCallouts() }
             reap()
         }
+        while let callout = firstCallout { end(callout) }
         for peer in 0..<plan.peerCount {
             while let connection = pools[peer].first { closeUpstream(connection) }
         }
         reap()
-        for instance in plan.instances { instance.stopWorker(slots[instance.index]) }
+        port.close()
+        for instance in plan.instances { instance.stopWorker(index, slots[instance.index]) }
     }
 
     // MARK: Events
@@ -252,6 +272,7 @@ package struct Worker: ~Copyable {
             for message in mailbox.take() {
                 switch message {
                 case .drain: drain()
+                case .tasks: port.runTasks()
                 case .resume(let end): resume(end)
                 }
             }
@@ -308,7 +329,10 @@ package struct Worker: ~Copyable {
         case .connecting: connectEvent(up)
         case .idle: idleEvent(up)
         case .active:
-            guard let exchange = up.pointee.exchange else { return }
+            guard let exchange = up.pointee.exchange else {
+                if let callout = up.pointee.callout { advance(callout) }
+                return
+            }
             advance(exchange)
         }
     }

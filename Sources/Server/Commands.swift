@@ -16,6 +16,7 @@ package struct Commands {
 
     /// The whole program: reads the arguments, without the name of the process, and does as told.
     package static func main(_ arguments: [String]) -> Never {
+        ThreadRole.enter(.control)
         let commands = Commands(terminal: .process, surroundings: .process)
         Process.exit(commands.execute(arguments).rawValue)
     }

@@ -75,6 +75,11 @@ public enum Process {
         clinux_random_word()
     }
 
+    /// Lets another thread run before this one goes on.
+    public static func yield() {
+        sched_yield()
+    }
+
     /// Ends the process at once with this status.
     public static func exit(_ status: Int32) -> Never {
         _exit(status)

@@ -135,7 +135,7 @@ struct HookCallTests {
         var taken: [UInt64] = []
         let chain = try chain([
             .requestHeaders: { run in
-                let core = HostTable.core.pointee
+                let core = CoreTable.functions.pointee
                 for length: UInt64 in [0, 65_537, .max, 16, 65_520, 1] {
                     let memory = core.request_alloc(run.request, length)
                     if let memory {

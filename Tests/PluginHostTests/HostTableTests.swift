@@ -5,20 +5,6 @@ import Testing
 @testable import PluginHost
 
 struct HostTableTests {
-    /// Bytes of "2026-11-21T11:35:00Z " before each line.
-    private static let timeBytes = 21
-
-    /// Lines without their times.
-    private static func lines(_ text: String) -> [Substring] {
-        text.split(separator: "\n").map { $0.dropFirst(timeBytes) }
-    }
-
-    /// Writes a line as the plugin "one" does.
-    private static func log(_ level: Int, _ text: String, levelMax: UInt32 = 4) {
-        let handle = HostTable.makeHandle(name: "one", levelMax: levelMax)
-        HostTable.core.pointee.log(handle, UInt32(level), sluice_slice(permanent: text))
-    }
-
     @Test
     func `the host says what it is`() {
         let hello = HostTable.hello.pointee
@@ -28,21 +14,54 @@ struct HostTableTests {
         #expect(hello.host_version.text.split(separator: ".").count == 3)
     }
 
+    private static func table(_ id: String) -> UnsafeRawPointer? {
+        id.withCString { HostTable.hello.pointee.get_extension($0) }
+    }
+
     @Test(arguments: [
-        ("sluice.core/1", true), ("sluice.core/2", false), ("sluice.core/", false), ("", false),
-        ("sluice.core/12", false), ("sluice.lb/1", false),
+        "sluice.core/1", "sluice.http/1", "sluice.shared/1", "sluice.waitset/1",
+        "sluice.metrics/1", "sluice.thread_check/1",
     ])
-    func `tables are found by their whole id`(id: String, isThere: Bool) {
-        let table = id.withCString { HostTable.hello.pointee.get_extension($0) }
-        #expect((table != nil) == isThere)
-        if isThere { #expect(table == UnsafeRawPointer(HostTable.core)) }
+    func `a table is found by its whole id, and is always the same`(id: String) throws {
+        let table = try #require(Self.table(id))
+        #expect(Self.table(id) == table)
+        #expect(HostTable.ids.contains(id))
+        #expect(Self.table(String(id.dropLast())) == nil)
+        #expect(Self.table(id + "0") == nil)
+        #expect(Self.table(" " + id) == nil)
+    }
+
+    @Test(arguments: ["", "sluice.core/2", "sluice.lb/1", "sluice", "org.example.core/1"])
+    func `an id that the host does not know is NULL`(id: String) {
+        #expect(Self.table(id) == nil)
+    }
+
+    @Test
+    func `no id is NULL`() {
+        #expect(HostTable.hello.pointee.get_extension(nil) == nil)
+    }
+
+    @Test
+    func `a table says its size`() throws {
+        let sizes = [
+            (SLUICE_CORE_ID, MemoryLayout<sluice_core>.size),
+            (SLUICE_HTTP_ID, MemoryLayout<sluice_http>.size),
+            (SLUICE_SHARED_ID, MemoryLayout<sluice_shared>.size),
+            (SLUICE_WAITSET_ID, MemoryLayout<sluice_waitset>.size),
+            (SLUICE_METRICS_ID, MemoryLayout<sluice_metrics>.size),
+            (SLUICE_THREAD_CHECK_ID, MemoryLayout<sluice_thread_check>.size),
+        ]
+        #expect(sizes.count == HostTable.ids.count)
+        for (id, size) in sizes {
+            #expect(try #require(Self.table(id)).load(as: UInt32.self) == UInt32(size), "\(id)")
+        }
     }
 
     @Test
     func `the core's functions work for any plugin`() {
-        let core = HostTable.core.pointee
+        let core = CoreTable.functions.pointee
         #expect(core.size == UInt32(MemoryLayout<sluice_core>.size))
-        let handle = HostTable.makeHandle(name: "one", levelMax: 3)
+        let handle = Host.handle(levelMax: 3)
         #expect(core.log_level(handle) == 3)
         #expect(core.log_level(nil) == 0)
         let before = core.now(handle)
@@ -50,46 +69,5 @@ struct HostTableTests {
         #expect(core.wall_clock(handle) - Clock.wallSeconds() <= 1)
         #expect(core.random(handle) != core.random(handle))
         #expect(core.request_alloc(nil, 16) == nil)
-    }
-
-    @Test(.enabled(if: Capture.isPossible))
-    func `a line has level, plugin and text, without control characters`() throws {
-        let captured = Capture.errors {
-            for level in 1...4 { Self.log(level, "a é \r\n\t\u{7f}\u{0}b") }
-            Self.log(1, "")
-        }
-        let text = try #require(captured)
-        let lines = ["error", "warn", "info", "debug"].map { "\($0) plugin=one a é      b" }
-        #expect(Self.lines(text) == lines.map { $0[...] } + ["error plugin=one "])
-        #expect(text.hasSuffix("\n"))
-        #expect(text.prefix(Self.timeBytes).hasSuffix("Z "))
-    }
-
-    @Test(.enabled(if: Capture.isPossible), arguments: 0...4)
-    func `lines above the level are not written`(levelMax: Int) throws {
-        let captured = Capture.errors {
-            for level in 1...4 { Self.log(level, "x", levelMax: UInt32(levelMax)) }
-        }
-        #expect(try #require(captured).split(separator: "\n").count == levelMax)
-    }
-
-    @Test(.enabled(if: Capture.isPossible), arguments: [999, 1_000, 1_001])
-    func `a long line is cut`(count: Int) throws {
-        let captured = Capture.errors { Self.log(1, String(repeating: "a", count: count)) }
-        let text = try #require(captured)
-        let kept = String(repeating: "a", count: min(count, 1_000))
-        #expect(Self.lines(text) == ["error plugin=one \(kept)"])
-    }
-
-    @Test(.enabled(if: Capture.isPossible))
-    func `a plugin can't flood the log`() throws {
-        let captured = Capture.errors {
-            let handle = HostTable.makeHandle(name: "one", levelMax: 4)
-            let text = sluice_slice(permanent: "x")
-            for _ in 0..<1_000 { HostTable.core.pointee.log(handle, 1, text) }
-        }
-        let count = try #require(captured).split(separator: "\n").count
-        // The clock's next second may begin meanwhile.
-        #expect(count == 100 || count == 200)
     }
 }

@@ -37,7 +37,7 @@ struct PluginInstanceTests {
         #expect(instance.balancer == nil)
         for phase in Phase.allCases { #expect(instance.hook(phase) == nil) }
         #expect(instance.startWorker(0) == nil)
-        instance.stopWorker(nil)
+        instance.stopWorker(0, nil)
         instance.destroy()
     }
 

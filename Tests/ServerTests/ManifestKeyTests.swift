@@ -99,7 +99,7 @@ struct ManifestKeyTests {
         let settings = try fixture.parse(
             Sample.manifest(
                 plugin: """
-                    sha256: "\(digest)", on_error: "open",
+                    sha256: "\(digest)", on_error: "open", memory: "1GiB",
                     config: { b: [1, 1.5, "x", null, true], a: {}, B: { "ä": -1 } },
                     """
             )
@@ -108,6 +108,7 @@ struct ManifestKeyTests {
         #expect(made.name == "one")
         #expect(made.sha256 == digest.lowercased())
         #expect(made.onError == .open)
+        #expect(made.memoryBytes == 1 << 30)
         #expect(
             made.configuration
                 == .object([
@@ -240,6 +241,7 @@ struct ManifestKeyTests {
         ("downstream_timeouts", "write", 1, 86_400_000, "ms"),
         ("downstream_timeouts", "tunnel", 1, 86_400_000, "ms"),
         ("downstream_timeouts", "suspend", 1, 86_400_000, "ms"),
+        ("plugin", "memory", 65_536, 1 << 40, "B"),
         ("peer", "weight", 1, 65_535, ""), ("peer", "priority", 0, 65_535, ""),
         ("upstream_timeouts", "connect", 1, 86_400_000, "ms"),
         ("upstream_timeouts", "first_byte", 1, 86_400_000, "ms"),

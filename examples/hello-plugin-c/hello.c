@@ -61,7 +61,7 @@ static const sluice_http_hooks hooks = {
 
 /* -- instances --------------------------------------------------------------------------------- */
 
-/* Reads `config: { greeting: "hello" }`; the host has checked it against the descriptor's schema. */
+/* Reads `config: { greeting: "hello" }`, which fits the descriptor's schema: the host saw to it. */
 static int32_t configure(
     const sluice_value *config, struct greeter *greeter, sluice_errbuf *error) {
     greeter->greeting = (sluice_slice)TEXT("hello from C");

@@ -31,8 +31,8 @@ let package = Package(
                 ]),
             ]
         ),
-        // What the host reads without running the plugin. SwiftPM has a target of its own for C, and
-        // wants to be told where its headers are, of which there are none.
+        // What the host reads without running the plugin. SwiftPM wants a target of its own for C,
+        // and to be told where its headers are, of which there are none.
         .target(
             name: "HelloDescriptor",
             dependencies: [.product(name: "CSluice", package: "SDK")],

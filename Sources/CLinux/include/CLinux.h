@@ -234,6 +234,11 @@ void clinux_name_thread(pthread_t thread, const char *name);
 /* 64 random bits of this thread's generator: fast, seeded by the kernel, not for secrets. */
 uint64_t clinux_random_word(void);
 
+/* A word of this thread's own, 0 until it is set. */
+uint64_t clinux_thread_word(void);
+
+void clinux_set_thread_word(uint64_t word);
+
 /* Mode of a file, or the negated errno. */
 static inline long clinux_file_mode(const char *path) {
     struct stat status;

@@ -32,7 +32,8 @@ enum PluginLoader {
                         configuration: entry.configuration,
                         folder: folder,
                         workerCount: workerCount,
-                        logLevel: settings.logLevel.rawValue
+                        logLevel: settings.logLevel.rawValue,
+                        memoryBytes: plugin.memoryBytes
                     )
                 )
             } catch {

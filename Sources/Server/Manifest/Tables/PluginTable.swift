@@ -37,6 +37,13 @@ extension Table where Root == PluginSettings {
                     + " or answer with this status, 400 to 599."
             ),
             Key(
+                "memory",
+                \.memoryBytes,
+                .size(65_536...(1 << 40)),
+                "Bytes of buffers that the plugin may have from sluice at the same time. What it"
+                    + " takes beyond is refused."
+            ),
+            Key(
                 "config",
                 \.configuration,
                 .configuration,

@@ -18,6 +18,7 @@
 #include "descriptor.h"
 #include "ext/balancer.h"
 #include "ext/http_client.h"
+#include "ext/metrics.h"
 #include "ext/shared.h"
 #include "ext/thread_check.h"
 #include "ext/waitset.h"

@@ -1,0 +1,445 @@
+import CSluice
+import HTTP
+import PluginHost
+import Reactor
+import Sys
+
+/// A request that a plugin has made of its own (`sluice.http_client/1`).
+struct Callout {
+    var timer = TimerNode(kind: TimerKind.callout)
+    var request: Unmanaged<CalloutRequest>
+    var upstream: UnsafeMutablePointer<UpstreamPlan>
+    var up: UnsafeMutablePointer<Upstream>?
+    var attempts = 0
+    /// Bit per peer that failed.
+    var tried: UnsafeMutablePointer<UInt64>?
+    /// What is still to be sent.
+    var outgoing = WaitingBytes()
+    /// The response's head as it comes in, interim ones left out.
+    var head = WaitingBytes()
+    var response = ResponseHead()
+    var hasHead = false
+    var pipe = BodyPipe()
+    var body = WaitingBytes()
+    /// The connection can't be used again.
+    var closes = false
+    /// The next attempt makes a new connection.
+    var isFresh = false
+    /// Neighbours in the worker's list.
+    var next: UnsafeMutablePointer<Callout>?
+    var previous: UnsafeMutablePointer<Callout>?
+}
+
+/// Requests that plugins make of their own: through the same peers and pools as clients' requests.
+extension Worker {
+    /// Begins what plugins asked for since the last time, and ends what they cancelled.
+    mutating func beginCallouts() {
+        for sequence in calloutPort.takeCancelled() {
+            var next = firstCallout
+            while let callout = next {
+                next = callout.pointee.next
+                let number = callout.pointee.request._withUnsafeGuaranteedRef { $0.sequence }
+                if number == sequence { end(callout) }
+            }
+        }
+        for request in calloutPort.takeRequests() {
+            guard let callout = callouts.take() else {
+                calloutPort.ended(request)
+                continue
+            }
+            callout.initialize(
+                to: Callout(
+                    request: .passRetained(request),
+                    upstream: plan.upstreams + request.upstream
+                )
+            )
+            callout.pointee.next = firstCallout
+            firstCallout?.pointee.previous = callout
+            firstCallout = callout
+            let milliseconds = request.timeoutNanoseconds / 1_000_000 &+ 1
+            timers.set(timer(of: callout), deadline: now &+ milliseconds)
+            attempt(callout)
+        }
+    }
+
+    private func timer(
+        of callout: UnsafeMutablePointer<Callout>
+    ) -> UnsafeMutablePointer<TimerNode> {
+        // Safe: the timer is the first member.
+        UnsafeMutableRawPointer(callout).assumingMemoryBound(to: TimerNode.self)
+    }
+
+    // MARK: Attempts
+
+    private mutating func attempt(_ callout: UnsafeMutablePointer<Callout>) {
+        let upstream = callout.pointee.upstream
+        while callout.pointee.attempts < upstream.pointee.retries.attempts {
+            if upstream.pointee.pick == nil, callout.pointee.tried != nil { break }
+            callout.pointee.attempts &+= 1
+            guard
+                let local = pick(
+                    upstream,
+                    attempt: callout.pointee.attempts,
+                    tried: callout.pointee.tried,
+                    hashKey: nil
+                )
+            else { break }
+            let peer = upstream.pointee.firstPeer &+ local
+            if !callout.pointee.isFresh, let up = takeIdle(peer) {
+                bind(callout, up)
+                send(callout, up)
+                return
+            }
+            if connect(callout, peer) { return }
+            markTried(callout, local)
+        }
+        complete(callout, SLUICE_CALL_FAILED)
+    }
+
+    private func markTried(_ callout: UnsafeMutablePointer<Callout>, _ local: Int) {
+        let words = (callout.pointee.upstream.pointee.peerCount &+ 63) / 64
+        if callout.pointee.tried == nil {
+            let map = UnsafeMutablePointer<UInt64>.allocate(capacity: words)
+            map.initialize(repeating: 0, count: words)
+            callout.pointee.tried = map
+        }
+        callout.pointee.tried?[local / 64] |= 1 << UInt64(local % 64)
+    }
+
+    private mutating func connect(_ callout: UnsafeMutablePointer<Callout>, _ peer: Int) -> Bool {
+        guard let up = upstreams.take() else { return false }
+        let fd: Int32
+        let isEstablished: Bool
+        do {
+            (fd, isEstablished) = try Socket.connect(peers[peer].address)
+        } catch {
+            upstreams.give(up)
+            peerFailed(peer, "connect", error)
+            return false
+        }
+        up.initialize(to: Upstream(fd: fd, peer: peer))
+        do {
+            try poller.add(
+                connection: fd,
+                token: Token.make(Token.upstream, UnsafeMutableRawPointer(up))
+            )
+        } catch {
+            Syscall.close(fd)
+            upstreams.give(up)
+            peerFailed(peer, "connect", error)
+            return false
+        }
+        bind(callout, up)
+        if isEstablished {
+            send(callout, up)
+        } else {
+            let timeout = callout.pointee.upstream.pointee.timeouts.connect
+            timers.set(timer(of: up), deadline: now &+ UInt64(timeout))
+        }
+        return true
+    }
+
+    private func bind(
+        _ callout: UnsafeMutablePointer<Callout>,
+        _ up: UnsafeMutablePointer<Upstream>
+    ) {
+        callout.pointee.up = up
+        up.pointee.callout = callout
+        peers[Int(up.pointee.peer)].addInFlight(1)
+    }
+
+    /// Takes the connection from a callout.
+    private mutating func unbind(_ callout: UnsafeMutablePointer<Callout>, reuse: Bool) {
+        guard let up = callout.pointee.up else { return }
+        callout.pointee.up = nil
+        up.pointee.callout = nil
+        peers[Int(up.pointee.peer)].addInFlight(-1)
+        giveBack(up, callout.pointee.upstream, reuse: reuse)
+    }
+
+    /// An event on a connection that is being made and has no exchange.
+    mutating func connectCalloutEvent(_ up: UnsafeMutablePointer<Upstream>) {
+        guard let callout = up.pointee.callout else {
+            closeUpstream(up)
+            return
+        }
+        let error = Syscall.socketError(up.pointee.fd)
+        guard error == 0 else {
+            calloutConnectFailed(up, Errno(Int32(truncatingIfNeeded: error)))
+            return
+        }
+        timers.cancel(timer(of: up))
+        peers[Int(up.pointee.peer)].setFailures(false)
+        send(callout, up)
+    }
+
+    /// Gives up a connection that is being made, and tries the next peer.
+    mutating func calloutConnectFailed(_ up: UnsafeMutablePointer<Upstream>, _ error: Errno) {
+        guard let callout = up.pointee.callout else {
+            closeUpstream(up)
+            return
+        }
+        let peer = Int(up.pointee.peer)
+        peerFailed(peer, "connect", error)
+        markTried(callout, peer &- callout.pointee.upstream.pointee.firstPeer)
+        unbind(callout, reuse: false)
+        attempt(callout)
+    }
+
+    // MARK: Sending and receiving
+
+    private mutating func send(
+        _ callout: UnsafeMutablePointer<Callout>,
+        _ up: UnsafeMutablePointer<Upstream>
+    ) {
+        up.pointee.state = .active
+        up.pointee.requests &+= 1
+        timers.cancel(timer(of: up))
+        callout.pointee.outgoing.release()
+        callout.pointee.head.release()
+        let upstream = callout.pointee.upstream
+        let host =
+            upstream.pointee.hostOverride
+            ?? (peers[Int(up.pointee.peer)].address.isUnix
+                ? Slice("localhost") : peers[Int(up.pointee.peer)].text)
+        callout.pointee.request._withUnsafeGuaranteedRef { request in
+            request.bytes.withUnsafeBufferPointer { bytes in
+                guard let base = bytes.baseAddress else { return }
+                let line = request.lineCount
+                callout.pointee.outgoing.append(base, line)
+                if !request.namesHost {
+                    append("Host: ", to: &callout.pointee.outgoing)
+                    callout.pointee.outgoing.append(host.bytes, host.count)
+                    append("\r\n", to: &callout.pointee.outgoing)
+                }
+                callout.pointee.outgoing.append(base + line, bytes.count &- line)
+            }
+        }
+        advance(callout)
+    }
+
+    private func append(_ text: StaticString, to bytes: inout WaitingBytes) {
+        bytes.append(text.utf8Start, text.utf8CodeUnitCount)
+    }
+
+    /// Goes on with a callout as far as it can go now.
+    mutating func advance(_ callout: UnsafeMutablePointer<Callout>) {
+        guard let up = callout.pointee.up, up.pointee.state == .active else { return }
+        while !callout.pointee.outgoing.isEmpty {
+            let sent = Syscall.send(
+                up.pointee.fd,
+                callout.pointee.outgoing.first,
+                callout.pointee.outgoing.count
+            )
+            guard sent > 0 else {
+                if sent != Syscall.wouldBlock { broke(callout, up) }
+                return
+            }
+            callout.pointee.outgoing.drop(sent)
+        }
+        while up.pointee.flags.contains(.readable) {
+            let count = Syscall.receive(up.pointee.fd, scratch, Self.headReadBytes)
+            guard count > 0 else {
+                if count == Syscall.wouldBlock {
+                    up.pointee.flags.remove(.readable)
+                } else if count == 0, callout.pointee.hasHead,
+                    callout.pointee.pipe.reader.kind == .untilClose
+                {
+                    callout.pointee.closes = true
+                    complete(callout, SLUICE_CALL_OK)
+                } else {
+                    broke(callout, up)
+                }
+                return
+            }
+            guard take(callout, scratch, count) else { return }
+        }
+    }
+
+    /// The connection failed: tries again where that is safe.
+    private mutating func broke(
+        _ callout: UnsafeMutablePointer<Callout>,
+        _ up: UnsafeMutablePointer<Upstream>
+    ) {
+        let isIdempotent = callout.pointee.request._withUnsafeGuaranteedRef {
+            $0.method.isIdempotent
+        }
+        // As for a client's request: a connection from the pool may have been closed at any time.
+        let mayRetry =
+            up.pointee.flags.contains(.reused) && isIdempotent && callout.pointee.head.isEmpty
+            && !callout.pointee.hasHead
+        unbind(callout, reuse: false)
+        guard mayRetry else {
+            complete(callout, SLUICE_CALL_FAILED)
+            return
+        }
+        callout.pointee.isFresh = true
+        attempt(callout)
+    }
+
+    /// Takes bytes of the response; false when the callout is over.
+    private mutating func take(
+        _ callout: UnsafeMutablePointer<Callout>,
+        _ bytes: UnsafeMutablePointer<UInt8>,
+        _ count: Int
+    ) -> Bool {
+        if callout.pointee.hasHead { return takeBody(callout, bytes, count) }
+        callout.pointee.head.append(bytes, count)
+        while !callout.pointee.head.isEmpty {
+            var head = ResponseHead()
+            let first = callout.pointee.head.first
+            let available = callout.pointee.head.count
+            let outcome = callout.pointee.request._withUnsafeGuaranteedRef { request in
+                HeadParser.parseResponse(
+                    first,
+                    count: available,
+                    limits: responseLimits,
+                    fields: responseFields,
+                    requestMethod: request.method,
+                    into: &head
+                )
+            }
+            switch outcome {
+            case .incomplete: return true
+            case .invalid:
+                complete(callout, SLUICE_CALL_FAILED)
+                return false
+            case .complete: break
+            }
+            if head.status < 200 {
+                guard head.status != 101 else {
+                    complete(callout, SLUICE_CALL_FAILED)
+                    return false
+                }
+                callout.pointee.head.drop(Int(head.byteCount))
+                continue
+            }
+            callout.pointee.hasHead = true
+            callout.pointee.response = head
+            callout.pointee.closes = !head.flags.contains(.keepAlive)
+            callout.pointee.pipe.reader = BodyReader(head.framing)
+            let start = Int(head.byteCount)
+            return takeBody(callout, first + start, available &- start)
+        }
+        return true
+    }
+
+    private mutating func takeBody(
+        _ callout: UnsafeMutablePointer<Callout>,
+        _ bytes: UnsafeMutablePointer<UInt8>,
+        _ count: Int
+    ) -> Bool {
+        if count > 0 {
+            let result = readBody(&callout.pointee.pipe, bytes, count)
+            if result.consumed < count { callout.pointee.closes = true }
+            guard result.error == nil else {
+                complete(callout, SLUICE_CALL_FAILED)
+                return false
+            }
+            let most = callout.pointee.request._withUnsafeGuaranteedRef { $0.bodyBytesMax }
+            guard callout.pointee.body.count &+ result.dataCount <= most else {
+                complete(callout, SLUICE_CALL_TOO_LARGE)
+                return false
+            }
+            callout.pointee.body.append(bytes + result.dataStart, result.dataCount)
+        }
+        guard callout.pointee.pipe.reader.isDone else { return true }
+        complete(callout, SLUICE_CALL_OK)
+        return false
+    }
+
+    // MARK: Ending
+
+    mutating func calloutTimedOut(_ callout: UnsafeMutablePointer<Callout>) {
+        complete(callout, SLUICE_CALL_TIMEOUT)
+    }
+
+    /// Tells the plugin what came of it, and frees it.
+    private mutating func complete(_ callout: UnsafeMutablePointer<Callout>, _ outcome: Int) {
+        let isWhole = outcome == SLUICE_CALL_OK
+        unbind(callout, reuse: isWhole && !callout.pointee.closes)
+        let request = callout.pointee.request.takeUnretainedValue()
+        var result = sluice_call_result()
+        result.size = UInt32(MemoryLayout<sluice_call_result>.size)
+        result.outcome = UInt32(outcome)
+        var arena = Arena(block: UnsafeMutableRawPointer(scratch), count: 65_536)
+        if isWhole, let view = calloutView(callout, &arena) {
+            result.status = UInt32(callout.pointee.response.status)
+            result.headers = view
+            result.body = sluice_slice(
+                ptr: callout.pointee.body.bytes.map { UnsafePointer($0) },
+                len: UInt64(callout.pointee.body.count)
+            )
+        } else if isWhole {
+            result.outcome = UInt32(SLUICE_CALL_FAILED)
+        }
+        let isWanted = !calloutPort.isCancelled(request)
+        calloutPort.ended(request)
+        if isWanted { request.finish(worker: index, &result) }
+        arena.release()
+        free(callout)
+    }
+
+    private func calloutView(
+        _ callout: UnsafeMutablePointer<Callout>,
+        _ arena: inout Arena
+    ) -> UnsafePointer<sluice_headers>? {
+        var head = ResponseHead()
+        let method = callout.pointee.request._withUnsafeGuaranteedRef { $0.method }
+        let outcome = HeadParser.parseResponse(
+            callout.pointee.head.first,
+            count: callout.pointee.head.count,
+            limits: responseLimits,
+            fields: responseFields,
+            requestMethod: method,
+            into: &head
+        )
+        guard outcome == .complete else { return nil }
+        var message = Message(
+            isRequest: false,
+            head: callout.pointee.head.first,
+            fields: responseFields
+        )
+        message.fieldCount = Int(head.fieldCount)
+        message.fieldsEnd = Int(head.fieldsEnd)
+        message.status = head.status
+        return calls.makeView(of: &message, &arena)
+    }
+
+    /// Ends the callouts of a request that is over; their plugins don't hear of them.
+    mutating func endCallouts(of exchange: UnsafeMutablePointer<Exchange>) {
+        let owner = context(of: exchange)
+        calloutPort.forget(owner)
+        var next = firstCallout
+        while let callout = next {
+            next = callout.pointee.next
+            if callout.pointee.request._withUnsafeGuaranteedRef({ $0.owner }) == owner {
+                end(callout)
+            }
+        }
+    }
+
+    /// Ends a callout without telling its plugin.
+    mutating func end(_ callout: UnsafeMutablePointer<Callout>) {
+        unbind(callout, reuse: false)
+        calloutPort.ended(callout.pointee.request.takeUnretainedValue())
+        free(callout)
+    }
+
+    private mutating func free(_ callout: UnsafeMutablePointer<Callout>) {
+        timers.cancel(timer(of: callout))
+        if let previous = callout.pointee.previous {
+            previous.pointee.next = callout.pointee.next
+        } else {
+            firstCallout = callout.pointee.next
+        }
+        callout.pointee.next?.pointee.previous = callout.pointee.previous
+        callout.pointee.outgoing.release()
+        callout.pointee.head.release()
+        callout.pointee.body.release()
+        release(&callout.pointee.pipe)
+        callout.pointee.tried?.deallocate()
+        callout.pointee.request.release()
+        callouts.give(callout)
+    }
+}
