@@ -77,8 +77,8 @@ install: ## Install what was built below PREFIX (/usr/local); DESTDIR for packag
 	strip --strip-unneeded $(bin)/sluice $(LIBRARIES:$(BUILD)/%=$(lib)/sluice/plugins/%)
 	install -m 644 SDK/Sources/CSluice/include/sluice/*.h $(include)/sluice/
 	install -m 644 SDK/Sources/CSluice/include/sluice/ext/*.h $(include)/sluice/ext/
-	tar -C SDK --exclude='.build*' --exclude=Package.resolved -cf - . | tar -C $(share)/SDK --no-same-owner -xf -
-	tar -C examples --exclude='.build*' --exclude=Package.resolved -cf - . | tar -C $(share)/examples --no-same-owner -xf -
+	tar -C SDK --exclude='.build*' --exclude=Package.resolved --exclude=target --exclude=Cargo.lock -cf - . | tar -C $(share)/SDK --no-same-owner -xf -
+	tar -C examples --exclude='.build*' --exclude=Package.resolved --exclude=target --exclude=Cargo.lock -cf - . | tar -C $(share)/examples --no-same-owner -xf -
 	scripts/pkgconfig $(PREFIX) "$$($(BUILD)/sluice version)" > $(lib)/pkgconfig/sluice.pc
 
 uninstall: ## Remove what `install` installed.

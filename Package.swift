@@ -21,10 +21,24 @@ let strict: [SwiftSetting] = [
 /// The others are the fences that docs/decisions/0002-unsafe-fences.md names.
 let safe: [SwiftSetting] = strict + [.strictMemorySafety()]
 
+/// `SLUICE_EMBEDDED=1` compiles plugins as Embedded Swift: tens of kilobytes, and no runtime.
+///
+/// `scripts/embedded` builds and checks them so.
+let isEmbedded = Context.environment["SLUICE_EMBEDDED"] == "1"
+let embedded: [SwiftSetting] =
+    isEmbedded
+    ? [
+        .enableExperimentalFeature("Embedded"),
+        .unsafeFlags(["-wmo", "-Osize", "-Xfrontend", "-function-sections"]),
+    ] : []
+
 /// Shipped files carry their own Swift runtime; debug and test builds share the toolchain's.
 let exportsMap = Context.packageDirectory + "/Plugins/exports.map"
 let pluginLinking: [LinkerSetting] = [
-    .unsafeFlags(["-static-stdlib"], .when(configuration: .release)),
+    .unsafeFlags(
+        isEmbedded ? ["-Xlinker", "--gc-sections", "-Xlinker", "-s"] : ["-static-stdlib"],
+        .when(configuration: .release)
+    ),
     .unsafeFlags([
         "-Xlinker", "--version-script=" + exportsMap, "-Xlinker", "-z", "-Xlinker", "nodelete",
     ]),
@@ -125,7 +139,7 @@ let package = Package(
                     name: name,
                     dependencies: sdk,
                     path: "Plugins/\(name)/Sources",
-                    swiftSettings: strict
+                    swiftSettings: strict + embedded
                 ),
                 // Headers of its own it has none: SwiftPM wants to be told where they are.
                 .target(
@@ -138,7 +152,7 @@ let package = Package(
                     name: name + "Entry",
                     dependencies: [.target(name: name), .target(name: name + "Descriptor")] + sdk,
                     path: "Plugins/\(name)/Entry",
-                    swiftSettings: strict,
+                    swiftSettings: strict + embedded,
                     linkerSettings: pluginLinking
                 ),
                 .testTarget(

@@ -1,10 +1,21 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-let strict: [SwiftSetting] = [
-    .enableUpcomingFeature("ExistentialAny"),
-    .enableUpcomingFeature("MemberImportVisibility"),
-]
+/// `SLUICE_EMBEDDED=1` compiles the Swift layer as Embedded Swift, for plugins without a runtime.
+///
+/// It needs a release build, and a scratch folder of its own: `scripts/embedded` has the command.
+let embedded: [SwiftSetting] =
+    Context.environment["SLUICE_EMBEDDED"] == "1"
+    ? [
+        .enableExperimentalFeature("Embedded"),
+        .unsafeFlags(["-wmo", "-Osize", "-Xfrontend", "-function-sections"]),
+    ] : []
+
+let strict: [SwiftSetting] =
+    [
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+    ]
 
 let package = Package(
     name: "SDK",
@@ -15,7 +26,12 @@ let package = Package(
     ],
     targets: [
         .target(name: "CSluice"),
-        .target(name: "SluiceSDK", dependencies: ["CSluice"], swiftSettings: strict),
+        .target(name: "CFile"),
+        .target(
+            name: "SluiceSDK",
+            dependencies: ["CSluice", "CFile"],
+            swiftSettings: strict + embedded
+        ),
         .target(
             name: "SluiceTestKit",
             dependencies: ["CSluice", "SluiceSDK"],

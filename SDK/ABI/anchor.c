@@ -43,6 +43,7 @@ sluice_lb *anchor_sluice_lb;
 sluice_call_result *anchor_sluice_call_result;
 sluice_call *anchor_sluice_call;
 sluice_http_client *anchor_sluice_http_client;
+sluice_metrics *anchor_sluice_metrics;
 sluice_key *anchor_sluice_key;
 sluice_table *anchor_sluice_table;
 sluice_bucket_answer *anchor_sluice_bucket_answer;

@@ -628,6 +628,14 @@ MEMBER(sluice_http_client, cancel, 16, int32_t (*)(const sluice_host *, const sl
 MEMBER(sluice_http_client, has_upstream, 24, uint32_t (*)(const sluice_host *, sluice_slice));
 MEMBER(sluice_http_client, reserved, 32, void *[13]);
 
+/* sluice/ext/metrics.h */
+TEXT(SLUICE_METRICS_ID, "sluice.metrics/1");
+STRUCT(sluice_metrics, 72, 8);
+MEMBER(sluice_metrics, size, 0, uint32_t);
+MEMBER(sluice_metrics, reserved0, 4, uint32_t);
+MEMBER(sluice_metrics, write, 8, int32_t (*)(const sluice_sink *));
+MEMBER(sluice_metrics, reserved, 16, void *[7]);
+
 /* sluice/ext/shared.h */
 TEXT(SLUICE_SHARED_ID, "sluice.shared/1");
 STRUCT(sluice_key, 16, 8);

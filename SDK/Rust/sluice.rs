@@ -1,4 +1,4 @@
-//! The Sluice plugin ABI for Rust, without a crate: copy this file or name it by `#[path]`.
+//! The Sluice plugin ABI for Rust, on the standard library alone.
 //!
 //! Written by `scripts/abi-layout --write` from the C headers, which explain every item. It needs
 //! Rust 1.63 or later, and does not compile where the layout would differ from C's.
@@ -1493,6 +1493,35 @@ impl sluice_http_client {
 // Safe: a table of functions, and reserved words that are zero.
 unsafe impl Sync for sluice_http_client {}
 
+// ---------------------------------------------------------------- sluice/ext/metrics.h
+
+pub const SLUICE_METRICS_ID: &str = "sluice.metrics/1";
+/// The same with a NUL, as C passes it.
+pub const SLUICE_METRICS_ID_C: &str = concat!("sluice.metrics/1", "\0");
+
+/// `sluice.metrics/1`. Lifetime: process.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sluice_metrics {
+    pub size: u32,
+    pub reserved0: u32,
+    pub write: Option<unsafe extern "C" fn(sink: *const sluice_sink) -> i32>,
+    pub reserved: [*mut c_void; 7],
+}
+
+impl sluice_metrics {
+    /// All zeroes, with `size` set.
+    pub const INIT: Self = Self {
+        size: std::mem::size_of::<Self>() as u32,
+        reserved0: 0,
+        write: None,
+        reserved: [std::ptr::null_mut(); 7],
+    };
+}
+
+// Safe: a table of functions, and reserved words that are zero.
+unsafe impl Sync for sluice_metrics {}
+
 // ---------------------------------------------------------------- sluice/ext/shared.h
 
 pub const SLUICE_SHARED_ID: &str = "sluice.shared/1";
@@ -1698,7 +1727,30 @@ impl sluice_value {
     }
 }
 
+impl sluice_edits {
+    /// Asks for one more edit; false when there is no room, which makes the hook an error.
+    ///
+    /// # Safety
+    /// The edits must be those of the running hook; `name` and `value` must live until it returns.
+    pub unsafe fn push(&mut self, op: u32, name: sluice_slice, value: sluice_slice) -> bool {
+        if self.count == self.capacity {
+            return false;
+        }
+        *self.ops.add(self.count as usize) = sluice_edit { op, id: 0, name, value };
+        self.count += 1;
+        true
+    }
+}
+
+/// Runs the body of a function that the host calls: a panic ends here, and `otherwise` is returned.
+pub fn guard<T>(otherwise: T, body: impl FnOnce() -> T) -> T {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).unwrap_or(otherwise)
+}
+
 /// Puts the descriptor, a string literal, into the library: `sluice_descriptor!("{ ... }");`, once.
+///
+/// Linkers drop what nothing refers to, and compilers before 1.65 don't tell them to keep this: call
+/// `keep_descriptor()` in the entry function.
 #[macro_export]
 macro_rules! sluice_descriptor {
     ($json:expr) => {
@@ -1714,6 +1766,11 @@ macro_rules! sluice_descriptor {
             }
             to
         };
+
+        /// Refers to the descriptor, so that it stays in the library.
+        fn keep_descriptor() {
+            unsafe { std::ptr::read_volatile(&SLUICE_DESCRIPTOR_JSON[0]) };
+        }
     };
 }
 
@@ -2224,6 +2281,16 @@ const _: () = {
     assert!(end(16, |s: &S| &s.cancel) == 24);
     assert!(end(24, |s: &S| &s.has_upstream) == 32);
     assert!(end(32, |s: &S| &s.reserved) == 136);
+};
+
+const _: () = {
+    type S = sluice_metrics;
+    assert!(std::mem::size_of::<S>() == 72);
+    assert!(std::mem::align_of::<S>() == 8);
+    assert!(end(0, |s: &S| &s.size) == 4);
+    assert!(end(4, |s: &S| &s.reserved0) == 8);
+    assert!(end(8, |s: &S| &s.write) == 16);
+    assert!(end(16, |s: &S| &s.reserved) == 72);
 };
 
 const _: () = {

@@ -22,9 +22,12 @@ public enum HostTable {
     /// The least minor version that libraries may be made for: minor 1 was a draft.
     static let abiMinorMin: UInt32 = 2
 
+    /// The version of the plugin ABI that this host offers, as in "0.2".
+    public static let abi = "\(SLUICE_ABI_MAJOR).\(SLUICE_ABI_MINOR)"
+
     /// Why a library that needs this ABI can't be loaded; nil when it can.
     public static func complaint(aboutABI major: UInt32, _ minor: UInt32) -> String? {
-        let host = "\(SLUICE_ABI_MAJOR).\(SLUICE_ABI_MINOR)"
+        let host = abi
         if major == UInt32(SLUICE_ABI_MAJOR), minor < abiMinorMin {
             return "is made for plugin ABI \(major).\(minor), a draft; this host has \(host)"
         }
@@ -51,7 +54,7 @@ public enum HostTable {
     // Safe: tables are filled once, never changed and never freed.
     private nonisolated(unsafe) static let tables = [
         Table(id: SLUICE_CORE_ID, table: UnsafeRawPointer(CoreTable.functions)),
-        Table(id: SLUICE_HTTP_ID, table: UnsafeRawPointer(RequestTable.functions)),
+        Table(id: SLUICE_HTTP_ID, table: UnsafeRawPointer(HTTPTable.functions)),
         Table(id: SLUICE_SHARED_ID, table: UnsafeRawPointer(SharedTables.functions)),
         Table(id: SLUICE_WAITSET_ID, table: UnsafeRawPointer(Waitset.functions)),
         Table(id: SLUICE_HTTP_CLIENT_ID, table: UnsafeRawPointer(CalloutPort.functions)),

@@ -144,11 +144,8 @@ public struct PluginLibrary: @unchecked Sendable {
         public var hooks: [String]
     }
 
-    /// The phases that have hooks, by their number in `http.h`.
-    public static let phaseNames = Phase.names
-
     public var facts: Facts {
-        let names = Self.phaseNames
+        let names = Phase.names
         let mask = hello.pointee.hooks_mask
         return Facts(
             id: hello.pointee.id.text,

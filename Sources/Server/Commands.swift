@@ -37,6 +37,7 @@ package struct Commands {
         case .demo: return demo()
         case .pluginList(let manifest): return listPlugins(manifest)
         case .pluginInspect(let file, let loads): return inspectPlugin(file, loads: loads)
+        case .pluginNew(let order): return newPlugin(order)
         case .version: terminal.print(Version.line)
         case .help(let text): terminal.print(text)
         }
@@ -124,6 +125,23 @@ package struct Commands {
         } catch {
             terminal.complain(error.description)
             return .failure
+        }
+    }
+
+    private func newPlugin(_ order: NewPlugin.Order) -> ExitCode {
+        do throws(NewPlugin.Failure) {
+            let plugin = try NewPlugin(order, executableFolder: surroundings.executableFolder)
+            try plugin.make().forEach(terminal.print)
+            return .ok
+        } catch {
+            switch error {
+            case .usage(let line):
+                terminal.complain("sluice: \(line)")
+                return .usage
+            case .other(let line):
+                terminal.complain("sluice: \(line)")
+                return .failure
+            }
         }
     }
 

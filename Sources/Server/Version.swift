@@ -1,9 +1,11 @@
+internal import PluginHost
+
 /// What this build calls itself.
 package enum Version {
     /// Version of the host.
     package static let host = "0.1.0"
     /// Version of the plugin ABI that it offers.
-    package static let pluginABI = "0.1"
+    package static var pluginABI: String { HostTable.abi }
 
     /// The line that `sluice version` prints.
     package static var line: String {

@@ -209,6 +209,13 @@ public enum File {
         return mode >= 0 && mode & 0o170_000 == 0o100_000
     }
 
+    /// The path from the root, links resolved; nil when nothing is there.
+    public static func absolute(_ path: String) -> String? {
+        guard let found = realpath(path, nil) else { return nil }
+        defer { free(found) }
+        return String(cString: found)
+    }
+
     public static func isFolder(_ path: String) -> Bool {
         guard let folder = opendir(path) else { return false }
         closedir(folder)

@@ -39,9 +39,9 @@ static int32_t create(const sluice_create_args *args, sluice_instance *out, slui
     const sluice_value *wait = member(args->config, "wait"), *room = member(args->config, "room");
     (void)out;
     if (wait && room)
-        error->len = (uint32_t)snprintf(error->ptr, error->cap, "wait %%lld room %%lld folder %%.*s",
-            (long long)wait->integer, (long long)room->integer, (int)args->folder.len,
-            (const char *)args->folder.ptr);
+        error->len = (uint32_t)snprintf(error->ptr, error->cap,
+            "wait %%lld room %%lld folder %%.*s", (long long)wait->integer,
+            (long long)room->integer, (int)args->folder.len, (const char *)args->folder.ptr);
     return wait ? SLUICE_ECONFIG : SLUICE_OK;
 }
 
@@ -382,3 +382,11 @@ static DESCRIPTOR: [u8; include_bytes!("descriptor.json").len()] =
 def test_the_schemas_of_the_plugins_here(tmp_path, name, config, line):
     plugins = {"x": {"library": "lib%s.so" % name, "config": config}}
     assert check(tmp_path, plugins=plugins) == ["plugins.x.config" + line]
+
+
+def test_a_file_of_respond_is_beside_the_manifest(tmp_path):
+    plugins = {"x": {"library": "libRespond.so", "config": {"body_file": "page.html"}}}
+    assert check(tmp_path, plugins=plugins) == [
+        "plugins.x.config: body_file: %s/page.html: No such file or directory" % tmp_path]
+    (tmp_path / "page.html").write_text("hello")
+    assert check(tmp_path, plugins=plugins) == []

@@ -171,11 +171,20 @@ def build(tmp_path, name, *command, **environment):
     """Runs a build in a copy that stands alone, as an author's own folder would."""
     copy = tmp_path / name
     shutil.copytree(os.path.join(ROOT, "examples", name), copy,
-                    ignore=shutil.ignore_patterns(".build*", "Package.resolved"))
+                    ignore=shutil.ignore_patterns(
+                        ".build*", "Package.resolved", "target", "Cargo.lock"))
     built = subprocess.run(command, cwd=copy, capture_output=True, text=True, timeout=280,
                            env={**os.environ, **environment}, stdin=subprocess.DEVNULL)
     assert built.returncode == 0, built.stdout + built.stderr
     return copy
+
+
+def again(copy, *command, **environment):
+    """Another command in the copy; its output."""
+    done = subprocess.run(command, cwd=copy, capture_output=True, text=True, timeout=280,
+                          env={**os.environ, **environment}, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def says_hello(library, sluice, origin, default):
@@ -208,6 +217,7 @@ def test_the_plugin_in_swift(tmp_path, sluice, origin):
     sdk = tmp_path / "SDK"
     shutil.copytree(os.path.join(ROOT, "SDK"), sdk, ignore=shutil.ignore_patterns(".build*"))
     copy = build(tmp_path, "hello-plugin", "swift", "build", "-c", "release", SLUICE_SDK=str(sdk))
+    again(copy, "swift", "test", SLUICE_SDK=str(sdk))
     library = copy / ".build/release/libHello.so"
     inspected = harness.run("plugin", "inspect", str(library))
     assert "org.example.hello" in inspected.stdout and "response_headers" in inspected.stdout
@@ -221,6 +231,7 @@ def test_the_plugin_in_swift(tmp_path, sluice, origin):
 def test_the_plugin_in_c(tmp_path, sluice, origin):
     headers = os.path.join(ROOT, "SDK/Sources/CSluice/include")
     copy = build(tmp_path, "hello-plugin-c", "make", "INCLUDE=" + headers)
+    assert "passed" in again(copy, "make", "test", "INCLUDE=" + headers)
     library = copy / ".build/libhello.so"
     inspected = harness.run("plugin", "inspect", str(library))
     assert "org.example.hello-c" in inspected.stdout and "response_headers" in inspected.stdout
@@ -228,4 +239,25 @@ def test_the_plugin_in_c(tmp_path, sluice, origin):
     refuses(library, tmp_path, {"greting": "x"},
             ".greting: unknown key; did you mean \"greeting\"?")
     refuses(library, tmp_path, {"greeting": 7}, ".greeting: expected a string, found a number")
+    refuses(library, tmp_path, {"greeting": "a\nb"}, ": greeting: has a control character")
+
+
+@pytest.mark.seconds(120)
+@pytest.mark.parametrize("toolchain", sorted(
+    {os.path.dirname(path) for path in ("/usr/bin/cargo", shutil.which("cargo"))
+     if path and os.access(path, os.X_OK)}))
+def test_the_plugin_in_rust(tmp_path, sluice, origin, toolchain):
+    shutil.copytree(os.path.join(ROOT, "SDK/Rust"), tmp_path / "SDK/Rust",
+                    ignore=shutil.ignore_patterns("target", "Cargo.lock"))
+    (tmp_path / "examples").mkdir()
+    path = {"PATH": toolchain + ":" + os.environ["PATH"]}
+    copy = build(tmp_path / "examples", "hello-plugin-rust", "cargo", "build", "--release",
+                 "--offline", **path)
+    assert "6 passed" in again(copy, "cargo", "test", "--offline", **path)
+    library = copy / "target/release/libhello.so"
+    inspected = harness.run("plugin", "inspect", "--load", str(library))
+    assert "org.example.hello-rust" in inspected.stdout and "response_headers" in inspected.stdout
+    says_hello(library, sluice, origin, "hello from Rust")
+    refuses(library, tmp_path, {"greting": "x"},
+            ".greting: unknown key; did you mean \"greeting\"?")
     refuses(library, tmp_path, {"greeting": "a\nb"}, ": greeting: has a control character")

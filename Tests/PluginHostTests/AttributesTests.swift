@@ -6,7 +6,7 @@ import Testing
 @Suite(.serialized)
 struct AttributesTests {
     private let core = CoreTable.functions.pointee
-    private let http = RequestTable.functions.pointee
+    private let http = HTTPTable.functions.pointee
 
     private func key(_ name: String, _ type: Int) -> (result: Int32, key: UInt32) {
         var key: UInt32 = 0
@@ -14,7 +14,11 @@ struct AttributesTests {
         return (result, key)
     }
 
-    private func request(_ exchange: Exchange) -> OpaquePointer { OpaquePointer(exchange.context) }
+    /// The request as plugins have it. The exchange is kept for ever, since only a pointer into it
+    /// is used from here on.
+    private func request(_ exchange: Exchange) -> OpaquePointer {
+        OpaquePointer(Unmanaged.passRetained(exchange).takeUnretainedValue().context)
+    }
 
     private func bytes(_ exchange: Exchange, _ key: UInt32) -> String? {
         var slice = sluice_slice()

@@ -104,7 +104,10 @@ struct PluginLibraryTests {
 
     @Test(arguments: [
         ["ABI_MINOR=SLUICE_ABI_MINOR"], ["ABI_MINOR=2"], ["EXPORTS=sluice_plugin_hello_v1"],
-        ["REQUIRES=\"sluice.core/1\""], [],
+        ["REQUIRES=\"sluice.core/1\""],
+        ["REQUIRES=\"sluice.http/1\""], ["REQUIRES=\"sluice.shared/1\""],
+        ["REQUIRES=\"sluice.waitset/1\""], ["REQUIRES=\"sluice.metrics/1\""],
+        ["REQUIRES=\"sluice.thread_check/1\""], [],
     ])
     func `what fits is taken`(definitions: [String]) throws {
         try Compiler.library("refused.c", definitions, to: path)

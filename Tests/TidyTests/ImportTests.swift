@@ -21,7 +21,7 @@ struct ImportTests {
     ]
 
     static let sdk: [String: Set<String>] = [
-        "SluiceSDK": ["CSluice", "Glibc", "Synchronization"],
+        "SluiceSDK": ["CSluice", "CFile", "Synchronization"],
         "SluiceTestKit": ["SluiceSDK", "CSluice", "Glibc", "Synchronization"],
     ]
 

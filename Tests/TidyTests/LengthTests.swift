@@ -13,7 +13,13 @@ struct LengthTests {
     static let longFiles: Set<String> = []
 
     /// Functions that may be longer, as "path name".
-    static let longFunctions: Set<String> = []
+    static let longFunctions: Set<String> = [
+        // The text of one file each.
+        "Sources/Server/Templates/CPluginTemplate.swift plugin",
+        "Sources/Server/Templates/CPluginTemplate.swift test",
+        "Sources/Server/Templates/RustPluginTemplate.swift plugin",
+        "Sources/Server/Templates/RustPluginTemplate.swift tests",
+    ]
 
     @Test func `files are short`() {
         let long = SourceTree.swift

@@ -61,10 +61,12 @@ static const sluice_http_hooks hooks = {
 
 /* -- instances --------------------------------------------------------------------------------- */
 
-/* Reads `config: { greeting: "hello" }`; the host has checked it against the descriptor's schema. */
+/* Reads `config: { greeting: "hello" }`, which fits the descriptor's schema: the host saw to it. */
 static int32_t configure(
     const sluice_value *config, struct greeter *greeter, sluice_errbuf *error) {
-    greeter->greeting = config->children[0].string; /* there is one key, and it has a default */
+    greeter->greeting = (sluice_slice)TEXT("hello from C");
+    for (uint32_t i = 0; i < config->count; i++)
+        greeter->greeting = config->children[i].string; /* lives as long as the instance */
     for (uint64_t i = 0; i < greeter->greeting.len; i++)
         if (greeter->greeting.ptr[i] < ' ')
             return refuse(error, "greeting: has a control character");

@@ -7,12 +7,15 @@ let sdk = Context.environment["SLUICE_SDK"] ?? "../../SDK"
 
 let package = Package(
     name: "hello-plugin",
-    products: [.library(name: "Hello", type: .dynamic, targets: ["Hello"])],
+    products: [.library(name: "Hello", type: .dynamic, targets: ["HelloEntry"])],
     dependencies: [.package(name: "SDK", path: sdk)],
     targets: [
+        .target(name: "Hello", dependencies: [.product(name: "SluiceSDK", package: "SDK")]),
+        // What the library has and a test's program must not: the entry and its linker's flags.
         .target(
-            name: "Hello",
+            name: "HelloEntry",
             dependencies: [
+                "Hello",
                 "HelloDescriptor",
                 .product(name: "SluiceSDK", package: "SDK"),
                 .product(name: "CSluice", package: "SDK"),
@@ -28,12 +31,20 @@ let package = Package(
                 ]),
             ]
         ),
-        // What the host reads without running the plugin. SwiftPM has a target of its own for C, and
-        // wants to be told where its headers are, of which there are none.
+        // What the host reads without running the plugin. SwiftPM wants a target of its own for C,
+        // and to be told where its headers are, of which there are none.
         .target(
             name: "HelloDescriptor",
             dependencies: [.product(name: "CSluice", package: "SDK")],
             publicHeadersPath: "."
+        ),
+        .testTarget(
+            name: "HelloTests",
+            dependencies: [
+                "Hello",
+                .product(name: "SluiceSDK", package: "SDK"),
+                .product(name: "SluiceTestKit", package: "SDK"),
+            ]
         ),
     ]
 )

@@ -14,7 +14,7 @@ SCALARS = {
 KEYWORDS = {"type", "match", "move", "ref", "self", "use", "where", "loop", "in", "as", "fn"}
 
 HEAD = """\
-//! The Sluice plugin ABI for Rust, without a crate: copy this file or name it by `#[path]`.
+//! The Sluice plugin ABI for Rust, on the standard library alone.
 //!
 //! Written by `scripts/abi-layout --write` from the C headers, which explain every item. It needs
 //! Rust 1.63 or later, and does not compile where the layout would differ from C's.
@@ -73,7 +73,30 @@ impl sluice_value {
     }
 }
 
+impl sluice_edits {
+    /// Asks for one more edit; false when there is no room, which makes the hook an error.
+    ///
+    /// # Safety
+    /// The edits must be those of the running hook; `name` and `value` must live until it returns.
+    pub unsafe fn push(&mut self, op: u32, name: sluice_slice, value: sluice_slice) -> bool {
+        if self.count == self.capacity {
+            return false;
+        }
+        *self.ops.add(self.count as usize) = sluice_edit { op, id: 0, name, value };
+        self.count += 1;
+        true
+    }
+}
+
+/// Runs the body of a function that the host calls: a panic ends here, and `otherwise` is returned.
+pub fn guard<T>(otherwise: T, body: impl FnOnce() -> T) -> T {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).unwrap_or(otherwise)
+}
+
 /// Puts the descriptor, a string literal, into the library: `sluice_descriptor!("{ ... }");`, once.
+///
+/// Linkers drop what nothing refers to, and compilers before 1.65 don't tell them to keep this: call
+/// `keep_descriptor()` in the entry function.
 #[macro_export]
 macro_rules! sluice_descriptor {
     ($json:expr) => {
@@ -89,6 +112,11 @@ macro_rules! sluice_descriptor {
             }
             to
         };
+
+        /// Refers to the descriptor, so that it stays in the library.
+        fn keep_descriptor() {
+            unsafe { std::ptr::read_volatile(&SLUICE_DESCRIPTOR_JSON[0]) };
+        }
     };
 }
 

@@ -26,7 +26,9 @@ SLUICE_DESCRIPTOR({
                         "type": "array",
                         "items": {
                             "type": "string",
-                            "anyOf": [{ "format": "cidr" }, { "format": "ip" }, { "const": "unix:" }]
+                            "anyOf": [
+                                { "format": "cidr" }, { "format": "ip" }, { "const": "unix:" }
+                            ]
                         },
                         "maxItems": 256
                     },

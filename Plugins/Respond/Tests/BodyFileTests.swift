@@ -34,10 +34,12 @@ struct BodyFileTests {
     func `a relative path begins in the manifest's folder`() throws {
         try withFile(3) { path in
             let name = String(path.dropFirst("/tmp/".count))
+            let host = FakeHost()
+            host.folder = "/tmp"
             let plugin = try PluginFixture(
                 RespondFilter.self,
                 ["body_file": .string(name)],
-                folder: "/tmp"
+                host: host
             )
             let request = RequestFixture()
             #expect(plugin.requestHeaders(request) == .respond)
@@ -45,7 +47,7 @@ struct BodyFileTests {
         }
         #expect(
             PluginFixture.refusal(RespondFilter.self, ["body_file": "not-here"])
-                == "body_file: ./not-here: No such file or directory"
+                == "body_file: /etc/sluice/not-here: No such file or directory"
         )
     }
 

@@ -145,4 +145,10 @@ public struct FailureCode: RawRepresentable, Equatable, Sendable {
     @inlinable public static var writerFull: FailureCode { FailureCode(rawValue: 3) }
     /// The phase does not take a reply.
     @inlinable public static var noReply: FailureCode { FailureCode(rawValue: 4) }
+    /// The phase has no body.
+    @inlinable public static var noBody: FailureCode { FailureCode(rawValue: 5) }
+    /// A range outside of the chunk was passed on, or more was consumed than there is.
+    @inlinable public static var badRange: FailureCode { FailureCode(rawValue: 6) }
+    /// An attribute found no room, or is of another type than its key.
+    @inlinable public static var badAttribute: FailureCode { FailureCode(rawValue: 7) }
 }

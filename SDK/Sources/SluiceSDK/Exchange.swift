@@ -1,25 +1,5 @@
 public import CSluice
 
-/// What a hook answers.
-public struct Verdict: RawRepresentable, Equatable, Sendable {
-    /// The number, as in the C header.
-    public let rawValue: UInt32
-
-    /// Takes the number as it is.
-    @inlinable public init(rawValue: UInt32) { self.rawValue = rawValue }
-
-    /// Goes on, with the edits that the hook asked for.
-    @inlinable public static var next: Verdict { Verdict(rawValue: 0) }
-    /// Answers with the reply; see `Exchange.respond`.
-    @inlinable public static var respond: Verdict { Verdict(rawValue: 1) }
-    /// Goes on, and calls no further hook of this plugin for this request but `requestEnd`.
-    @inlinable public static var detach: Verdict { Verdict(rawValue: 4) }
-    /// Cuts the client's connection without an answer.
-    @inlinable public static var reset: Verdict { Verdict(rawValue: 5) }
-    /// Failed: none of the edits is applied, and the manifest's `on_error` decides.
-    @inlinable public static var error: Verdict { Verdict(rawValue: 7) }
-}
-
 /// One request and its response, as a hook sees it.
 ///
 /// Everything that comes from it is valid until the hook returns, unless said otherwise.
@@ -28,7 +8,7 @@ public struct Exchange<Owner: Plugin & ~Copyable>: ~Copyable {
     @usableFromInline let request: OpaquePointer?
     @usableFromInline let contextMemory: UnsafeMutableRawPointer?
     @usableFromInline let slot: UnsafeMutableRawPointer?
-    @usableFromInline let core: UnsafePointer<sluice_core>
+    @usableFromInline let services: UnsafePointer<Services>
 
     @inlinable
     init(
@@ -36,13 +16,18 @@ public struct Exchange<Owner: Plugin & ~Copyable>: ~Copyable {
         request: OpaquePointer?,
         context: UnsafeMutableRawPointer?,
         slot: UnsafeMutableRawPointer?,
-        core: UnsafePointer<sluice_core>
+        services: UnsafePointer<Services>
     ) {
         self.args = args
         self.request = request
         contextMemory = context
         self.slot = slot
-        self.core = core
+        self.services = services
+    }
+
+    /// The phase; after a wait the one that waited.
+    @inlinable public var phase: Phase {
+        Phase(rawValue: args.pointee.phase) ?? .requestEnd
     }
 
     /// The fields of this phase's message: the request's, the response's, or the local reply's.
@@ -139,7 +124,9 @@ extension Exchange where Owner: ~Copyable {
     public func writer(capacity: Int) -> Writer { memory.writer(capacity: capacity) }
 
     @inlinable
-    var memory: RequestMemory { RequestMemory(core: core, request: request, failure: failure) }
+    var memory: RequestMemory {
+        RequestMemory(core: services.pointee.core, request: request, failure: failure)
+    }
 }
 
 /// Where memory of a request comes from.

@@ -25,7 +25,7 @@ extension Export where P: ~Copyable {
             request: request,
             context: context,
             slot: slot,
-            core: instance.pointee.head.core
+            services: instance.pointee.head.services
         )
         let verdict = body(instance.pointee.plugin, exchange)
         return args.pointee.error_code == 0 ? verdict.rawValue : Verdict.error.rawValue
@@ -46,6 +46,20 @@ extension Export where P: RequestHeadersHook, P: ~Copyable {
     }
 }
 
+extension Export where P: RequestBodyHook, P: ~Copyable {
+    /// The C function of `RequestBodyHook`.
+    @inlinable
+    public static func requestBody(
+        _ state: UnsafeMutableRawPointer?,
+        _ slot: UnsafeMutableRawPointer?,
+        _ request: OpaquePointer?,
+        _ context: UnsafeMutableRawPointer?,
+        _ args: UnsafeMutablePointer<sluice_args>?
+    ) -> UInt32 {
+        run(state, slot, request, context, args) { $0.requestBody($1) }
+    }
+}
+
 extension Export where P: UpstreamRequestHook, P: ~Copyable {
     /// The C function of `UpstreamRequestHook`.
     @inlinable
@@ -60,6 +74,48 @@ extension Export where P: UpstreamRequestHook, P: ~Copyable {
     }
 }
 
+extension Export where P: UpstreamResultHook, P: ~Copyable {
+    /// The C function of `UpstreamResultHook`.
+    @inlinable
+    public static func upstreamResult(
+        _ state: UnsafeMutableRawPointer?,
+        _ slot: UnsafeMutableRawPointer?,
+        _ request: OpaquePointer?,
+        _ context: UnsafeMutableRawPointer?,
+        _ args: UnsafeMutablePointer<sluice_args>?
+    ) -> UInt32 {
+        run(state, slot, request, context, args) { $0.upstreamResult($1) }
+    }
+}
+
+extension Export where P: UpstreamResponseHook, P: ~Copyable {
+    /// The C function of `UpstreamResponseHook`.
+    @inlinable
+    public static func upstreamResponse(
+        _ state: UnsafeMutableRawPointer?,
+        _ slot: UnsafeMutableRawPointer?,
+        _ request: OpaquePointer?,
+        _ context: UnsafeMutableRawPointer?,
+        _ args: UnsafeMutablePointer<sluice_args>?
+    ) -> UInt32 {
+        run(state, slot, request, context, args) { $0.upstreamResponse($1) }
+    }
+}
+
+extension Export where P: UpstreamBodyHook, P: ~Copyable {
+    /// The C function of `UpstreamBodyHook`.
+    @inlinable
+    public static func upstreamBody(
+        _ state: UnsafeMutableRawPointer?,
+        _ slot: UnsafeMutableRawPointer?,
+        _ request: OpaquePointer?,
+        _ context: UnsafeMutableRawPointer?,
+        _ args: UnsafeMutablePointer<sluice_args>?
+    ) -> UInt32 {
+        run(state, slot, request, context, args) { $0.upstreamBody($1) }
+    }
+}
+
 extension Export where P: ResponseHeadersHook, P: ~Copyable {
     /// The C function of `ResponseHeadersHook`.
     @inlinable
@@ -71,6 +127,20 @@ extension Export where P: ResponseHeadersHook, P: ~Copyable {
         _ args: UnsafeMutablePointer<sluice_args>?
     ) -> UInt32 {
         run(state, slot, request, context, args) { $0.responseHeaders($1) }
+    }
+}
+
+extension Export where P: ResponseBodyHook, P: ~Copyable {
+    /// The C function of `ResponseBodyHook`.
+    @inlinable
+    public static func responseBody(
+        _ state: UnsafeMutableRawPointer?,
+        _ slot: UnsafeMutableRawPointer?,
+        _ request: OpaquePointer?,
+        _ context: UnsafeMutableRawPointer?,
+        _ args: UnsafeMutablePointer<sluice_args>?
+    ) -> UInt32 {
+        run(state, slot, request, context, args) { $0.responseBody($1) }
     }
 }
 
@@ -105,51 +175,16 @@ extension Export where P: RequestEndHook, P: ~Copyable {
     }
 }
 
-extension Export where P: Balancer, P: ~Copyable {
-    /// The C function that builds a table.
-    public static func build(
-        _ state: UnsafeMutableRawPointer?,
-        _ set: UnsafePointer<sluice_peer_set>?,
-        _ error: UnsafeMutablePointer<sluice_errbuf>?
-    ) -> UnsafeMutableRawPointer? {
-        guard let state, let set,
-            set.pointee.size == UInt32(MemoryLayout<sluice_peer_set>.size)
-        else { return nil }
-        // Safe: the host passes what `create` gave it.
-        let instance = state.assumingMemoryBound(to: Instance<P>.self)
-        do throws(PluginError) {
-            let table = try instance.pointee.plugin.build(PeerSet(set))
-            return Unmanaged.passRetained(table).toOpaque()
-        } catch let failure {
-            _ = report(failure, error)
-            return nil
-        }
-    }
-
-    /// The C function that frees a table.
-    public static func drop(
-        _ state: UnsafeMutableRawPointer?,
-        _ table: UnsafeMutableRawPointer?
-    ) {
-        // Safe: the table is what `build` gave, and no worker uses it any more.
-        Unmanaged<P.Table>.fromOpaque(table.unsafelyUnwrapped).release()
-    }
-
-    /// The C function that picks.
+extension Export where P: ResumedHook, P: ~Copyable {
+    /// The C function of `ResumedHook`.
     @inlinable
-    public static func pick(
+    public static func resumed(
         _ state: UnsafeMutableRawPointer?,
         _ slot: UnsafeMutableRawPointer?,
-        _ table: UnsafeMutableRawPointer?,
-        _ pick: UnsafeMutablePointer<sluice_pick>?
+        _ request: OpaquePointer?,
+        _ context: UnsafeMutableRawPointer?,
+        _ args: UnsafeMutablePointer<sluice_args>?
     ) -> UInt32 {
-        // Safe: instance and table are what `create` and `build` gave; the pick is the host's.
-        let instance = state.unsafelyUnwrapped.assumingMemoryBound(to: Instance<P>.self)
-        let table = Unmanaged<P.Table>.fromOpaque(table.unsafelyUnwrapped)
-        let pick = pick.unsafelyUnwrapped
-        pick.pointee.count = 0
-        // The host keeps the table alive for the pick, so it need not be retained.
-        table._withUnsafeGuaranteedRef { instance.pointee.plugin.pick(from: $0, Pick(pick)) }
-        return UInt32(pick.pointee.count > 0 ? SLUICE_PICK_OK : SLUICE_PICK_NONE)
+        run(state, slot, request, context, args) { $0.resumed($1) }
     }
 }

@@ -1,5 +1,4 @@
 public import CSluice
-import Synchronization
 
 /// The C functions of one plugin type.
 ///
@@ -25,13 +24,7 @@ public enum Export<P: Plugin & ~Copyable> {
             host.pointee.size == UInt32(MemoryLayout<sluice_host_hello>.size),
             out.pointee.size == UInt32(MemoryLayout<sluice_plugin_hello>.size)
         else { return Int32(SLUICE_EINVAL) }
-        // Safe: literals end with a NUL.
-        let core = host.pointee.get_extension(cString(coreID))?
-            .assumingMemoryBound(to: sluice_core.self)
-        guard let core, core.pointee.size == UInt32(MemoryLayout<sluice_core>.size) else {
-            return Int32(SLUICE_ENOTSUP)
-        }
-        coreAddress.store(UInt(bitPattern: core), ordering: .releasing)
+        guard keepTables(of: host) else { return Int32(SLUICE_ENOTSUP) }
 
         var offer = Offer()
         P.offer(&offer)
@@ -40,9 +33,9 @@ public enum Export<P: Plugin & ~Copyable> {
         out.pointee.version = Bytes(P.version).slice
         out.pointee.description = Bytes(P.summary).slice
         out.pointee.factory = makeFactory(offer)
-        out.pointee.required = makeList(coreID)
-        out.pointee.roles = offer.isBalancer ? makeList(balancerID) : nil
-        out.pointee.hooks_mask = offer.mask
+        out.pointee.required = makeList(coreID, P.needs.union(offer.needs))
+        out.pointee.roles = offer.isBalancer ? makeList(balancerID, []) : nil
+        out.pointee.hooks_mask = offer.mask.rawValue
         return Int32(SLUICE_OK)
     }
 
@@ -54,31 +47,24 @@ public enum Export<P: Plugin & ~Copyable> {
     ) -> Int32 {
         guard let args, let out, let configuration = args.pointee.config,
             args.pointee.size == UInt32(MemoryLayout<sluice_create_args>.size),
-            out.pointee.size == UInt32(MemoryLayout<sluice_instance>.size),
-            let core = UnsafePointer<sluice_core>(
-                bitPattern: coreAddress.load(ordering: .acquiring)
-            )
+            out.pointee.size == UInt32(MemoryLayout<sluice_instance>.size)
         else { return Int32(SLUICE_EINVAL) }
         // Nothing has no bytes, so a plugin without a context asks for none.
         let contextSize = (MemoryLayout<P.Context>.size + 15) & ~15
         precondition(contextSize <= 4_096, "the request context is over 4,096 bytes")
 
+        var offer = Offer()
+        P.offer(&offer)
         let blocks = Blocks()
         defer { withExtendedLifetime(blocks) {} }
+        guard let services = makeServices(args, offer, blocks) else { return Int32(SLUICE_EINVAL) }
         let head: InstanceHead
         let instance: UnsafeMutablePointer<Instance<P>>
         do throws(PluginError) {
-            let host = Host(
-                core: core,
-                handle: args.pointee.host,
-                folder: Bytes(args.pointee.folder),
-                blocks
-            )
+            let host = Host(services, blocks)
             let plugin = try P(ConfigurationValue(configuration), host)
-            var offer = Offer()
-            P.offer(&offer)
             plugin.narrow(&offer)
-            head = makeHead(core, blocks, offer)
+            head = makeHead(services, blocks, offer)
             instance = .allocate(capacity: 1)
             instance.initialize(to: Instance(head: head, plugin: plugin))
         } catch let failure {
@@ -94,6 +80,8 @@ public enum Export<P: Plugin & ~Copyable> {
             out.pointee.worker_stop = { headOf($0).pointee.stopWorker($1.unsafelyUnwrapped) }
         }
         out.pointee.destroy = { headOf($0).pointee.destroy($0.unsafelyUnwrapped) }
+        out.pointee.export_state = offer.exportState
+        out.pointee.import_state = offer.importState
         return Int32(SLUICE_OK)
     }
 
@@ -108,7 +96,7 @@ public enum Export<P: Plugin & ~Copyable> {
             defer { withExtendedLifetime(blocks) {} }
             _ = try P(
                 ConfigurationValue(configuration),
-                Host(core: nil, handle: nil, blocks)
+                Host(nil, blocks)
             )
             return Int32(SLUICE_OK)
         } catch let failure {
@@ -117,14 +105,14 @@ public enum Export<P: Plugin & ~Copyable> {
     }
 
     private static func makeHead(
-        _ core: UnsafePointer<sluice_core>,
+        _ services: UnsafePointer<Services>,
         _ blocks: Blocks,
         _ offer: Offer
     ) -> InstanceHead {
         InstanceHead(
-            core: core,
+            services: services,
             blocks: blocks,
-            hooks: offer.mask == 0 ? nil : blocks.place(offer.hooks),
+            hooks: offer.mask.isEmpty ? nil : blocks.place(offer.hooks),
             balancer: offer.isBalancer ? blocks.place(offer.balancer) : nil,
             destroy: { raw in
                 // Safe: `raw` is what `create` allocated, and no call is left.
@@ -153,7 +141,7 @@ public enum Export<P: Plugin & ~Copyable> {
 /// What an instance keeps beside the plugin, the same for all plugins.
 @usableFromInline
 struct InstanceHead {
-    @usableFromInline let core: UnsafePointer<sluice_core>
+    @usableFromInline let services: UnsafePointer<Services>
     let blocks: Blocks
     let hooks: UnsafePointer<sluice_http_hooks>?
     let balancer: UnsafePointer<sluice_lb>?
@@ -176,10 +164,6 @@ struct Instance<P: Plugin & ~Copyable>: ~Copyable {
     }
 }
 
-/// The host's table, the same for the life of the process; 0 before the library said hello.
-private let coreAddress = Atomic<UInt>(0)
-
-private let coreID: StaticString = "sluice.core/1"
 private let balancerID: StaticString = "sluice.lb/1"
 
 private func headOf(_ state: UnsafeMutableRawPointer?) -> UnsafeMutablePointer<InstanceHead> {
@@ -200,18 +184,6 @@ private func instanceExtension(
     return UnsafeRawPointer(balancer)
 }
 
-private func cString(_ literal: StaticString) -> UnsafePointer<CChar> {
-    UnsafeRawPointer(literal.utf8Start).assumingMemoryBound(to: CChar.self)
-}
-
-/// A list of one id, for ever.
-private func makeList(_ id: StaticString) -> UnsafePointer<UnsafePointer<CChar>?> {
-    let list = UnsafeMutablePointer<UnsafePointer<CChar>?>.allocate(capacity: 2)
-    list.initialize(to: cString(id))
-    (list + 1).initialize(to: nil)
-    return UnsafePointer(list)
-}
-
 /// The factory's table, for ever.
 private func makeFactory(_ offer: Offer) -> UnsafePointer<sluice_factory> {
     let factory = UnsafeMutablePointer<sluice_factory>.allocate(capacity: 1)
@@ -223,8 +195,12 @@ private func makeFactory(_ offer: Offer) -> UnsafePointer<sluice_factory> {
 }
 
 /// Writes the error's line for the host, cut to its room at a whole character.
-func report(_ failure: PluginError, _ error: UnsafeMutablePointer<sluice_errbuf>?) -> Int32 {
-    guard let error, let start = error.pointee.ptr else { return Int32(SLUICE_ECONFIG) }
+func report(
+    _ failure: PluginError,
+    _ error: UnsafeMutablePointer<sluice_errbuf>?,
+    _ code: Int32 = Int32(SLUICE_ECONFIG)
+) -> Int32 {
+    guard let error, let start = error.pointee.ptr else { return code }
     var line = failure.line
     line.withUTF8 { utf8 in
         var length = min(utf8.count, Int(error.pointee.cap))
@@ -234,5 +210,5 @@ func report(_ failure: PluginError, _ error: UnsafeMutablePointer<sluice_errbuf>
         UnsafeMutableRawPointer(start).copyMemory(from: text, byteCount: length)
         error.pointee.len = UInt32(length)
     }
-    return Int32(SLUICE_ECONFIG)
+    return code
 }

@@ -82,4 +82,73 @@ public struct Facts {
 
     /// Bytes of the response's body that were written so far.
     @inlinable public var bytesOut: UInt64 { facts.pointee.bytes_out }
+
+    /// What came of the attempt; in `upstreamResult`.
+    @inlinable
+    public var attemptResult: AttemptResult {
+        AttemptResult(rawValue: facts.pointee.attempt_result) ?? .malformed
+    }
+
+    /// Whether the attempt's connection came from the pool.
+    @inlinable public var isReused: Bool { facts.pointee.is_reused != 0 }
+
+    /// When this attempt's connection was there, by the monotonic clock; 0 for one from the pool.
+    @inlinable public var connectedNanoseconds: UInt64 { facts.pointee.time_connected }
+
+    /// When this attempt's response began, by the monotonic clock; 0 when it has not.
+    @inlinable public var firstByteNanoseconds: UInt64 { facts.pointee.time_first_byte }
+
+    /// What is known of the client's TLS connection; nil when it is not TLS.
+    @inlinable
+    public var tls: TLSFacts? {
+        guard let tls = facts.pointee.tls else { return nil }
+        return TLSFacts(tls)
+    }
+}
+
+/// What came of an attempt at a peer.
+public enum AttemptResult: UInt32, Sendable {
+    /// A response's head came; `Facts.status` has its status.
+    case response = 0
+    /// No connection.
+    case connect = 1
+    /// No connection or no response in time.
+    case timeout = 2
+    /// The connection ended before a response.
+    case closed = 3
+    /// The response breaks HTTP.
+    case malformed = 4
+}
+
+/// What is known of a client's TLS connection.
+///
+/// Valid until the hook returns.
+public struct TLSFacts {
+    @usableFromInline let tls: UnsafePointer<sluice_tls_facts>
+
+    @inlinable init(_ tls: UnsafePointer<sluice_tls_facts>) { self.tls = tls }
+
+    /// 0x0303 for TLS 1.2, 0x0304 for TLS 1.3.
+    @inlinable public var version: Int { Int(tls.pointee.version) }
+
+    /// Name of the cipher suite.
+    @inlinable public var cipher: Bytes { Bytes(tls.pointee.cipher) }
+
+    /// The name in the client's hello; empty when it had none.
+    @inlinable public var serverName: Bytes { Bytes(tls.pointee.server_name) }
+
+    /// The protocol that was agreed on; empty when none was.
+    @inlinable public var alpn: Bytes { Bytes(tls.pointee.alpn) }
+
+    /// The subject of a client certificate that was verified; else empty.
+    @inlinable public var clientSubject: Bytes { Bytes(tls.pointee.client_subject) }
+
+    /// SHA-256 of that certificate in lower-case hexadecimal digits; else empty.
+    @inlinable public var clientFingerprint: Bytes { Bytes(tls.pointee.client_fingerprint) }
+
+    /// Whether the session was resumed.
+    @inlinable public var isResumed: Bool { tls.pointee.is_resumed != 0 }
+
+    /// Whether the request came as early data, and may be a replay.
+    @inlinable public var isEarlyData: Bool { tls.pointee.is_early_data != 0 }
 }

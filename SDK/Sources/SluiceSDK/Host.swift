@@ -12,79 +12,74 @@ public enum LogLevel: UInt32, Sendable {
     case debug = 4
 }
 
+/// Threads of the host.
+public enum ThreadKind: UInt32, Sendable {
+    /// Not the host's.
+    case other = 0
+    /// Makes and destroys instances; one at a time.
+    case control = 1
+    /// Runs requests.
+    case worker = 2
+    /// Runs jobs, which may block.
+    case blocking = 3
+}
+
 /// The host's services for one instance.
 ///
-/// Valid as long as the instance.
+/// Valid as long as the instance. While a configuration is only checked there is no host: clocks and
+/// random numbers are then 0, nothing is logged, and what is asked for does nothing.
 public struct Host: BitwiseCopyable {
-    @usableFromInline let core: UnsafePointer<sluice_core>?
-    @usableFromInline let handle: OpaquePointer?
+    @usableFromInline let services: UnsafePointer<Services>?
 
     /// Memory that lives as long as the instance.
     public let memory: InstanceMemory
 
-    /// The manifest's folder, where relative paths of a configuration begin; nil while a
-    /// configuration is only checked, as files are not looked at then.
-    public let folder: Bytes?
-
     /// Without services a host is what a configuration is checked with.
-    init(
-        core: UnsafePointer<sluice_core>?,
-        handle: OpaquePointer?,
-        folder: Bytes? = nil,
-        _ blocks: Blocks
-    ) {
-        self.core = core
-        self.handle = handle
-        self.folder = folder
+    init(_ services: UnsafePointer<Services>?, _ blocks: Blocks) {
+        self.services = services
         memory = InstanceMemory(blocks: .passUnretained(blocks))
-    }
-
-    /// A path of the configuration as the system needs it: a relative one begins in `folder`.
-    ///
-    /// Nil where there is no folder.
-    public func path(_ path: Bytes) -> Bytes? {
-        guard let folder else { return nil }
-        return path.hasPrefix("/") ? path : memory.join([folder, "/", path])
-    }
-
-    /// Whether lines of this level are written now; ask before building a message.
-    public func logs(_ level: LogLevel) -> Bool {
-        guard let core, let handle else { return false }
-        return core.pointee.log_level(handle) >= level.rawValue
-    }
-
-    /// Writes one line, prefixed by the host with the instance's name.
-    public func log(_ level: LogLevel, _ message: Bytes) {
-        guard let core, let handle else { return }
-        core.pointee.log(handle, level.rawValue, message.slice)
-    }
-
-    /// Writes one line, built only when the level is written.
-    public func log(_ level: LogLevel, _ message: () -> String) {
-        guard logs(level) else { return }
-        var text = message()
-        text.withUTF8 { utf8 in
-            guard let start = utf8.baseAddress else { return }
-            log(level, Bytes(start, count: utf8.count))
-        }
     }
 
     /// The monotonic clock in nanoseconds; 0 without a host.
     public var nowNanoseconds: UInt64 {
-        guard let core, let handle else { return 0 }
-        return core.pointee.now(handle)
+        guard let services else { return 0 }
+        return services.pointee.core.pointee.now(services.pointee.handle)
     }
 
     /// Seconds since the epoch; 0 without a host.
     public var wallClockSeconds: UInt64 {
-        guard let core, let handle else { return 0 }
-        return core.pointee.wall_clock(handle)
+        guard let services else { return 0 }
+        return services.pointee.core.pointee.wall_clock(services.pointee.handle)
     }
 
     /// 64 random bits, not for keys or secrets; 0 without a host.
     @inlinable
     public func random() -> UInt64 {
-        guard let core, let handle else { return 0 }
-        return core.pointee.random(handle)
+        guard let services else { return 0 }
+        return services.pointee.core.pointee.random(services.pointee.handle)
+    }
+
+    /// The folder of the manifest; empty without a host.
+    public var folder: Bytes { services?.pointee.folder ?? .empty }
+
+    /// A path of the configuration as the system needs it: a relative one begins in `folder`.
+    ///
+    /// Nil while a configuration is only checked: files are not looked at then.
+    public func path(_ path: Bytes) -> Bytes? {
+        guard services != nil, !folder.isEmpty else { return nil }
+        return path.hasPrefix("/") ? path : memory.join([folder, "/", path])
+    }
+
+    /// Which thread this is; nil where the host does not say.
+    public var thread: ThreadKind? {
+        guard let threads = services?.pointee.threads else { return nil }
+        return ThreadKind(rawValue: threads.pointee.current())
+    }
+
+    /// The worker whose thread this is; nil on other threads, or where the host does not say.
+    public var workerIndex: Int? {
+        guard let threads = services?.pointee.threads else { return nil }
+        let index = threads.pointee.worker_index()
+        return index == .max ? nil : Int(index)
     }
 }

@@ -1,41 +1,38 @@
-import Glibc
+import CFile
 
 extension InstanceMemory {
     /// The bytes of a file, which is read now.
     ///
     /// - Parameters:
-    ///   - path: of `Host.path`; a relative one is relative to the process's working directory.
+    ///   - path: a relative one is relative to the process's working directory; see `Host.path`.
     ///   - limit: bytes that the file may have.
     /// - Throws: when it cannot be read, is no regular file, or is longer.
     public func contents(of path: Bytes, limit: Int) throws(PluginError) -> Bytes {
         let name = String(path)
-        // Not to wait for the other end of a pipe.
-        let descriptor = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-        guard descriptor >= 0 else { throw failure(name) }
-        defer { close(descriptor) }
-        var status = stat()
-        guard fstat(descriptor, &status) == 0 else { throw failure(name) }
-        guard status.st_mode & S_IFMT == S_IFREG else {
-            throw PluginError("\(name): not a regular file")
-        }
+        var length: UInt64 = 0
+        let descriptor = sluice_file_open(name, &length)
+        guard descriptor >= 0 else { throw failure(name, Int64(descriptor)) }
+        defer { sluice_file_close(descriptor) }
         // A byte more than there is, so that a file that grows meanwhile is seen.
-        let room = min(Int(status.st_size), limit) + 1
+        let room = min(Int(length), limit) + 1
         let start = allocate(UInt8.self, room)
         var count = 0
         while count < room {
             // Safe: there are `room` bytes, of which `count` are written.
-            let length = read(descriptor, start + count, room - count)
-            if length < 0 && errno == EINTR { continue }
-            guard length >= 0 else { throw failure(name) }
+            let length = sluice_file_read(descriptor, start + count, UInt64(room - count))
+            guard length >= 0 else { throw failure(name, length) }
             if length == 0 { break }
-            count += length
+            count += Int(length)
         }
         guard count <= limit else { throw PluginError("\(name): longer than \(limit) bytes") }
         guard count < room else { throw PluginError("\(name): changed while it was read") }
         return Bytes(UnsafePointer(start), count: count)
     }
 
-    private func failure(_ name: String) -> PluginError {
-        PluginError("\(name): " + String(cString: strerror(errno)))
+    private func failure(_ name: String, _ result: Int64) -> PluginError {
+        guard result != Int64(SLUICE_FILE_IRREGULAR) else {
+            return PluginError("\(name): not a regular file")
+        }
+        return PluginError("\(name): " + String(cString: sluice_file_error(result)))
     }
 }

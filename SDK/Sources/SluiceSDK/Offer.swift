@@ -1,49 +1,103 @@
 public import CSluice
 
 /// What a plugin offers: one C function each, NULL for what it does not offer.
+///
+/// `{ Export<Self>.hook($0, $1, $2, $3, $4) }` with the property's name for `hook`, and for others
+/// what their description says.
 public struct Offer {
-    /// Needed: `{ Export<P>.create($0, $1, $2) }`.
-    public var create:
-        (
-            @convention(c) (
-                UnsafePointer<sluice_create_args>?, UnsafeMutablePointer<sluice_instance>?,
-                UnsafeMutablePointer<sluice_errbuf>?
-            ) -> Int32
-        )?
-    /// Checks a configuration before anything is made of it: `{ Export<P>.check($0, $1) }`.
-    public var check:
-        (
-            @convention(c) (UnsafePointer<sluice_value>?, UnsafeMutablePointer<sluice_errbuf>?)
-                -> Int32
-        )?
-    /// `{ Export<P>.requestHeaders($0, $1, $2, $3, $4) }`.
+    /// The C function that makes an instance.
+    public typealias Create =
+        @convention(c) (
+            UnsafePointer<sluice_create_args>?, UnsafeMutablePointer<sluice_instance>?,
+            UnsafeMutablePointer<sluice_errbuf>?
+        ) -> Int32
+    /// The C function that checks a configuration.
+    public typealias Check =
+        @convention(c) (UnsafePointer<sluice_value>?, UnsafeMutablePointer<sluice_errbuf>?) -> Int32
+    /// The C function that builds a balancer's table.
+    public typealias Build =
+        @convention(c) (
+            UnsafeMutableRawPointer?, UnsafePointer<sluice_peer_set>?,
+            UnsafeMutablePointer<sluice_errbuf>?
+        ) -> UnsafeMutableRawPointer?
+    /// The C function that frees a balancer's table.
+    public typealias Drop =
+        @convention(c) (UnsafeMutableRawPointer?, UnsafeMutableRawPointer?) -> Void
+    /// The C function that picks from a balancer's table.
+    public typealias PickPeer =
+        @convention(c) (
+            UnsafeMutableRawPointer?, UnsafeMutableRawPointer?, UnsafeMutableRawPointer?,
+            UnsafeMutablePointer<sluice_pick>?
+        ) -> UInt32
+    /// The C function that runs a job.
+    public typealias Run =
+        @convention(c) (UnsafeMutableRawPointer?, UnsafeMutableRawPointer?) -> Void
+    /// The C function that takes the result of a callout.
+    public typealias CalloutDone =
+        @convention(c) (
+            UnsafeMutableRawPointer?, UnsafeMutableRawPointer?, UnsafeMutableRawPointer?,
+            UnsafePointer<sluice_call_result>?
+        ) -> Void
+    /// The C function that writes an instance's state.
+    public typealias ExportState =
+        @convention(c) (
+            UnsafeMutableRawPointer?, UnsafePointer<sluice_sink>?,
+            UnsafeMutablePointer<sluice_errbuf>?
+        ) -> Int32
+    /// The C function that takes another instance's state.
+    public typealias ImportState =
+        @convention(c) (
+            UnsafeMutableRawPointer?, sluice_slice, UnsafeMutablePointer<sluice_errbuf>?
+        ) -> Int32
+
+    /// Needed: `{ Export<Self>.create($0, $1, $2) }`.
+    public var create: Create?
+    /// Checks a configuration before anything is made of it: `{ Export<Self>.check($0, $1) }`.
+    public var check: Check?
+
+    /// Of `RequestHeadersHook`.
     public var requestHeaders: sluice_hook?
-    /// `{ Export<P>.upstreamRequest($0, $1, $2, $3, $4) }`.
+    /// Of `RequestBodyHook`.
+    public var requestBody: sluice_hook?
+    /// Of `UpstreamRequestHook`.
     public var upstreamRequest: sluice_hook?
-    /// `{ Export<P>.responseHeaders($0, $1, $2, $3, $4) }`.
+    /// Of `UpstreamResultHook`.
+    public var upstreamResult: sluice_hook?
+    /// Of `UpstreamResponseHook`.
+    public var upstreamResponse: sluice_hook?
+    /// Of `UpstreamBodyHook`.
+    public var upstreamBody: sluice_hook?
+    /// Of `ResponseHeadersHook`.
     public var responseHeaders: sluice_hook?
-    /// `{ Export<P>.localReply($0, $1, $2, $3, $4) }`.
+    /// Of `ResponseBodyHook`.
+    public var responseBody: sluice_hook?
+    /// Of `LocalReplyHook`.
     public var localReply: sluice_hook?
-    /// `{ Export<P>.requestEnd($0, $1, $2, $3, $4) }`.
+    /// Of `RequestEndHook`.
     public var requestEnd: sluice_hook?
-    /// With `drop` and `pick` the balancer's role: `{ Export<P>.build($0, $1, $2) }`.
-    public var build:
-        (
-            @convention(c) (
-                UnsafeMutableRawPointer?, UnsafePointer<sluice_peer_set>?,
-                UnsafeMutablePointer<sluice_errbuf>?
-            ) -> UnsafeMutableRawPointer?
-        )?
-    /// `{ Export<P>.drop($0, $1) }`.
-    public var drop: (@convention(c) (UnsafeMutableRawPointer?, UnsafeMutableRawPointer?) -> Void)?
-    /// `{ Export<P>.pick($0, $1, $2, $3) }`.
-    public var pick:
-        (
-            @convention(c) (
-                UnsafeMutableRawPointer?, UnsafeMutableRawPointer?, UnsafeMutableRawPointer?,
-                UnsafeMutablePointer<sluice_pick>?
-            ) -> UInt32
-        )?
+    /// Of `ResumedHook`; without it no hook can wait.
+    public var resumed: sluice_hook?
+
+    /// With `drop` and `pick` the balancer's role: `{ Export<Self>.build($0, $1, $2) }`.
+    public var build: Build?
+    /// `{ Export<Self>.drop($0, $1) }`.
+    public var drop: Drop?
+    /// `{ Export<Self>.pick($0, $1, $2, $3) }`.
+    public var pick: PickPeer?
+
+    /// Of `WorkHook`, for timers and posted work: `{ Export<Self>.perform($0, $1, $2) }`.
+    public var perform: sluice_task?
+    /// With `finish` of `JobHook`: `{ Export<Self>.run($0, $1) }`.
+    public var run: Run?
+    /// `{ Export<Self>.finish($0, $1, $2) }`.
+    public var finish: sluice_task?
+    /// Of `CalloutHook`: `{ Export<Self>.calloutDone($0, $1, $2, $3) }`.
+    public var calloutDone: CalloutDone?
+
+    /// With `importState` of `StatefulPlugin`: `{ Export<Self>.exportState($0, $1, $2) }`.
+    public var exportState: ExportState?
+    /// `{ Export<Self>.importState($0, $1, $2) }`.
+    public var importState: ImportState?
 
     init() {}
 
@@ -54,22 +108,41 @@ public struct Offer {
         var hooks = sluice_http_hooks()
         hooks.size = UInt32(MemoryLayout<sluice_http_hooks>.size)
         hooks.request_headers = requestHeaders
+        hooks.request_body = requestBody
         hooks.upstream_request = upstreamRequest
+        hooks.upstream_result = upstreamResult
+        hooks.upstream_response = upstreamResponse
+        hooks.upstream_body = upstreamBody
         hooks.response_headers = responseHeaders
+        hooks.response_body = responseBody
         hooks.local_reply = localReply
         hooks.request_end = requestEnd
+        hooks.resumed = resumed
         return hooks
     }
 
-    /// A bit for each hook.
-    var mask: UInt64 {
-        var mask: UInt64 = 0
-        if requestHeaders != nil { mask |= 1 << UInt64(SLUICE_PHASE_REQUEST_HEADERS) }
-        if upstreamRequest != nil { mask |= 1 << UInt64(SLUICE_PHASE_UPSTREAM_REQUEST) }
-        if responseHeaders != nil { mask |= 1 << UInt64(SLUICE_PHASE_RESPONSE_HEADERS) }
-        if localReply != nil { mask |= 1 << UInt64(SLUICE_PHASE_LOCAL_REPLY) }
-        if requestEnd != nil { mask |= 1 << UInt64(SLUICE_PHASE_REQUEST_END) }
+    /// A bit for each hook of a phase.
+    var mask: PhaseSet {
+        var mask: PhaseSet = []
+        if requestHeaders != nil { mask.insert(.requestHeaders) }
+        if requestBody != nil { mask.insert(.requestBody) }
+        if upstreamRequest != nil { mask.insert(.upstreamRequest) }
+        if upstreamResult != nil { mask.insert(.upstreamResult) }
+        if upstreamResponse != nil { mask.insert(.upstreamResponse) }
+        if upstreamBody != nil { mask.insert(.upstreamBody) }
+        if responseHeaders != nil { mask.insert(.responseHeaders) }
+        if responseBody != nil { mask.insert(.responseBody) }
+        if localReply != nil { mask.insert(.localReply) }
+        if requestEnd != nil { mask.insert(.requestEnd) }
         return mask
+    }
+
+    /// What the plugin cannot do without, by what it offers.
+    var needs: HostTables {
+        var needs: HostTables = []
+        if resumed != nil { needs.insert(.http) }
+        if calloutDone != nil { needs.insert(.httpClient) }
+        return needs
     }
 
     /// The balancer's table as the host reads it.

@@ -12,14 +12,14 @@
 ///             try configuration.allowKeys([])
 ///         }
 ///
-///         public func requestHeaders(_ exchange: borrowing Exchange<Greeter>) -> Verdict {
+///         public func requestHeaders(_ exchange: borrowing Exchange<Self>) -> Verdict {
 ///             exchange.edits.append(FieldID.server, "hello")
 ///             return .next
 ///         }
 ///
 ///         public static func offer(_ offer: inout Offer) {
-///             offer.create = { Export<Greeter>.create($0, $1, $2) }
-///             offer.requestHeaders = { Export<Greeter>.requestHeaders($0, $1, $2, $3, $4) }
+///             offer.create = { Export<Self>.create($0, $1, $2) }
+///             offer.requestHeaders = { Export<Self>.requestHeaders($0, $1, $2, $3, $4) }
 ///         }
 ///     }
 ///
@@ -40,6 +40,12 @@ public protocol Plugin: ~Copyable {
     /// One line that says what the plugin does.
     static var summary: StaticString { get }
 
+    /// Tables of the host that the plugin cannot do without, beside `sluice.core/1`.
+    ///
+    /// A host that lacks one of them refuses the library. A table that is not listed can still be
+    /// used: its functions then say `ServiceError.unsupported` where the host has none.
+    static var needs: HostTables { get }
+
     /// Makes an instance. `configuration` is an object and lives as long as the instance.
     ///
     /// - Throws: what is wrong with the configuration, with the path of the key.
@@ -52,8 +58,9 @@ public protocol Plugin: ~Copyable {
 
     /// Lists what the plugin offers; called when the library is loaded and once an instance.
     ///
-    /// Each line is a literal closure that names the plugin's type: only so is it a C function
-    /// without a context, and a hook without a line costs the host nothing.
+    /// Each line is a literal closure, written in the plugin's own type: only so is it a C function
+    /// without a context, and a hook without a line costs the host nothing. The lines are the same
+    /// in every plugin.
     static func offer(_ offer: inout Offer)
 
     /// Takes out of an instance's offer what its configuration does not need, so that it costs the
@@ -62,6 +69,9 @@ public protocol Plugin: ~Copyable {
 }
 
 extension Plugin where Self: ~Copyable {
+    /// None but `sluice.core/1`.
+    public static var needs: HostTables { [] }
+
     /// All that the type offers.
     public func narrow(_ offer: inout Offer) {}
 }
@@ -75,34 +85,4 @@ extension Plugin where Self: ~Copyable, Worker == Nothing {
 public struct Nothing: BitwiseCopyable, Sendable {
     /// The only value.
     public init() {}
-}
-
-/// Sees a request when its head is parsed and checked, before it is routed.
-public protocol RequestHeadersHook: Plugin, ~Copyable {
-    /// Reads the head, asks for edits, or answers.
-    func requestHeaders(_ exchange: borrowing Exchange<Self>) -> Verdict
-}
-
-/// Sees each attempt's request before its head is written to the peer.
-public protocol UpstreamRequestHook: Plugin, ~Copyable {
-    /// Reads the head that is about to be sent, and asks for edits.
-    func upstreamRequest(_ exchange: borrowing Exchange<Self>) -> Verdict
-}
-
-/// Sees a response before its head goes to the client, also one that the proxy made itself.
-public protocol ResponseHeadersHook: Plugin, ~Copyable {
-    /// Reads the response's head, and asks for edits.
-    func responseHeaders(_ exchange: borrowing Exchange<Self>) -> Verdict
-}
-
-/// Sees an error that the host or a plugin made, before it is sent.
-public protocol LocalReplyHook: Plugin, ~Copyable {
-    /// Reads the reply's fields; edits apply to it.
-    func localReply(_ exchange: borrowing Exchange<Self>) -> Verdict
-}
-
-/// Sees the end of each request exactly once, whatever its outcome.
-public protocol RequestEndHook: Plugin, ~Copyable {
-    /// Reads what is known of the request. There are no edits, and nothing to answer.
-    func requestEnd(_ exchange: borrowing Exchange<Self>)
 }

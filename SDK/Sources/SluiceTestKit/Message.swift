@@ -2,9 +2,9 @@ import CSluice
 import SluiceSDK
 
 /// The fields of a message as a test writes and reads them, pseudo-fields first.
-public struct Message: Equatable {
+public struct Message: Equatable, Sendable {
     /// One field; the name in lower case.
-    public struct Field: Equatable {
+    public struct Field: Equatable, Sendable {
         /// In lower case.
         public var name: String
         /// As sent.
@@ -90,6 +90,13 @@ public struct EditRecord: Equatable {
         value = String(edit.value)
         let known = FieldID.name(FieldID(rawValue: UInt16(edit.id)))
         name = edit.id == 0 ? String(edit.name).lowercased() : String(known)
+    }
+
+    init(appending name: String, _ value: String) {
+        op = Int(SLUICE_EDIT_APPEND)
+        id = 0
+        self.name = name.lowercased()
+        self.value = value
     }
 }
 

@@ -1,7 +1,11 @@
 public import CSluice
 public import SluiceSDK
 
-/// An instance of a plugin behind the same C tables that its library would export.
+/// An instance of a plugin behind the same C tables that its library exports: of a struct that is
+/// linked into the test, or of a library that was built.
+///
+/// What hooks are given lives in memory of its own, which is filled with 0xDD when the hook has
+/// returned: a view that a plugin kept shows.
 public final class PluginFixture {
     /// Why an instance was not made: the line that the host would show.
     public struct Refused: Error, Equatable {
@@ -19,24 +23,22 @@ public final class PluginFixture {
     public private(set) var instance = sluice_instance()
 
     private let arena = Arena()
+    private let handle: InstanceHandle
     private var slots: [Int: UnsafeMutableRawPointer?] = [:]
 
     /// Makes an instance of a plugin that is linked into the test.
     ///
-    /// - Parameter folder: of the manifest that there is none of.
     /// - Throws: `Refused` when the configuration is.
     public convenience init<P: Plugin & ~Copyable>(
         _ type: P.Type,
         _ configuration: TestValue = .object([:]),
         host: FakeHost = FakeHost(),
-        folder: String = ".",
         workers: Int = 1
     ) throws {
         try self.init(
             hello: { Export<P>.hello($0, $1) },
             configuration,
             host: host,
-            folder: folder,
             workers: workers
         )
     }
@@ -50,24 +52,31 @@ public final class PluginFixture {
         ) -> Int32,
         _ configuration: TestValue,
         host: FakeHost,
-        folder: String = ".",
         workers: Int
     ) throws {
         self.host = host
+        handle = InstanceHandle(host, workerCount: workers)
+        // Which tables there are is a matter of the whole process until an instance is made.
+        Handshakes.begin()
+        defer { Handshakes.end() }
         var hello = sluice_plugin_hello()
         hello.size = UInt32(MemoryLayout<sluice_plugin_hello>.size)
-        let greeting = arena.allocate(FakeHost.hello(), count: 1)
-        let answer = function(greeting, &hello)
+        let greeting = arena.allocate(FakeHost.hello(missing: host.missing), count: 1)
+        let answer = ThreadRole.control.run { function(greeting, &hello) }
         self.hello = hello
         guard answer == SLUICE_OK else { throw Refused(line: "", code: answer) }
-
+        for id in Self.strings(hello.required) {
+            guard let table = FakeHost.knownTables[id], table.isDisjoint(with: host.missing) else {
+                throw Refused(line: "needs \(id)", code: Int32(SLUICE_ENOTSUP))
+            }
+        }
         var args = sluice_create_args()
         args.size = UInt32(MemoryLayout<sluice_create_args>.size)
         args.worker_count = UInt32(workers)
-        args.host = host.handle
+        args.host = handle.pointer
         args.name = arena.slice("test")
+        args.folder = arena.slice(host.folder)
         args.config = configuration.layOut(in: arena)
-        args.folder = arena.slice(folder)
         instance.size = UInt32(MemoryLayout<sluice_instance>.size)
         try Self.calling { error in
             hello.factory.pointee.check_config?(args.config, error) ?? Int32(SLUICE_OK)
@@ -77,8 +86,10 @@ public final class PluginFixture {
 
     deinit {
         guard instance.state != nil else { return }
-        for slot in slots.values { instance.worker_stop?(instance.state, slot) }
-        instance.destroy(instance.state)
+        for (worker, slot) in slots {
+            ThreadRole.worker(worker).run { instance.worker_stop?(instance.state, slot) }
+        }
+        ThreadRole.control.run { instance.destroy(instance.state) }
     }
 
     /// The line of the error with which a configuration is refused; nil when it is taken.
@@ -96,16 +107,21 @@ public final class PluginFixture {
         }
     }
 
-    private static func calling(
-        _ body: (UnsafeMutablePointer<sluice_errbuf>) -> Int32
-    ) throws {
+    /// The strings of a list that ends with NULL.
+    static func strings(_ list: UnsafePointer<UnsafePointer<CChar>?>?) -> [String] {
+        var strings: [String] = []
+        while let list, let string = list[strings.count] { strings.append(String(cString: string)) }
+        return strings
+    }
+
+    static func calling(_ body: (UnsafeMutablePointer<sluice_errbuf>) -> Int32) throws {
         let text = UnsafeMutablePointer<CChar>.allocate(capacity: 256)
         defer { text.deallocate() }
         var error = sluice_errbuf()
         error.size = UInt32(MemoryLayout<sluice_errbuf>.size)
         error.cap = 256
         error.ptr = text
-        let code = body(&error)
+        let code = ThreadRole.control.run { body(&error) }
         guard code != SLUICE_OK else { return }
         let bytes = UnsafeRawBufferPointer(start: text, count: Int(error.len))
         throw Refused(line: String(decoding: bytes, as: UTF8.self), code: code)
@@ -114,26 +130,69 @@ public final class PluginFixture {
     /// The slot of a worker, made when it is asked for first.
     public func slot(_ worker: Int) -> UnsafeMutableRawPointer? {
         if let slot = slots[worker] { return slot }
-        let slot = instance.worker_start.flatMap { $0(instance.state, UInt32(worker)) }
+        let slot = ThreadRole.worker(worker).run {
+            instance.worker_start.flatMap { $0(instance.state, UInt32(worker)) }
+        }
         slots[worker] = .some(slot)
         return slot
     }
 
     /// The phases that the instance hooks, from its table and not from what the library said.
     public var hookedPhases: [Int] {
-        guard let hooks = instance.hooks?.pointee else { return [] }
-        let slots: [(Int, sluice_hook?)] = [
-            (SLUICE_PHASE_REQUEST_HEADERS, hooks.request_headers),
-            (SLUICE_PHASE_UPSTREAM_REQUEST, hooks.upstream_request),
-            (SLUICE_PHASE_RESPONSE_HEADERS, hooks.response_headers),
-            (SLUICE_PHASE_LOCAL_REPLY, hooks.local_reply),
-            (SLUICE_PHASE_REQUEST_END, hooks.request_end),
-        ]
-        return slots.filter { $0.1 != nil }.map(\.0)
+        Phase.all.filter { hook($0) != nil }.map { Int($0.rawValue) }
+    }
+
+    func hook(_ phase: Phase) -> sluice_hook? {
+        guard let hooks = instance.hooks?.pointee else { return nil }
+        return switch phase {
+        case .requestHeaders: hooks.request_headers
+        case .requestBody: hooks.request_body
+        case .upstreamRequest: hooks.upstream_request
+        case .upstreamResult: hooks.upstream_result
+        case .upstreamResponse: hooks.upstream_response
+        case .upstreamBody: hooks.upstream_body
+        case .responseHeaders: hooks.response_headers
+        case .responseBody: hooks.response_body
+        case .localReply: hooks.local_reply
+        case .requestEnd: hooks.request_end
+        }
     }
 
     /// Bytes of request context that the instance asks for.
     public var contextByteCount: Int { Int(instance.context_size) }
+
+    /// The state as the instance exports it.
+    ///
+    /// - Throws: `Refused` with the line that the host would show.
+    public func exportState() throws -> [UInt8] {
+        let state = Box<[UInt8]>([])
+        var sink = sluice_sink()
+        sink.size = UInt32(MemoryLayout<sluice_sink>.size)
+        sink.context = Unmanaged.passUnretained(state).toOpaque()
+        sink.write = { context, bytes in
+            guard let context else { return Int32(SLUICE_EINVAL) }
+            let state = Unmanaged<Box<[UInt8]>>.fromOpaque(context).takeUnretainedValue()
+            state.value += UnsafeBufferPointer(start: bytes.ptr, count: Int(bytes.len))
+            return Int32(SLUICE_OK)
+        }
+        try Self.calling { error in
+            instance.export_state?(instance.state, &sink, error) ?? Int32(SLUICE_ENOTSUP)
+        }
+        return state.value
+    }
+
+    /// Gives the instance a state, before any of its hooks has run.
+    ///
+    /// - Throws: `Refused` with the line that the host would show.
+    public func importState(_ state: [UInt8]) throws {
+        precondition(slots.isEmpty, "a state is imported before a worker starts")
+        let arena = Arena()
+        let slice = arena.slice(state)
+        try Self.calling { error in
+            instance.import_state?(instance.state, slice, error) ?? Int32(SLUICE_ENOTSUP)
+        }
+        arena.poison()
+    }
 
     /// A table of a role.
     public func table(_ id: String) -> UnsafeRawPointer? {
@@ -141,117 +200,23 @@ public final class PluginFixture {
     }
 }
 
-extension PluginFixture {
-    /// Runs the `request_headers` hook and applies its edits.
-    ///
-    /// A plugin without it goes on.
-    @discardableResult
-    public func requestHeaders(_ request: RequestFixture, worker: Int = 0) -> Verdict {
-        run(request, worker, SLUICE_PHASE_REQUEST_HEADERS, instance.hooks?.pointee.request_headers)
-    }
+/// A value behind a pointer.
+private final class Box<Value> {
+    var value: Value
 
-    /// Runs the `upstream_request` hook and applies its edits.
-    @discardableResult
-    public func upstreamRequest(_ request: RequestFixture, worker: Int = 0) -> Verdict {
-        run(
-            request,
-            worker,
-            SLUICE_PHASE_UPSTREAM_REQUEST,
-            instance.hooks?.pointee.upstream_request
-        )
-    }
+    init(_ value: Value) { self.value = value }
+}
 
-    /// Runs the `response_headers` hook and applies its edits.
-    @discardableResult
-    public func responseHeaders(_ request: RequestFixture, worker: Int = 0) -> Verdict {
-        run(
-            request,
-            worker,
-            SLUICE_PHASE_RESPONSE_HEADERS,
-            instance.hooks?.pointee.response_headers
-        )
-    }
+extension Phase {
+    /// All phases in call order.
+    static let all: [Phase] = [
+        .requestHeaders, .requestBody, .upstreamRequest, .upstreamResult, .upstreamResponse,
+        .upstreamBody, .responseHeaders, .responseBody, .localReply, .requestEnd,
+    ]
 
-    /// Runs the `local_reply` hook and applies its edits.
-    @discardableResult
-    public func localReply(_ request: RequestFixture, worker: Int = 0) -> Verdict {
-        run(request, worker, SLUICE_PHASE_LOCAL_REPLY, instance.hooks?.pointee.local_reply)
-    }
+    /// Whether a chunk comes with it.
+    var isBody: Bool { self == .requestBody || self == .upstreamBody || self == .responseBody }
 
-    /// Runs the `request_end` hook.
-    @discardableResult
-    public func requestEnd(_ request: RequestFixture, worker: Int = 0) -> Verdict {
-        run(request, worker, SLUICE_PHASE_REQUEST_END, instance.hooks?.pointee.request_end)
-    }
-
-    private func run(
-        _ request: RequestFixture,
-        _ worker: Int,
-        _ phase: Int,
-        _ hook: sluice_hook?
-    ) -> Verdict {
-        guard let hook else { return .next }
-        let arena = Arena()
-        let isResponse = phase >= SLUICE_PHASE_RESPONSE_HEADERS
-        let room = arena.allocate(sluice_edit(), count: request.editCapacity)
-        let edits = makeEdits(arena, room, request.editCapacity)
-        let replyRoom = arena.allocate(sluice_edit(), count: request.editCapacity)
-        let reply = arena.allocate(sluice_reply(), count: 1)
-        reply.pointee.size = UInt32(MemoryLayout<sluice_reply>.size)
-        reply.pointee.edits = makeEdits(arena, replyRoom, request.editCapacity)
-
-        let args = arena.allocate(sluice_args(), count: 1)
-        args.pointee.size = UInt32(MemoryLayout<sluice_args>.size)
-        args.pointee.phase = UInt32(phase)
-        args.pointee.flags = request.isLocal ? UInt32(SLUICE_ARGS_LOCAL) : 0
-        args.pointee.request_headers = request.request.layOut(in: arena)
-        args.pointee.headers =
-            isResponse ? request.response.layOut(in: arena) : args.pointee.request_headers
-        args.pointee.facts = UnsafePointer(arena.allocate(request.facts, count: 1))
-        args.pointee.edits = phase == SLUICE_PHASE_REQUEST_END ? nil : edits
-        args.pointee.reply = phase == SLUICE_PHASE_REQUEST_END ? nil : reply
-
-        let context = request.context(of: self, byteCount: Int(instance.context_size))
-        let number = hook(instance.state, slot(worker), request.handle, context, args)
-        request.errorCode = args.pointee.error_code
-        request.edits = Self.records(edits)
-        let verdict = Verdict(rawValue: number)
-        if verdict == .error { return verdict }
-        return apply(verdict, to: request, isResponse, reply)
-    }
-
-    /// Does what the host does after a hook; a refused edit makes the verdict an error.
-    private func apply(
-        _ verdict: Verdict,
-        to request: RequestFixture,
-        _ isResponse: Bool,
-        _ reply: UnsafeMutablePointer<sluice_reply>
-    ) -> Verdict {
-        if verdict == .respond {
-            guard (200...599).contains(reply.pointee.status) else { return .error }
-            request.respond(status: Int(reply.pointee.status), isLocal: true)
-            request.replyBody = String(reply.pointee.body)
-            return request.response.apply(Self.records(reply.pointee.edits)) ? verdict : .error
-        }
-        let taken =
-            isResponse
-            ? request.response.apply(request.edits) : request.request.apply(request.edits)
-        return taken ? verdict : .error
-    }
-
-    private static func records(_ edits: UnsafeMutablePointer<sluice_edits>) -> [EditRecord] {
-        (0..<Int(edits.pointee.count)).map { EditRecord(edits.pointee.ops[$0]) }
-    }
-
-    private func makeEdits(
-        _ arena: Arena,
-        _ room: UnsafeMutablePointer<sluice_edit>,
-        _ capacity: Int
-    ) -> UnsafeMutablePointer<sluice_edits> {
-        let edits = arena.allocate(sluice_edits(), count: 1)
-        edits.pointee.size = UInt32(MemoryLayout<sluice_edits>.size)
-        edits.pointee.capacity = UInt32(capacity)
-        edits.pointee.ops = room
-        return edits
-    }
+    /// Whether its message is the response.
+    var isResponse: Bool { rawValue >= Phase.upstreamResult.rawValue }
 }

@@ -1,4 +1,5 @@
 public import CSluice
+public import SluiceSDK
 
 /// One request for tests: what the host would keep for it, and what its hooks did.
 public final class RequestFixture {
@@ -8,6 +9,8 @@ public final class RequestFixture {
     public var response = Message()
     /// Whether the response was made by the host or a plugin.
     public var isLocal = false
+    /// Whether no body follows the heads.
+    public var hasNoBody = false
     /// What is known besides the fields.
     ///
     /// Set texts by `setFacts`.
@@ -22,6 +25,30 @@ public final class RequestFixture {
     public var replyBody: String?
     /// Bytes of request memory that plugins may take.
     public var memoryBudget = 65_536
+
+    /// What the plugin said of the bodies' lengths; nil where it said nothing.
+    public internal(set) var bodyPolicies: [BodySide: BodyPolicy] = [:]
+    /// Phases that the plugin is still interested in; nil for all.
+    public internal(set) var interest: PhaseSet?
+    /// Whether the plugin holds the response's head.
+    public internal(set) var isHeld = false
+    /// Whether the plugin wants no further hook of this request but the last.
+    public internal(set) var isDetached = false
+    /// What the balancer hashes, when a plugin has said so.
+    public internal(set) var hashKey: String?
+    /// Whether the request waits for somebody to resume it.
+    public var isSuspended: Bool { wait.map { wait in locked { wait.end == nil } } ?? false }
+
+    var attributes: [UInt32: AttributeValue] = [:]
+    var attributeSlices: [UInt32: sluice_slice] = [:]
+    var wait: Wait?
+    /// The hook that runs.
+    var running: RunningHook?
+    var bodies: [Phase: BodyRecord] = [:]
+    var buffering: [Phase: BodyBuffering] = [:]
+    var headPhases: Set<Phase> = []
+    /// Views of hooks that have returned, poisoned.
+    var retired: [Arena] = []
 
     let arena = Arena()
     private let memory = Arena()
@@ -104,6 +131,13 @@ public final class RequestFixture {
         return memory.allocate(byteCount: Int(length))
     }
 
+    /// Poisons the context of a plugin's instance, as the request is over.
+    func endContext(of instance: PluginFixture) {
+        let byteCount = instance.contextByteCount
+        contexts.removeValue(forKey: ObjectIdentifier(instance))?
+            .initializeMemory(as: UInt8.self, repeating: 0xDD, count: byteCount)
+    }
+
     /// The context of a plugin's instance: zeroed when it is asked for first.
     func context(of instance: PluginFixture, byteCount: Int) -> UnsafeMutableRawPointer? {
         guard byteCount > 0 else { return nil }
@@ -113,6 +147,18 @@ public final class RequestFixture {
         context.initializeMemory(as: UInt8.self, repeating: 0, count: byteCount)
         contexts[id] = context
         return context
+    }
+
+    /// The facts as one hook sees them.
+    func layOutFacts(in arena: Arena, _ now: UInt64) -> UnsafePointer<sluice_facts> {
+        let place = arena.allocate(facts, count: 1)
+        if facts.time_now == 0 { place.pointee.time_now = now }
+        place.pointee.client_address = arena.copy(facts.client_address)
+        place.pointee.local_address = arena.copy(facts.local_address)
+        place.pointee.route = arena.copy(facts.route)
+        place.pointee.upstream = arena.copy(facts.upstream)
+        place.pointee.peer = arena.copy(facts.peer)
+        return UnsafePointer(place)
     }
 
     var handle: OpaquePointer { OpaquePointer(Unmanaged.passUnretained(self).toOpaque()) }

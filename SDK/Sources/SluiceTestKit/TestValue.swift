@@ -12,7 +12,7 @@ public indirect enum TestValue: Sendable, Equatable {
     case number(Double)
     /// Text.
     case string(String)
-    /// Text with a format of the plugin's schema, and what it means: `.measured("2s", 2_000_000_000)`.
+    /// Text with a format of the plugin's schema, and what it means: "2s" is 2,000,000,000.
     case measured(String, Int)
     /// Values in order.
     case array([TestValue])
@@ -97,53 +97,5 @@ extension sluice_value {
         let place = arena.allocate(sluice_value(), count: values.count)
         for (index, value) in values.enumerated() { place[index] = value }
         children = UnsafePointer(place)
-    }
-}
-
-/// Memory that is freed all at once, with the object.
-public final class Arena {
-    private var blocks: [UnsafeMutableRawPointer] = []
-    /// Bytes that were asked for.
-    public private(set) var byteCount = 0
-
-    /// No memory yet.
-    public init() {}
-
-    deinit {
-        for block in blocks { block.deallocate() }
-    }
-
-    /// `count` times a trivial value.
-    public func allocate<Value>(_ value: Value, count: Int) -> UnsafeMutablePointer<Value> {
-        let raw = allocate(byteCount: MemoryLayout<Value>.stride * max(count, 1))
-        let typed = raw.bindMemory(to: Value.self, capacity: max(count, 1))
-        typed.initialize(repeating: value, count: max(count, 1))
-        return typed
-    }
-
-    /// Bytes, 16-byte aligned, filled with 0xA5 so that nobody relies on zeros.
-    public func allocate(byteCount: Int) -> UnsafeMutableRawPointer {
-        let block = UnsafeMutableRawPointer.allocate(byteCount: max(byteCount, 1), alignment: 16)
-        block.initializeMemory(as: UInt8.self, repeating: 0xA5, count: max(byteCount, 1))
-        blocks.append(block)
-        self.byteCount += byteCount
-        return block
-    }
-
-    /// A copy of a text.
-    public func slice(_ text: String) -> sluice_slice {
-        let utf8 = Array(text.utf8)
-        guard !utf8.isEmpty else { return sluice_slice(ptr: nil, len: 0) }
-        let place = allocate(UInt8(0), count: utf8.count)
-        for (index, byte) in utf8.enumerated() { place[index] = byte }
-        return sluice_slice(ptr: UnsafePointer(place), len: UInt64(utf8.count))
-    }
-}
-
-extension String {
-    /// The text of a slice.
-    public init(_ slice: sluice_slice) {
-        let bytes = UnsafeBufferPointer(start: slice.ptr, count: Int(slice.len))
-        self.init(decoding: bytes, as: UTF8.self)
     }
 }

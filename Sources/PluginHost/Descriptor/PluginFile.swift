@@ -42,17 +42,18 @@ public struct PluginFile: Sendable {
         throw PluginError("\(path): sha256 is \(sha256), the manifest wants \(pin)")
     }
 
-    /// The JSON of the library's descriptor (`descriptor.h`), without the NULs behind it; nil when it
-    /// has none.
+    /// The JSON of the library's descriptor (`descriptor.h`), without the NULs behind it.
+    ///
+    /// Nil when it has none.
     public func descriptor() throws(PluginError) -> [UInt8]? {
         do throws(ELFFile.Malformed) {
-            return try text()
+            return try Self.descriptor(in: bytes)
         } catch {
             throw PluginError("\(path): \(error)")
         }
     }
 
-    private func text() throws(ELFFile.Malformed) -> [UInt8]? {
+    static func descriptor(in bytes: [UInt8]) throws(ELFFile.Malformed) -> [UInt8]? {
         let sections = try ELFFile(bytes).sections(named: SLUICE_DESCRIPTOR_SECTION)
         guard let section = sections.first else { return nil }
         let padding = section.reversed().prefix { $0 == 0 }.count
@@ -66,7 +67,8 @@ public struct PluginFile: Sendable {
         }
         guard text.count <= Int(SLUICE_DESCRIPTOR_BYTES_MAX) else {
             throw ELFFile.Malformed(
-                "a descriptor of \(text.count) bytes; at most \(SLUICE_DESCRIPTOR_BYTES_MAX) are read"
+                "a descriptor of \(text.count) bytes; at most "
+                    + "\(SLUICE_DESCRIPTOR_BYTES_MAX) are read"
             )
         }
         return Array(text)

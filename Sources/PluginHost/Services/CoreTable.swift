@@ -44,7 +44,7 @@ enum CoreTable {
             guard let request, length > 0, length <= UInt64(RequestContext.pluginBytesMax) else {
                 return nil
             }
-            // Safe: `sluice_req` is the address of a context (`HookCall.call`).
+            // Safe: `sluice_req` is the address of a context (`HookCall.enter`).
             return UnsafeMutablePointer<RequestContext>(request).pointee
                 .allocateForPlugin(Int(length))
         }

@@ -83,10 +83,11 @@ struct KeyedHash {
     /// A number for a key of two words, where a table looks for it first.
     @inline(__always)
     func spread(_ low: UInt64, _ high: UInt64) -> UInt64 {
-        // Two rounds of multiplication mix all bits; the key keeps clients from choosing places.
+        // Each round spreads all bits over the upper half, and folds that back. The key keeps
+        // clients from choosing places.
         var word = (low ^ key.0) &* 0x9e37_79b9_7f4a_7c15
-        word ^= word >> 32
-        word = (word &+ (high ^ key.1)) &* 0xd6e8_feb8_6659_fd93
-        return word ^ word >> 29
+        word = (word ^ word >> 32 ^ high ^ key.1) &* 0xd6e8_feb8_6659_fd93
+        word = (word ^ word >> 32) &* 0x9e37_79b9_7f4a_7c15
+        return word ^ word >> 32
     }
 }

@@ -18,8 +18,12 @@ struct TokenBucket {
     /// Thousandths of a token a second: a token takes at least a nanosecond.
     static let rateMax: UInt64 = 1_000_000_000_000
 
-    /// When this process first looked: 57 bits of nanoseconds last for four years from here.
-    private static let epoch = Clock.monotonicNanoseconds()
+    /// A minute before this process first looked, so that no bucket comes before it: 57 bits of
+    /// nanoseconds last for four years from here.
+    private static let epoch: UInt64 = {
+        let now = Clock.monotonicNanoseconds()
+        return now - min(now, 60_000_000_000)
+    }()
 
     /// - Parameters:
     ///   - rate: thousandths of a token a second, 1 to `rateMax`.
@@ -38,8 +42,7 @@ struct TokenBucket {
     func canHold(_ cost: UInt64) -> Bool { cost <= unitsToFill / unitsPerToken }
 
     private static func units(_ now: UInt64) -> UInt64 {
-        // The first bucket of a process is a unit old at least, so that 0 is never a time to come.
-        (now &- min(now, epoch) &+ 1) << unitShift
+        (now &- min(now, epoch)) << unitShift
     }
 
     /// When the bucket of this state is full again, in nanoseconds of the monotonic clock.

@@ -19,7 +19,7 @@ enum Waitset {
         }
         table.pointee.wait = { host, request, key, ticket, timeout, token in
             guard let host, let request, let token else { return Int32(SLUICE_EINVAL) }
-            // Safe: `sluice_req` is the address of a context (`HookCall.call`).
+            // Safe: `sluice_req` is the address of a context (`HookCall.enter`).
             let context = UnsafeMutablePointer<RequestContext>(request)
             return InstanceHandle.with(host) { handle in
                 registry.wait(

@@ -10,6 +10,8 @@ package enum Command: Equatable, Sendable {
     case pluginList(manifest: String)
     /// Describes the plugin in a file; with `loads` also runs its handshake.
     case pluginInspect(file: String, loads: Bool)
+    /// Makes a folder with a new plugin.
+    case pluginNew(NewPlugin.Order)
     /// Prints a text and does nothing else.
     case help(String)
 

@@ -112,6 +112,33 @@ struct CommandForm: Sendable {
             make: { .pluginInspect(file: $0.operand, loads: $0.options["--load"] != nil) }
         ),
         CommandForm(
+            words: ["plugin", "new"],
+            summary: "make a folder with a new plugin",
+            options: [
+                Option(long: "--c", short: nil, value: nil, summary: "in C instead of Swift"),
+                Option(long: "--rust", short: nil, value: nil, summary: "in Rust instead of Swift"),
+                Option(
+                    long: "--sdk",
+                    short: nil,
+                    value: "PLACE",
+                    summary: "the SDK's folder or Git address (default: beside this executable)"
+                ),
+            ],
+            operand: "NAME",
+            details:
+                "The folder NAME has a plugin, its tests, a manifest that uses it and a README.",
+            make: {
+                .pluginNew(
+                    NewPlugin.Order(
+                        name: $0.operand,
+                        isC: $0.options["--c"] != nil,
+                        isRust: $0.options["--rust"] != nil,
+                        sdk: $0.options["--sdk"]
+                    )
+                )
+            }
+        ),
+        CommandForm(
             words: ["version"],
             summary: "print the version",
             details: "Also with --version.",
@@ -121,7 +148,7 @@ struct CommandForm: Sendable {
 
     /// Commands of later versions, which get their own message.
     static let later: Set<String> = [
-        "reload", "upgrade", "stop", "status", "plugin validate", "plugin new", "plugin swap",
+        "reload", "upgrade", "stop", "status", "plugin validate", "plugin swap",
     ]
 
     // MARK: Help

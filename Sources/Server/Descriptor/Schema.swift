@@ -7,7 +7,9 @@ struct CompiledSchema {
     var definitions: [Schema] = []
 }
 
-/// One schema of a document. What is nil or empty is not asked for.
+/// One schema of a document.
+///
+/// What is nil or empty is not asked for.
 final class Schema {
     /// The schema `false`, which nothing fits.
     var isNever = false

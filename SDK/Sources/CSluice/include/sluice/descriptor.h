@@ -20,7 +20,7 @@
  * Only "abi", "id" and "version" must be there; what is left out is not compared. A library without
  * the section still loads; its configuration is then checked by `check_config` and `create` alone.
  *
- * Languages without this macro put the same bytes into the section: of UTF-8, one text in a file, up
+ * Languages without this macro put the same bytes into the section: UTF-8, one text in a file, up
  * to SLUICE_DESCRIPTOR_BYTES_MAX, with or without NULs behind it. The section must survive the
  * linker's garbage collection and `strip`.
  */
@@ -52,8 +52,8 @@
  *       "version": "1.0.0"
  *   });
  *
- * The preprocessor makes the string, so quotes need no escapes, and comments of C may stand between.
- * Any JSON will do that has no line end in a string.
+ * The preprocessor makes the string, so quotes need no escapes, and comments of C may stand
+ * between. Any JSON will do that has no line end in a string.
  */
 #define SLUICE_DESCRIPTOR(...)                                                                     \
     __attribute__((SLUICE_DESCRIPTOR_KEPT, section(SLUICE_DESCRIPTOR_SECTION), aligned(1)))        \

@@ -94,8 +94,8 @@ typedef struct sluice_core {
     /* A buffer over the plugin's own bytes, which must not change: `free` is called with `context`
      * when the last reference is gone, on whatever thread that happens. NULL: no memory; then
      * `free` is not called. [any] */
-    sluice_buf *(*buf_wrap)(const sluice_host *host, sluice_slice bytes, void (*free)(void *context),
-        void *context);
+    sluice_buf *(*buf_wrap)(const sluice_host *host, sluice_slice bytes,
+        void (*free)(void *context), void *context);
 
     /* A part of a buffer; it holds a reference to the whole. NULL when out of range. [any] */
     sluice_buf *(*buf_slice)(sluice_buf *buf, uint64_t offset, uint64_t length);
@@ -111,11 +111,12 @@ typedef struct sluice_core {
         sluice_errbuf *error);
 
     /* The series for these values of its labels; keep it. Beyond `series_max` all share the series
-     * whose labels are "other". [control, worker] */
+     * whose labels are "other". Values are cut at 128 bytes. [control, worker] */
     int32_t (*metric_series)(uint32_t id, const sluice_slice *values, uint32_t count,
         uint32_t *series);
 
-    /* Without a lock, on the worker's own share. Wrong kinds do nothing. [any] */
+    /* Without a lock; counters and histograms on the worker's own share. A gauge is what was set
+     * last on any thread, and what was added since. Wrong kinds do nothing. [any] */
     void (*metric_add)(uint32_t series, int64_t value); /* a counter takes no negative value */
     void (*metric_set)(uint32_t series, int64_t value);
     void (*metric_observe)(uint32_t series, double value);
@@ -139,11 +140,13 @@ typedef struct sluice_core {
     int32_t (*timer_cancel)(const sluice_host *host, const sluice_token *timer);
 
     /* Calls `task` on a worker, or on each of them. Those that come before the worker has started
-     * run then; after `worker_stop` none runs. SLUICE_EINVAL for no such worker. [any] */
+     * run then; after `worker_stop` none runs. SLUICE_EINVAL for no such worker, SLUICE_EAGAIN when
+     * 65,536 tasks wait for one of them; then it runs on none. [any] */
     int32_t (*post)(const sluice_host *host, uint32_t worker, sluice_task task, void *context);
 
     /* Calls `work` on a thread that may block, then `done` on the worker that asked (NULL: nobody).
-     * SLUICE_EAGAIN when 1,024 of the instance wait or run. [worker, control: then without `done`] */
+     * SLUICE_EAGAIN when 1,024 of the instance wait or run, SLUICE_EINVAL for a `done` on another
+     * thread than a worker's. [worker, control: then without `done`] */
     int32_t (*offload)(const sluice_host *host, void (*work)(void *instance, void *context),
         sluice_task done, void *context);
 

@@ -1,9 +1,9 @@
 /*
  * Services for one request: waiting, attributes, the hash key.
  *
- * Waiting: a hook calls `suspend`, keeps the token, and returns SUSPEND. Whoever has the token calls
- * `resume`, from any thread. The host then calls `resumed` of the instance on the request's worker,
- * exactly once, and its verdict is the phase's.
+ * Waiting: a hook calls `suspend`, keeps the token, and returns SUSPEND. Whoever has the token
+ * calls `resume`, from any thread. The host then calls `resumed` of the instance on the request's
+ * worker, exactly once, and its verdict is the phase's.
  *
  *   hook: suspend() + SUSPEND ---- resume(token, payload) ----> resumed(SLUICE_RESUMED, payload)
  *                              \-- deadline passed -----------> resumed(SLUICE_RESUME_DEADLINE)

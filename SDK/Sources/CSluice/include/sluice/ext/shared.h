@@ -44,19 +44,23 @@ typedef struct sluice_shared {
     void (*hash128)(sluice_slice bytes, sluice_key *key);
 
     /* Adds to a counter and returns its new value. One that is not there, or has expired, begins at
-     * 0 and expires `ttl_ns` from now (0: never). Without a lock. [any] */
+     * 0 and expires `ttl_ns` from now (0: never), to about a millisecond. Without a lock once the
+     * entry is there. [any] */
     int64_t (*counter_add)(sluice_table *table, sluice_key key, int64_t delta, uint64_t ttl_ns);
 
     /* The counter's value; 0 when it is not there or has expired. [any] */
     int64_t (*counter_get)(sluice_table *table, sluice_key key);
 
-    /* Takes `cost` tokens from a bucket that is refilled by `rate_milli` thousandths of a token a second
-     * up to `burst`, and is full when it is new. Exact over all workers, without a lock. [any] */
+    /* Takes `cost` tokens from a bucket that is refilled by `rate_milli` thousandths of a token a
+     * second (1 to 10^12) up to `burst` (1 or more), and is full when it is new; a cost of 0 only
+     * looks. Exact over all workers, without a lock. SLUICE_EINVAL when a number is out of its
+     * range or `cost` over `burst`. [any] */
     int32_t (*bucket_take)(sluice_table *table, sluice_key key, uint64_t rate_milli, uint64_t burst,
         uint64_t cost, sluice_bucket_answer *answer);
 
-    /* Copies a value of up to 1,024 bytes into `to`. SLUICE_ESTALE when there is none, SLUICE_EAGAIN
-     * when it is longer than `capacity`; `length` and `version` are set in both other cases. [any] */
+    /* Copies a value of up to 1,024 bytes into `to`. SLUICE_ESTALE when there is none,
+     * SLUICE_EAGAIN when it is longer than `capacity`; `length` and `version` are set in both other
+     * cases. [any] */
     int32_t (*value_get)(sluice_table *table, sluice_key key, uint8_t *to, uint64_t capacity,
         uint64_t *length, uint64_t *version);
 

@@ -1,7 +1,7 @@
 import CSluice
 
 /// `sluice.http/1`: services for one request.
-enum RequestTable {
+enum HTTPTable {
     // Safe: filled once, never changed and never freed.
     nonisolated(unsafe) static let functions: UnsafePointer<sluice_http> = {
         let table = UnsafeMutablePointer<sluice_http>.allocate(capacity: 1)
@@ -10,13 +10,13 @@ enum RequestTable {
         table.pointee.suspend = { request, timeout, token in
             guard let request, let token else { return Int32(SLUICE_EINVAL) }
             return Suspensions.suspend(
-                RequestTable.context(request),
+                HTTPTable.context(request),
                 timeout: timeout,
                 token: token
             )
         }
         table.pointee.resume = { token, payload in
-            guard let token else { return Int32(SLUICE_ESTALE) }
+            guard let token else { return Int32(SLUICE_EINVAL) }
             return Suspensions.resume(
                 token.pointee,
                 reason: UInt32(SLUICE_RESUMED),
@@ -26,7 +26,7 @@ enum RequestTable {
         fillAttributes(table)
         table.pointee.set_hash_key = { request, key in
             guard let request else { return Int32(SLUICE_EINVAL) }
-            return Attributes.setHashKey(RequestTable.context(request), key)
+            return Attributes.setHashKey(HTTPTable.context(request), key)
         }
         return UnsafePointer(table)
     }()
@@ -34,26 +34,26 @@ enum RequestTable {
     private static func fillAttributes(_ table: UnsafeMutablePointer<sluice_http>) {
         table.pointee.attr_set_u64 = { request, key, value in
             guard let request else { return Int32(SLUICE_EINVAL) }
-            return Attributes.set(RequestTable.context(request), key, value)
+            return Attributes.set(HTTPTable.context(request), key, value)
         }
         table.pointee.attr_set_bytes = { request, key, value in
             guard let request else { return Int32(SLUICE_EINVAL) }
-            return Attributes.set(RequestTable.context(request), key, value)
+            return Attributes.set(HTTPTable.context(request), key, value)
         }
         table.pointee.attr_get_u64 = { request, key, value in
             guard let request, let value else { return Int32(SLUICE_EINVAL) }
-            return Attributes.get(RequestTable.context(request), key, value)
+            return Attributes.get(HTTPTable.context(request), key, value)
         }
         table.pointee.attr_get_bytes = { request, key, value in
             guard let request, let value else { return Int32(SLUICE_EINVAL) }
-            return Attributes.get(RequestTable.context(request), key, value)
+            return Attributes.get(HTTPTable.context(request), key, value)
         }
     }
 
     private static func context(
         _ request: OpaquePointer
     ) -> UnsafeMutablePointer<RequestContext> {
-        // Safe: `sluice_req` is the address of a context (`HookCall.call`).
+        // Safe: `sluice_req` is the address of a context (`HookCall.enter`).
         UnsafeMutablePointer<RequestContext>(request)
     }
 }

@@ -1,4 +1,5 @@
 import CSluice
+import Hello
 import SluiceSDK
 
 /// The library's only symbol; `sluice/hello.h` declares it.

@@ -1,0 +1,40 @@
+public import CSluice
+
+/// Tables of the host that a plugin may need, beside `sluice.core/1`.
+public struct HostTables: OptionSet, Sendable, BitwiseCopyable {
+    /// A bit for each table.
+    public let rawValue: UInt32
+
+    /// Takes the bits as they are.
+    public init(rawValue: UInt32) { self.rawValue = rawValue }
+
+    /// `sluice.http/1`: waiting, attributes, the hash key.
+    public static var http: HostTables { HostTables(rawValue: 1) }
+    /// `sluice.http_client/1`: requests of the plugin's own.
+    public static var httpClient: HostTables { HostTables(rawValue: 2) }
+    /// `sluice.shared/1`: counters and values that all workers share.
+    public static var shared: HostTables { HostTables(rawValue: 4) }
+    /// `sluice.waitset/1`: requests that wait for a key.
+    public static var waitset: HostTables { HostTables(rawValue: 8) }
+    /// `sluice.thread_check/1`: which thread this is.
+    public static var threadCheck: HostTables { HostTables(rawValue: 16) }
+}
+
+/// The host's services for one instance, in the instance's memory: what `Host` and `Exchange` reach
+/// through one pointer.
+@usableFromInline
+struct Services {
+    @usableFromInline let core: UnsafePointer<sluice_core>
+    @usableFromInline let http: UnsafePointer<sluice_http>?
+    @usableFromInline let client: UnsafePointer<sluice_http_client>?
+    @usableFromInline let shared: UnsafePointer<sluice_shared>?
+    @usableFromInline let waitset: UnsafePointer<sluice_waitset>?
+    @usableFromInline let threads: UnsafePointer<sluice_thread_check>?
+    @usableFromInline let handle: OpaquePointer?
+    @usableFromInline let folder: Bytes
+    // The plugin's own C functions, which the host calls back.
+    @usableFromInline let perform: sluice_task?
+    @usableFromInline let run: Offer.Run?
+    @usableFromInline let finish: sluice_task?
+    @usableFromInline let calloutDone: Offer.CalloutDone?
+}
