@@ -9,6 +9,10 @@ struct ImportTests {
     static let table: [String: Set<String>] = [
         "sluice": ["Server"],
         "Server": ["Proxy", "PluginHost", "Reactor", "Sys", "Synchronization"],
+        "EngineLibrary": [
+            "Engine", "Server", "Proxy", "PluginHost", "Sys", "CSluice", "CSluiceEngine",
+        ],
+        "Engine": ["Proxy", "PluginHost", "Reactor", "Sys", "Synchronization"],
         "Proxy": ["HTTP", "Reactor", "PluginHost", "Sys", "CSluice", "Synchronization"],
         "PluginHost": ["HTTP", "Sys", "CSluice", "Synchronization"],
         "Reactor": ["Sys", "Synchronization"],
