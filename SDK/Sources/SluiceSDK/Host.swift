@@ -40,6 +40,9 @@ public struct Host: BitwiseCopyable {
         memory = InstanceMemory(blocks: .passUnretained(blocks))
     }
 
+    /// Whether a configuration is only checked, so that there is no host.
+    public var isChecking: Bool { services == nil }
+
     /// The monotonic clock in nanoseconds; 0 without a host.
     public var nowNanoseconds: UInt64 {
         guard let services else { return 0 }

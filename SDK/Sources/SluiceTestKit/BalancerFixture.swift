@@ -63,6 +63,9 @@ public final class BalancerFixture {
         loads[index].health = isHealthy ? 0 : 1
     }
 
+    /// Sets how many requests run on a peer.
+    public func setInFlight(_ index: Int, _ count: Int) { loads[index].in_flight = UInt64(count) }
+
     /// Asks for peers, in order of preference; nil when none may be used.
     public func pick(
         worker: Int = 0,
