@@ -262,8 +262,11 @@ public struct HookCall: ~Copyable {
             guard 200...599 ~= reply.pointee.status else {
                 return fail(position, phase, verdict: verdict, edit: .badStatus)
             }
+            // The message that it asked something for does not go on.
+            args.pointee.asks = 0
             return .respond(position: position)
         case SLUICE_RESET where phase != .requestEnd && phase != .upstreamResult:
+            args.pointee.asks = 0
             return .reset(position: position)
         default:
             return fail(position, phase, verdict: verdict, edit: nil)

@@ -338,9 +338,8 @@ extension Worker {
         guard chain.hookCount(.upstreamResult) > 0 else { return }
         exchange.pointee.context.facts.attempt_result = UInt32(result)
         exchange.pointee.context.facts.time_now = nowNanoseconds
-        if let up = exchange.pointee.up {
-            exchange.pointee.context.facts.is_reused = up.pointee.flags.contains(.reused) ? 1 : 0
-        }
+        let isReused = exchange.pointee.up?.pointee.flags.contains(.reused) ?? false
+        exchange.pointee.context.facts.is_reused = isReused ? 1 : 0
         _ = calls.run(
             .upstreamResult,
             of: chain,

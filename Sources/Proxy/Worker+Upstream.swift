@@ -30,6 +30,7 @@ extension Worker {
             }
             if connect(exchange, upstream, peer: peer) { return }
             markTried(exchange, upstream, local)
+            reportAttempt(exchange, SLUICE_ATTEMPT_CONNECT)
         }
         reply(exchange, 502, reason: "no peer could be reached")
     }

@@ -102,6 +102,38 @@ def test_the_result_of_each_attempt(proxy, origin, client):
     assert len(attempts) == 1
 
 
+def test_the_result_of_an_attempt_that_fails_at_once(proxy, origin, client, tmp_path):
+    app = origin(serve(reply()))
+    p = proxy({"address": "unix:%s/none" % tmp_path}, {"address": app.address, "priority": 1},
+              plugins=[EVERYTHING])
+    assert client(p).request().status == 200
+    p.wait_log("call request_end")
+    results = re.findall(r"call upstream_result status=(\d+) attempt=(\d) result=(\d)", p.log)
+    assert results == [("0", "1", "1"), ("200", "2", "0")]
+
+
+def test_of_two_holders_the_first_counts(proxy, origin, client):
+    app = origin(serve(reply(b"z" * 1000)))
+    holder = {"response_headers": "hold", "response_body": "continue"}
+    p = proxy(app, plugins=[holder, holder])
+    r = client(p).request()
+    assert r.body == b"z" * 1000
+    assert r.get("x-held") == "yes"
+    p.wait_log("p0 call response_body")
+    assert calls(p) == [("1", "response_headers"), ("1", "response_body"),
+                        ("0", "response_headers"), ("0", "response_body")]
+
+
+def test_a_whole_response_over_the_bound_whose_head_is_out(proxy, origin, client):
+    app = origin(serve(reply(b"y" * 5000)))
+    p = proxy(app, plugins=[{"response_headers": "continue", "response_body": "whole",
+                             "policy": "unknown", "buffer": 4999}])
+    c = client(p)
+    c.send(request())
+    with pytest.raises((Truncated, ConnectionError)):
+        c.response()
+
+
 # ----------------------------------------------------------------- waiting
 @pytest.mark.parametrize("how", ["now", "thread"])
 @pytest.mark.parametrize("phase", HEADS)
@@ -115,7 +147,8 @@ def test_a_hook_of_a_head_waits(proxy, origin, client, phase, how):
         seen = r if "response" in phase else app.requests[-1]
         assert seen.get("x-resumed") == phase
         assert seen.get("x-edited") == "after"
-    assert p.log.count("resumed in %s reason=1 payload=7" % phase) == 3
+    p.wait_log("(?s)" + ".*".join(["resumed in %s reason=1 payload=7" % phase] * 3))
+    assert p.log.count("resumed in") == 3
 
 
 @pytest.mark.parametrize("phase", HEADS)
@@ -561,6 +594,16 @@ def test_a_hook_of_a_local_reply_waits(proxy, client, how):
     for _ in range(3):
         r = c.request()
         assert r.body == b"from the plugin\n" and r.get("x-resumed") == "response_headers"
+
+
+# -------------------------------------------------------------------- asks
+def test_what_was_asked_with_an_answer_is_forgotten(proxy, client):
+    p = proxy(plugins=[{"response_headers": "continue"},
+                       {"request_headers": "respond:200", "request_policy": "drop"}],
+              routes=[{"match": {}}])
+    c = client(p)
+    for _ in range(2):
+        assert c.request().body == b"from the plugin\n"
 
 
 # ---------------------------------------------------------------- interest
