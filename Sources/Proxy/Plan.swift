@@ -80,12 +80,7 @@ package final class Plan: @unchecked Sendable {
             )
             firstPeer += upstream.peers.count
         }
-        CalloutPort.setUpstreams(
-            Dictionary(
-                settings.upstreams.enumerated().map { ($1.name, $0) },
-                uniquingKeysWith: { first, _ in first }
-            )
-        )
+        settings.announceUpstreams()
         let global = settings.chain.compactMap { byName[$0] }
         globalChain = PhaseChain(global: global, route: [])
         routes = Self.makeRoutes(settings, upstreams: upstreams, global: global, byName)
@@ -158,6 +153,19 @@ package struct ListenerPlan {
         addresses =
             settings.limits.connectionsPerAddress > 0
             ? AddressCounts(most: settings.limits.connectionsPerAddress) : nil
+    }
+}
+
+extension ProxySettings {
+    /// Tells plugins which upstreams there are: already while they are made, so that they can look
+    /// at a name in their configuration.
+    package func announceUpstreams() {
+        CalloutPort.setUpstreams(
+            Dictionary(
+                upstreams.enumerated().map { ($1.name, $0) },
+                uniquingKeysWith: { first, _ in first }
+            )
+        )
     }
 }
 

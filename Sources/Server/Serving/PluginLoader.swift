@@ -22,6 +22,7 @@ package enum PluginLoader {
         let stage = PluginStage(settings, linked: Set(linked.keys))
         var result = Result(problems: stage.problems)
         var libraries = linked
+        settings.announceUpstreams()
         for (index, entry) in stage.entries.enumerated() where entry.isGood {
             let plugin = entry.settings
             do throws(PluginError) {
