@@ -22,7 +22,7 @@ struct ImportTests {
 
     static let sdk: [String: Set<String>] = [
         "SluiceSDK": ["CSluice", "CFile", "Synchronization"],
-        "SluiceTestKit": ["SluiceSDK", "CSluice", "Glibc", "Synchronization"],
+        "SluiceTestKit": ["SluiceSDK", "CSluice", "CSluiceEngine", "Glibc", "Synchronization"],
     ]
 
     @Test(arguments: table.keys.sorted())
