@@ -215,7 +215,7 @@ extension CheckContext {
         for scenario in scenarios {
             for who in ["client", "origin"] {
                 log.step("open the engine")
-                let scene = try Scene(self, Scene.Options(views: .poisoned))
+                let scene = try Scene(self)
                 var isOver = false
                 var turns = 0
                 while !isOver, turns < 200 {
@@ -242,7 +242,7 @@ extension CheckContext {
         var hasWaits = false
         for how in ["its time is over", "somebody else ends it first", "its client leaves"] {
             log.step("open the engine")
-            let scene = try Scene(self, Scene.Options(views: .poisoned))
+            let scene = try Scene(self)
             for scenario in Self.scenarios {
                 log.step("\(scenario.name): \(how)")
                 scene.answer = scenario.answer
@@ -279,7 +279,7 @@ extension CheckContext {
             log.step("open the engine")
             let scene = try Scene(
                 self,
-                Scene.Options(views: .poisoned, hasNeighbours: true, failureStatus: status)
+                Scene.Options(hasNeighbours: true, failureStatus: status)
             )
             for phase in Phase.allCases {
                 for scenario in Self.scenarios {

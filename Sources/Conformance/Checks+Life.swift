@@ -48,8 +48,9 @@ extension CheckContext {
 
     /// Instances that are made and destroyed.
     private static let cycles = 1_000
-    /// Bytes by which each may let the heap grow.
-    private static let growthMax = 64
+    /// Bytes by which each may let the heap grow: less than the least block of the allocator, more
+    /// than lists that grow now and then.
+    private static let growthMax = 16
 
     /// What a process has.
     private struct Usage {

@@ -24,6 +24,12 @@ extension CommandForm {
                 value: "N",
                 summary: "rounds of random input (default \(Validation.iterationsDefault))"
             ),
+            Option(
+                long: "--timeout",
+                short: nil,
+                value: "SECONDS",
+                summary: "a step that takes longer hangs (default \(Validation.timeoutDefault))"
+            ),
         ],
         operand: "FILE.so",
         details: """
@@ -34,12 +40,15 @@ extension CommandForm {
         make: { arguments throws(UsageError) in
             let most = UInt64(Validation.iterationsMax)
             let iterations = try number("--iterations", 1...most, arguments)
+            let longest = UInt64(Validation.timeoutMax)
+            let timeout = try number("--timeout", 1...longest, arguments)
             return .pluginValidate(
                 Validation.Order(
                     file: arguments.operand,
                     configuration: arguments.options["--config"] ?? "{}",
                     seed: try number("--seed", 0...UInt64.max, arguments),
-                    iterations: iterations.map { Int($0) } ?? Validation.iterationsDefault
+                    iterations: iterations.map { Int($0) } ?? Validation.iterationsDefault,
+                    timeout: timeout.map { Int($0) } ?? Validation.timeoutDefault
                 )
             )
         }

@@ -14,8 +14,17 @@ package struct Validation {
         /// Nil takes one by chance.
         package var seed: UInt64?
         package var iterations: Int
+        /// Seconds without a new step after which a check is taken to hang.
+        package var timeout: Int
 
-        init(file: String, configuration: String, seed: UInt64?, iterations: Int) {
+        init(
+            file: String,
+            configuration: String,
+            seed: UInt64?,
+            iterations: Int,
+            timeout: Int = timeoutDefault
+        ) {
+            self.timeout = timeout
             self.file = file
             self.configuration = configuration
             self.seed = seed
@@ -27,8 +36,9 @@ package struct Validation {
     static let childCommand = "plugin-validate-check"
     static let iterationsDefault = 1_000
     static let iterationsMax = 1_000_000
-    /// Milliseconds without a new step after which a check is taken to hang.
-    private static let hangMilliseconds: Int32 = 20_000
+    /// Seconds.
+    package static let timeoutDefault = 20
+    static let timeoutMax = 3_600
     /// Where a check writes what it is at.
     private static let reportDescriptor: Int32 = 3
 
@@ -89,17 +99,17 @@ package struct Validation {
                     "\(order.iterations)",
                 ]
             )
-            return Self.watch(&child)
+            return Self.watch(&child, seconds: order.timeout)
         } catch {
             return .failed("no process for it: \(error.description)")
         }
     }
 
-    private static func watch(_ child: inout ChildProcess) -> Outcome {
+    private static func watch(_ child: inout ChildProcess, seconds: Int) -> Outcome {
         var step = "start"
         var hook = ""
         while true {
-            switch child.nextLine(milliseconds: hangMilliseconds) {
+            switch child.nextLine(milliseconds: Int32(seconds) * 1_000) {
             case .timedOut:
                 child.kill()
                 _ = child.wait()
