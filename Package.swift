@@ -44,13 +44,25 @@ let pluginLinking: [LinkerSetting] = [
     ]),
 ]
 
+/// The engine carries its own runtime in every build: what it is loaded into may have another.
+let engineExports = Context.packageDirectory + "/Sources/EngineLibrary/exports.map"
+let engineLinking: [LinkerSetting] = [
+    .unsafeFlags([
+        "-static-stdlib", "-Xlinker", "--version-script=" + engineExports, "-Xlinker", "-z",
+        "-Xlinker", "nodelete",
+    ])
+]
+
 let sdk: [Target.Dependency] = [
     .product(name: "SluiceSDK", package: "SDK"), .product(name: "CSluice", package: "SDK"),
 ]
 
 let package = Package(
     name: "sluice",
-    products: [.executable(name: "sluice", targets: ["sluice"])]
+    products: [
+        .executable(name: "sluice", targets: ["sluice"]),
+        .library(name: "SluiceEngine", type: .dynamic, targets: ["EngineLibrary"]),
+    ]
         + plugins.map { .library(name: $0, type: .dynamic, targets: [$0 + "Entry"]) },
     dependencies: [.package(path: "SDK")],
     targets: [
@@ -67,6 +79,21 @@ let package = Package(
             name: "Proxy",
             dependencies: ["HTTP", "Reactor", "PluginHost", "Sys"],
             swiftSettings: strict
+        ),
+        .target(
+            name: "Engine",
+            dependencies: ["Proxy", "PluginHost", "Reactor", "Sys"],
+            swiftSettings: strict
+        ),
+        .target(
+            name: "EngineLibrary",
+            dependencies: [
+                "Engine", "Server", "Proxy", "PluginHost", "Sys",
+                .product(name: "CSluice", package: "SDK"),
+            ],
+            exclude: ["exports.map"],
+            swiftSettings: strict,
+            linkerSettings: engineLinking
         ),
         .target(
             name: "Server",
