@@ -21,7 +21,7 @@ share := $(DESTDIR)$(PREFIX)/share/sluice
 .DEFAULT_GOAL := build
 # The steps of `test` share build folders and ports of the machine.
 .NOTPARALLEL:
-.PHONY: help build deps test-deps toolchain run test lint unit abi e2e counts bench install uninstall clean
+.PHONY: help build deps test-deps toolchain run test lint unit abi e2e embedded counts bench install uninstall clean
 
 help: ## Print this list.
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) \
@@ -59,6 +59,9 @@ abi: toolchain ## Compare the plugin ABI's headers with what is promised of them
 e2e: ## Run the end-to-end tests against .build/release/sluice.
 	$(PYTEST) Tests/EndToEnd
 
+embedded: toolchain ## Build the plugins as Embedded Swift, without a runtime, into .build-embedded.
+	SWIFT=$(SWIFT) scripts/embedded
+
 counts: ## Count allocations, system calls and instructions per request; fails over a threshold.
 	$(PYTHON) Tests/Bench/counts.py
 
@@ -88,4 +91,4 @@ uninstall: ## Remove what `install` installed.
 	@rmdir $(lib)/sluice/plugins $(lib)/sluice 2>/dev/null || true
 
 clean: ## Remove all that was built.
-	rm -rf .build SDK/.build examples/*/.build
+	rm -rf .build .build-embedded SDK/.build examples/*/.build

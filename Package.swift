@@ -10,6 +10,8 @@ let plugins = ["RoundRobin", "Headers", "Respond"]
 let strict: [SwiftSetting] = [
     // A tenth of the instructions of a request: docs/decisions/0005-host-modules-declare-public.md.
     .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
+    // What one worker owns is a class here and there; debug builds, and so the tests, do check it.
+    .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release)),
     .treatAllWarnings(as: .error),
     .enableUpcomingFeature("ExistentialAny"),
     .enableUpcomingFeature("MemberImportVisibility"),

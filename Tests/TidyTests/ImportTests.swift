@@ -78,7 +78,10 @@ struct ImportTests {
         sourceLocation: SourceLocation = #_sourceLocation
     ) {
         let refused = files.flatMap { file in
-            file.places { line in
+            // Text of other packages stands indented in what makes them.
+            let isTemplate = file.path.hasPrefix("Sources/Server/Templates/")
+            return file.places { line in
+                if isTemplate, line.first == " " { return false }
                 guard let module = module(importedBy: line) else { return false }
                 return !allowed.contains(module)
             }

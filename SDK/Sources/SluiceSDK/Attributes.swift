@@ -59,7 +59,9 @@ extension Exchange where Owner: ~Copyable {
         return Bytes(value)
     }
 
-    /// Leaves a number for plugins that come later. It stays when the hook fails.
+    /// Leaves a number for plugins that come later.
+    ///
+    /// It stays when the hook fails.
     ///
     /// - Returns: whether it was set. When there was no room the hook's verdict becomes an error;
     ///   where the host has no attributes it does not.

@@ -68,11 +68,13 @@ public struct Buffer: ~Copyable {
 }
 
 extension Host {
-    /// A buffer with room for bytes, 16-byte aligned. Any thread.
+    /// A buffer with room for bytes, 16-byte aligned.
+    ///
+    /// Any thread.
     ///
     /// - Parameter capacity: 1 to 16 MiB.
-    /// - Returns: nil when the instance's budget (64 MiB unless the manifest says otherwise) is used
-    ///   up, or without a host.
+    /// - Returns: nil when the instance's budget (64 MiB unless the manifest says otherwise) is
+    ///   used up, or without a host.
     public func makeBuffer(capacity: Int) -> Buffer? {
         guard let services, capacity > 0 else { return nil }
         let core = services.pointee.core

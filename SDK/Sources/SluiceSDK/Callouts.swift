@@ -11,7 +11,9 @@ public protocol CalloutHook: Plugin, ~Copyable {
     func calloutDone(_ callout: Callout, _ result: CallResult, on worker: inout Worker)
 }
 
-/// A request to an upstream of the manifest. What it points to is copied by the start.
+/// A request to an upstream of the manifest.
+///
+/// What it points to is copied by the start.
 public struct CallRequest: BitwiseCopyable {
     /// Name of the upstream.
     public var upstream: Bytes
@@ -35,7 +37,9 @@ public struct CallRequest: BitwiseCopyable {
     }
 }
 
-/// What came of a callout. Valid until `calloutDone` returns.
+/// What came of a callout.
+///
+/// Valid until `calloutDone` returns.
 public struct CallResult {
     /// How a callout ended.
     public enum Outcome: UInt32, Sendable {
@@ -82,7 +86,7 @@ struct CalloutCell<Callout: BitwiseCopyable>: BitwiseCopyable {
 }
 
 extension Exchange where Owner: CalloutHook, Owner: ~Copyable {
-    /// Starts a callout of this request, which is cancelled with it:
+    /// Starts a callout of this request, which is cancelled with it.
     ///
     ///     let token = try exchange.suspend()
     ///     try exchange.call(CallRequest("auth", "/check"), token) { fields in
@@ -125,7 +129,9 @@ extension Exchange where Owner: CalloutHook, Owner: ~Copyable {
     }
 }
 
-/// Where a plugin starts callouts that belong to no request. Make it in `init`, and keep it.
+/// Where a plugin starts callouts that belong to no request.
+///
+/// Make it in `init`, and keep it.
 public struct Callouts<Owner: CalloutHook & ~Copyable>: BitwiseCopyable {
     private let services: UnsafePointer<Services>?
 

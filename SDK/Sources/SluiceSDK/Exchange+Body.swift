@@ -32,8 +32,8 @@ extension Exchange where Owner: ~Copyable {
 
     /// Says what the plugin does to the length of the body that follows.
     ///
-    /// In `requestHeaders` it is the request's body, in `upstreamResponse` and `responseHeaders` the
-    /// response's. A plugin that changes a length without a word has its exchange cut.
+    /// In `requestHeaders` it is the request's body, in `upstreamResponse` and `responseHeaders`
+    /// the response's. A plugin that changes a length without a word has its exchange cut.
     @inlinable
     public func setBodyPolicy(_ policy: BodyPolicy) {
         args.pointee.asks |= UInt64(SLUICE_ASK_BODY_POLICY)
@@ -108,7 +108,9 @@ public struct Chunk {
     /// Bytes of this body that the plugin has consumed before.
     @inlinable public var offset: UInt64 { body?.pointee.offset ?? 0 }
 
-    /// Whether the body ends with this chunk. Said once.
+    /// Whether the body ends with this chunk.
+    ///
+    /// Said once.
     @inlinable public var isEnd: Bool { has(SLUICE_BODY_EOS) }
 
     /// Whether the sender pauses here: what is kept back must go on now, or an event stream stalls.
@@ -133,9 +135,9 @@ public struct Chunk {
 
 /// What goes on of a body.
 ///
-/// A hook that touches nothing passes the chunk on. From the first call of a function here only what
-/// was pushed or passed goes on, in that order; what does not fit is not taken, and then the hook
-/// says how far it came:
+/// A hook that touches nothing passes the chunk on. From the first call of a function here only
+/// what was pushed or passed goes on, in that order; what does not fit is not taken, and then the
+/// hook says how far it came:
 ///
 ///     func responseBody(_ exchange: borrowing Exchange<Self>) -> Verdict {
 ///         let (data, output) = (exchange.chunk.data, exchange.output)

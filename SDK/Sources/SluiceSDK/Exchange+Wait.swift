@@ -75,8 +75,8 @@ extension Exchange where Owner: ResumedHook, Owner: ~Copyable {
     ///   - key: not both words 0.
     ///   - ticket: taken before it was decided to wait.
     ///   - nanoseconds: as of `suspend`.
-    /// - Throws: `again` when the key may have been woken since the ticket: look again. Otherwise as
-    ///   `suspend`.
+    /// - Throws: `again` when the key may have been woken since the ticket: look again.
+    ///   Otherwise as `suspend`.
     public func wait(
         for key: SharedKey,
         _ ticket: WaitTicket,

@@ -26,8 +26,8 @@ public enum ThreadKind: UInt32, Sendable {
 
 /// The host's services for one instance.
 ///
-/// Valid as long as the instance. While a configuration is only checked there is no host: clocks and
-/// random numbers are then 0, nothing is logged, and what is asked for does nothing.
+/// Valid as long as the instance. While a configuration is only checked there is no host: clocks
+/// and random numbers are then 0, nothing is logged, and what is asked for does nothing.
 public struct Host: BitwiseCopyable {
     @usableFromInline let services: UnsafePointer<Services>?
 

@@ -27,7 +27,7 @@ extension Host {
         }
     }
 
-    /// Writes one line with `name=value` behind the message, built only when the level is written:
+    /// Writes one line with `name=value` behind the message, built only when the level is written.
     ///
     ///     host.log(.warn, "slow answer") { pairs in
     ///         pairs.add("peer", exchange.facts.peer)

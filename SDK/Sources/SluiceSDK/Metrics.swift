@@ -67,7 +67,9 @@ struct Series: BitwiseCopyable {
     }
 }
 
-/// A metric with labels. Its series are what is counted: look them up once and keep them.
+/// A metric with labels.
+///
+/// Its series are what is counted: look them up once and keep them.
 public struct Metric: BitwiseCopyable {
     let core: UnsafePointer<sluice_core>?
     let id: UInt32

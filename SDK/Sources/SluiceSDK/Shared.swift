@@ -59,10 +59,12 @@ struct SharedTable: BitwiseCopyable {
     }
 }
 
-/// Counters that all workers share. Any thread; without a lock.
+/// Counters that all workers share.
 ///
-/// A table belongs to the instance's name in the manifest: an instance that takes its place finds it
-/// as it was. Open it in `init`.
+/// Any thread; without a lock.
+///
+/// A table belongs to the instance's name in the manifest: an instance that takes its place finds
+/// it as it was. Open it in `init`.
 public struct SharedCounters: BitwiseCopyable {
     @usableFromInline let table: SharedTable
 
@@ -105,7 +107,9 @@ public struct SharedCounters: BitwiseCopyable {
     }
 }
 
-/// Token buckets that all workers share, exact over all of them. Any thread; without a lock.
+/// Token buckets that all workers share, exact over all of them.
+///
+/// Any thread; without a lock.
 public struct SharedBuckets: BitwiseCopyable {
     /// What a bucket says.
     public struct Answer: BitwiseCopyable, Equatable, Sendable {
@@ -171,7 +175,9 @@ public struct SharedBuckets: BitwiseCopyable {
     }
 }
 
-/// Small values that all workers share. Any thread.
+/// Small values that all workers share.
+///
+/// Any thread.
 public struct SharedValues: BitwiseCopyable {
     /// Bytes that a value may have.
     public static var bytesMax: Int { 1_024 }

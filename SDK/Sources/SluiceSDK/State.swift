@@ -26,7 +26,9 @@ public struct StateSink: ~Copyable {
 
     init(_ sink: UnsafePointer<sluice_sink>) { self.sink = sink }
 
-    /// Writes a run of bytes. After one that failed, nothing is written any more.
+    /// Writes a run of bytes.
+    ///
+    /// After one that failed, nothing is written any more.
     ///
     /// - Returns: whether it was taken.
     @discardableResult

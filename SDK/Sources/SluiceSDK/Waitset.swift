@@ -25,7 +25,9 @@ public struct Waitset: BitwiseCopyable {
     /// Whether the host has one.
     public var isAvailable: Bool { services?.pointee.waitset != nil }
 
-    /// A ticket for what comes now. Any thread.
+    /// A ticket for what comes now.
+    ///
+    /// Any thread.
     public func ticket(_ key: SharedKey) -> WaitTicket {
         guard let services, let waitset = services.pointee.waitset else {
             return WaitTicket(number: 0)
@@ -33,7 +35,9 @@ public struct Waitset: BitwiseCopyable {
         return WaitTicket(number: waitset.pointee.ticket(services.pointee.handle, key.key))
     }
 
-    /// Wakes requests, those first that have waited longest. Any thread.
+    /// Wakes requests, those first that have waited longest.
+    ///
+    /// Any thread.
     ///
     /// - Parameters:
     ///   - key: what they wait for.

@@ -32,7 +32,9 @@ public struct Scheduler<Owner: WorkHook & ~Copyable>: BitwiseCopyable {
         case all
     }
 
-    /// Has work done on a worker, or on each. Any thread.
+    /// Has work done on a worker, or on each.
+    ///
+    /// Any thread.
     ///
     /// What is posted before the worker has started is done then; after it has stopped, nothing is.
     ///
@@ -55,7 +57,9 @@ public struct Scheduler<Owner: WorkHook & ~Copyable>: BitwiseCopyable {
         )
     }
 
-    /// Has work done on this worker later. On a worker's thread; precise to some milliseconds.
+    /// Has work done on this worker later.
+    ///
+    /// On a worker's thread; precise to some milliseconds.
     ///
     /// - Throws: `outOfMemory` when the instance has 1,024 timers on this worker.
     @discardableResult
@@ -66,7 +70,9 @@ public struct Scheduler<Owner: WorkHook & ~Copyable>: BitwiseCopyable {
         try set(nanoseconds, 0, work)
     }
 
-    /// Has work done on this worker again and again. On a worker's thread, as in `makeWorker`.
+    /// Has work done on this worker again and again.
+    ///
+    /// On a worker's thread, as in `makeWorker`.
     ///
     /// - Throws: `outOfMemory` when the instance has 1,024 timers on this worker; `invalid` for a
     ///   period of 0.
@@ -141,7 +147,9 @@ public protocol JobHook: Plugin, ~Copyable {
     func finish(_ job: consuming Job, on worker: inout Worker)
 }
 
-/// Where a plugin starts jobs. Make it in `init`, and keep it.
+/// Where a plugin starts jobs.
+///
+/// Make it in `init`, and keep it.
 public struct Jobs<Owner: JobHook & ~Copyable>: BitwiseCopyable {
     /// A job on its way; the host passes its address.
     struct Cell {
@@ -160,7 +168,9 @@ public struct Jobs<Owner: JobHook & ~Copyable>: BitwiseCopyable {
         }
     }
 
-    /// Runs a job, then gives it to `finish` on this worker. On a worker's thread.
+    /// Runs a job, then gives it to `finish` on this worker.
+    ///
+    /// On a worker's thread.
     ///
     /// When the worker stops meanwhile, `finish` is not called.
     ///
@@ -169,7 +179,9 @@ public struct Jobs<Owner: JobHook & ~Copyable>: BitwiseCopyable {
         try offload(job, isDetached: false)
     }
 
-    /// Runs a job, and drops it then. On a worker's thread or in `init`.
+    /// Runs a job, and drops it then.
+    ///
+    /// On a worker's thread or in `init`.
     ///
     /// - Throws: `again` when 1,024 jobs of the instance wait or run.
     public func startDetached(_ job: consuming Owner.Job) throws(ServiceError) {

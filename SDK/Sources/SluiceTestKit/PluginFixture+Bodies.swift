@@ -44,7 +44,9 @@ extension RequestFixture {
     public func callCount(_ phase: Phase) -> Int { bodies[phase]?.calls ?? 0 }
 
     /// What is wrong with the length of a body that is over, by what the plugin said of it when it
-    /// saw the head; nil when nothing is. The host would cut the exchange.
+    /// saw the head; nil when nothing is.
+    ///
+    /// The host would cut the exchange.
     public func lengthFault(_ phase: Phase) -> String? {
         let heads: Set<Phase> =
             phase == .requestBody ? [.requestHeaders] : [.upstreamResponse, .responseHeaders]

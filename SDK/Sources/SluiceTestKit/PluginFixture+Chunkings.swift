@@ -9,8 +9,8 @@ public struct ChunkingDiffers: Error, Equatable, CustomStringConvertible {
 extension PluginFixture {
     /// Sends a body through a body hook in every chunking, and compares what comes out.
     ///
-    /// Chunks of 1, 2, 3 ... bytes and the whole, with the end on the last chunk and behind it, with
-    /// plenty of room and with little. Where the host never gives as little as 64 bytes, the kit
+    /// Chunks of 1, 2, 3 ... bytes and the whole, with the end on the last chunk and behind it,
+    /// with plenty of room and with little. Where the host never gives as little as 64 bytes, the kit
     /// does, so that `Verdict.more` is needed often; a plugin whose pieces are longer needs more.
     ///
     /// A wait of the plugin must have ended when the hook returns, by `Token.resume` for example.
@@ -21,8 +21,8 @@ extension PluginFixture {
     ///   - credits: bytes of room in a call, each tried with each chunking.
     ///   - request: makes a request, and runs the hooks that come before.
     /// - Returns: what came out, each time the same.
-    /// - Throws: `ChunkingDiffers` for the first that is not the same as the whole, fails, or breaks
-    ///   what the plugin said of the body's length.
+    /// - Throws: `ChunkingDiffers` for the first that is not the same as the whole, fails, or
+    ///   breaks what the plugin said of the body's length.
     @discardableResult
     public func everyChunking(
         of body: [UInt8],

@@ -258,7 +258,7 @@ extension PluginFixture {
 }
 
 extension RequestFixture {
-    /// Keeps what a hook has asked for besides its verdict; false when its phase does not give that.
+    /// Keeps what a hook has asked for besides its verdict; false when its phase does not give it.
     fileprivate func take(_ args: sluice_args, _ phase: Phase) -> Bool {
         func asks(_ bit: some BinaryInteger) -> Bool {
             args.asks & UInt64(truncatingIfNeeded: bit) != 0

@@ -137,6 +137,9 @@ public final class PluginFixture {
         return slot
     }
 
+    /// What the library says is its id.
+    public var id: String { String(hello.id) }
+
     /// The phases that the instance hooks, from its table and not from what the library said.
     public var hookedPhases: [Int] {
         Phase.all.filter { hook($0) != nil }.map { Int($0.rawValue) }
