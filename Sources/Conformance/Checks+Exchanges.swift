@@ -19,7 +19,8 @@ extension CheckContext {
         }
     }
 
-    static let ok = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 12\r\n\r\n"
+    static let ok =
+        "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 12\r\n\r\n"
         + "hello world\n"
 
     /// Requests and responses of all kinds.
@@ -39,8 +40,12 @@ extension CheckContext {
                 get + "X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-For: junk\r\nVia: 1.1 a\r\n\r\n",
                 ok
             ),
-            Scenario("a long target", "GET /\(String(repeating: "a", count: 8_000)) HTTP/1.1\r\n"
-                + "Host: a\r\n\r\n", ok),
+            Scenario(
+                "a long target",
+                "GET /\(String(repeating: "a", count: 8_000)) HTTP/1.1\r\n"
+                    + "Host: a\r\n\r\n",
+                ok
+            ),
             Scenario("OPTIONS *", "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", ok),
             Scenario("a POST", post + "Content-Length: 5\r\n\r\nhello", ok),
             Scenario("a POST of nothing", post + "Content-Length: 0\r\n\r\n", ok),
@@ -49,7 +54,11 @@ extension CheckContext {
                 post + "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nx-sum: 1\r\n\r\n",
                 ok
             ),
-            Scenario("100-continue", post + "Expect: 100-continue\r\nContent-Length: 1\r\n\r\nx", ok),
+            Scenario(
+                "100-continue",
+                post + "Expect: 100-continue\r\nContent-Length: 1\r\n\r\nx",
+                ok
+            ),
             Scenario("a 204", get + "\r\n", "HTTP/1.1 204 No Content\r\n\r\n"),
             Scenario("a 304", get + "\r\n", "HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\n\r\n"),
             Scenario("a 500", get + "\r\n", "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"),
@@ -131,7 +140,9 @@ extension CheckContext {
     /// Pieces from the whole to single bytes; small ones of small bodies only.
     private func sizes(_ count: Int) -> [Int] {
         var numbers = numbers(UInt64(count))
-        let all = [1, 2, 3, 7, 64, 1_000, 4_096, 65_536, Int.random(in: 1...5_000, using: &numbers)]
+        let all = [
+            1, 2, 3, 7, 64, 1_000, 4_096, 65_536, Int.random(in: 1...5_000, using: &numbers),
+        ]
         return [max(count, 1)] + all.filter { $0 < count && count / $0 <= 2_000 }
     }
 
@@ -139,7 +150,8 @@ extension CheckContext {
         var first: [UInt8]??
         for size in sizes(body.count) {
             for isChunked in [false, true] {
-                let name = "a request's body of \(body.count) bytes in pieces of \(size)"
+                let name =
+                    "a request's body of \(body.count) bytes in pieces of \(size)"
                     + (isChunked ? ", chunked" : "")
                 log.step(name)
                 let framing =
@@ -166,7 +178,8 @@ extension CheckContext {
         var first: [UInt8]??
         for size in sizes(body.count) {
             for isChunked in [false, true] {
-                let name = "a response's body of \(body.count) bytes in pieces of \(size)"
+                let name =
+                    "a response's body of \(body.count) bytes in pieces of \(size)"
                     + (isChunked ? ", chunked" : "") + (isSlow ? ", to a slow client" : "")
                 log.step(name)
                 let framing =
@@ -200,7 +213,8 @@ extension CheckContext {
                     : "\(name) arrives, but in one piece it does not"
             )
         }
-        let at = zip(output, whole).enumerated().first { $1.0 != $1.1 }?.offset
+        let at =
+            zip(output, whole).enumerated().first { $1.0 != $1.1 }?.offset
             ?? min(output.count, whole.count)
         throw CheckFailure(
             "\(name) comes out as \(output.count) bytes that differ from byte \(at) on; in one piece "

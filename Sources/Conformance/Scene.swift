@@ -51,7 +51,9 @@ final class Scene {
         listener.limits.bufferBytes = options.bufferBytes
         settings.listeners = [listener]
         var upstream = UpstreamSettings(name: "app")
-        upstream.peers = [PeerSettings(address: "10.0.0.1:80"), PeerSettings(address: "10.0.0.2:80")]
+        upstream.peers = [
+            PeerSettings(address: "10.0.0.1:80"), PeerSettings(address: "10.0.0.2:80"),
+        ]
         if context.isBalancer {
             upstream.balancer = "subject"
         } else {
