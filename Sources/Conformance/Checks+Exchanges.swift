@@ -217,8 +217,8 @@ extension CheckContext {
             zip(output, whole).enumerated().first { $1.0 != $1.1 }?.offset
             ?? min(output.count, whole.count)
         throw CheckFailure(
-            "\(name) comes out as \(output.count) bytes that differ from byte \(at) on; in one piece "
-                + "it is \(whole.count) bytes"
+            "\(name) comes out as \(output.count) bytes that differ from byte \(at) on; in one "
+                + "piece it is \(whole.count) bytes"
         )
     }
 

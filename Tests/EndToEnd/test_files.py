@@ -22,7 +22,8 @@ def test_there_are_plugins():
     assert {"RoundRobin", "Headers", "Respond"} <= set(NAMES)
 
 
-@pytest.mark.parametrize("path", [BINARY, ENGINE] + LIBRARIES, ids=lambda p: os.path.basename(str(p)))
+@pytest.mark.parametrize("path", [BINARY, ENGINE] + LIBRARIES,
+                         ids=lambda p: os.path.basename(str(p)))
 def test_nothing_needs_a_swift_runtime(path):
     needed = output("ldd", path)
     assert "libswift" not in needed and "Foundation" not in needed

@@ -1,5 +1,5 @@
-"""`sluice plugin validate` and `sluice plugin bench`: good plugins pass, and each kind of bad one fails
-at the check that is made for it."""
+"""`sluice plugin validate` and `sluice plugin bench`: good plugins pass, and each kind of bad one
+fails at the check that is made for it."""
 import os
 import re
 import subprocess

@@ -59,8 +59,8 @@ public final class Engine {
     ///
     ///     try Engine(hello: { Export<Greeter>.hello($0, $1) }, ["greeting": "hi"])
     ///
-    /// The SDK remembers one host for all that is linked together. So don't use the same plugin with
-    /// a `FakeHost` in tests that run beside this one; its library has a memory of its own.
+    /// The SDK remembers one host for all that is linked together. So don't use the same plugin
+    /// with a `FakeHost` in tests that run beside this one; its library has a memory of its own.
     ///
     /// - Throws: `Failure` with what is wrong with the configuration.
     public convenience init(

@@ -60,8 +60,8 @@ extension CommandForm {
         options: [configuration],
         operand: "FILE.so",
         details: """
-            Calls each hook for one request again and again, and shows the best of several runs, beside
-            a hook that does nothing.
+            Calls each hook for one request again and again, and shows the best of several runs,
+            beside a hook that does nothing.
             """,
         make: {
             .pluginBench(file: $0.operand, configuration: $0.options["--config"] ?? "{}")

@@ -3,8 +3,8 @@ internal import PluginHost
 internal import Proxy
 internal import Sys
 
-/// `sluice plugin validate`: runs each check in a process of its own, so that whatever a plugin does
-/// there is told, with what it was asked to do last.
+/// `sluice plugin validate`: runs each check in a process of its own, so that whatever a plugin
+/// does there is told, with what it was asked to do last.
 package struct Validation {
     /// What the command line asks for.
     package struct Order: Equatable, Sendable {
