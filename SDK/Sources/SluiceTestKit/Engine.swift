@@ -55,7 +55,7 @@ public final class Engine {
         try self.init(library: path, hello: nil, configuration, options)
     }
 
-    /// Starts a proxy with a plugin that is linked into the test:
+    /// Starts a proxy with a plugin that is linked into the test.
     ///
     ///     try Engine(hello: { Export<Greeter>.hello($0, $1) }, ["greeting": "hi"])
     ///

@@ -98,7 +98,9 @@ extension Engine {
             self.isHead = isHead
         }
 
-        /// Sends more bytes, as they are. They move with the engine's next call.
+        /// Sends more bytes, as they are.
+        ///
+        /// They move with the engine's next call.
         public func send(_ text: String) { connection.send(Array(text.utf8)) }
 
         /// Says that no more will be sent.
