@@ -227,7 +227,9 @@ extension Worker {
             transform.pointee.produced = Int64(transform.pointee.outRest.count)
         }
         transform.pointee.heldOut = WaitingBytes()
-        guard let count = startResponse(exchange) else { return }
+        guard let count = startResponse(exchange),
+            lengthIsRight(exchange, .response, transform, ends: transform.pointee.outEnds)
+        else { return }
         _ = emitResponse(exchange, headCount: count, data: scratch, count: 0, isEnd: false)
     }
 

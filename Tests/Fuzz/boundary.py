@@ -100,7 +100,9 @@ def ask(dice, client):
     if kind == 5:
         client.reset()
         return False
+    client.seen.append((method, kind))
     answer = client.response(method)
+    client.seen[-1] += (answer.status, answer.fields, answer.body[:20])
     return not answer.closes
 
 
@@ -109,15 +111,18 @@ def client_of(seed, address, count, problems):
     connection = None
     for _ in range(count):
         try:
-            connection = connection or Client(address)
+            if connection is None:
+                connection = Client(address)
+                connection.seen = []
             if not ask(dice, connection):
                 connection.close()
                 connection = None
         except GONE:
-            connection.close()
+            if connection:
+                connection.close()
             connection = None
-        except Malformed as error:
-            problems.append("a client got %r" % error)
+        except (Malformed, ValueError) as error:
+            problems.append("a client got %r after %r" % (error, connection.seen[-3:]))
             connection.close()
             connection = None
     if connection:
@@ -151,7 +156,10 @@ def run(seed, library, requests, clients=4):
         for thread in threads:
             thread.join()
         proxy.signal(15)
-        status = proxy.wait_end()
+        try:
+            status = proxy.wait_end()
+        except subprocess.TimeoutExpired:
+            status = "no end: " + proxy.log[-3000:]
         if status != 0:
             problems.append("the proxy ended with %r" % status)
         for n, begun, ended in re.findall(r"evil (\d+) begun (\d+) ended (\d+)", proxy.log):
