@@ -116,6 +116,15 @@ struct BodyTransform {
         return false
     }
 
+    /// The stage of a plugin's hook; nil when it has none.
+    func stage(_ phase: Phase, position: Int) -> Int? {
+        for index in 0..<count
+        where stages[index].phase == phase && stages[index].position == position {
+            return index
+        }
+        return nil
+    }
+
     mutating func release() {
         for index in 0..<count { stages[index].rest.release() }
         heldOut.release()

@@ -61,7 +61,9 @@ extension Worker {
         case .held(let index):
             if let failure = calls.failure { logFailure(failure, exchange) }
             // A second holder would wait for bytes that the first one keeps.
-            if exchange.pointee.responseBody.transform != nil {
+            if let transform = exchange.pointee.responseBody.transform,
+                transform.pointee.holder >= 0
+            {
                 return runResponsePhase(exchange, phase, from: index &+ 1, nil)
             }
             return hold(exchange, index)
@@ -100,7 +102,7 @@ extension Worker {
             advance(exchange)
         } else if exchange.pointee.flags.contains(.localReply) {
             passLocal(exchange)
-        } else if transform != nil {
+        } else if let transform, transform.pointee.holder >= 0 {
             // Held: the body goes to the plugin, the head stays.
             exchange.pointee.response = .body
             exchange.pointee.responseBody.reader = BodyReader(
@@ -173,15 +175,17 @@ extension Worker {
         let position = Int(
             exchange.pointee.chain.entry(.responseHeaders, index).pointee.position
         )
-        guard keepResponseHead(exchange) else { return .left }
         prepareResponseBody(exchange)
-        guard let transform = exchange.pointee.responseBody.transform else { return .left }
-        for stage in 0..<transform.pointee.count
-        where transform.pointee.stages[stage].phase == .responseBody
-            && transform.pointee.stages[stage].position == position
-        {
-            transform.pointee.holder = stage
+        let stage = exchange.pointee.responseBody.transform?.pointee.stage(
+            .responseBody,
+            position: position
+        )
+        guard let stage, let transform = exchange.pointee.responseBody.transform else {
+            // With the same call the plugin lost its interest in the body, which would end it.
+            return runResponsePhase(exchange, .responseHeaders, from: index &+ 1, nil)
         }
+        guard keepResponseHead(exchange) else { return .left }
+        transform.pointee.holder = stage
         transform.pointee.holdIndex = index &+ 1
         waitForRelease(exchange)
         return .done
