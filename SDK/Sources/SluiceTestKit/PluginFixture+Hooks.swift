@@ -132,7 +132,7 @@ struct HookArguments {
 
     private static func hasReply(_ request: RequestFixture, _ phase: Phase) -> Bool {
         switch phase {
-        case .requestEnd, .upstreamResult: false
+        case .requestEnd, .upstreamResult, .localReply: false
         case .upstreamBody, .responseBody: request.isHeld
         default: true
         }
@@ -217,9 +217,11 @@ extension PluginFixture {
         let fits =
             switch verdict {
             case .suspend: request.wait != nil
-            case .hold: phase == .responseHeaders
+            case .hold:
+                phase == .responseHeaders && !request.hasNoBody && wants(request, .responseBody)
             case .more: phase.isBody
-            case .next, .detach, .reset, .respond: true
+            case .reset: phase != .requestEnd && phase != .upstreamResult
+            case .next, .detach, .respond: true
             default: false
             }
         if !fits || verdict != .suspend, let wait = request.wait {
