@@ -223,7 +223,9 @@ extension Host {
 }
 
 extension Host {
-    /// Writes what all plugins have counted, in the Prometheus text format 0.0.4. Any thread.
+    /// Writes what all plugins have counted, in the Prometheus text format 0.0.4.
+    ///
+    /// Any thread.
     ///
     /// - Parameter write: takes a piece of about 64 KiB, valid until it returns; false ends it.
     /// - Throws: `unsupported` where the host has no `sluice.metrics/1`, `again` when `write` ended

@@ -133,7 +133,6 @@ struct HookArguments {
     private static func hasReply(_ request: RequestFixture, _ phase: Phase) -> Bool {
         switch phase {
         case .requestEnd, .upstreamResult, .localReply: false
-        case .upstreamBody, .responseBody: request.isHeld
         default: true
         }
     }
@@ -198,7 +197,11 @@ extension PluginFixture {
         let verdict = settle(request, phase, Verdict(rawValue: number), body)
         switch verdict {
         case .error, .reset: return verdict
-        case .respond: return give(reply, replyEdits, to: request)
+        case .respond:
+            // A response whose head has gone out is cut.
+            let isLate = phase.isBody && phase.isResponse && !request.isHeld
+            if isLate, body?.isWhole != true { return .reset }
+            return give(reply, replyEdits, to: request)
         default: break
         }
         guard apply(request, phase, body), request.take(asks, phase) else { return drop(request) }
