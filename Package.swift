@@ -10,6 +10,8 @@ let plugins = ["RoundRobin", "Headers", "Respond"]
 let strict: [SwiftSetting] = [
     // A tenth of the instructions of a request: docs/decisions/0005-host-modules-declare-public.md.
     .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
+    // What one worker owns is a class here and there; debug builds, and so the tests, do check it.
+    .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release)),
     .treatAllWarnings(as: .error),
     .enableUpcomingFeature("ExistentialAny"),
     .enableUpcomingFeature("MemberImportVisibility"),
@@ -44,13 +46,25 @@ let pluginLinking: [LinkerSetting] = [
     ]),
 ]
 
+/// The engine carries its own runtime in every build: what it is loaded into may have another.
+let engineExports = Context.packageDirectory + "/Sources/EngineLibrary/exports.map"
+let engineLinking: [LinkerSetting] = [
+    .unsafeFlags([
+        "-static-stdlib", "-Xlinker", "--version-script=" + engineExports, "-Xlinker", "-z",
+        "-Xlinker", "nodelete",
+    ])
+]
+
 let sdk: [Target.Dependency] = [
     .product(name: "SluiceSDK", package: "SDK"), .product(name: "CSluice", package: "SDK"),
 ]
 
 let package = Package(
     name: "sluice",
-    products: [.executable(name: "sluice", targets: ["sluice"])]
+    products: [
+        .executable(name: "sluice", targets: ["sluice"]),
+        .library(name: "SluiceEngine", type: .dynamic, targets: ["EngineLibrary"]),
+    ]
         + plugins.map { .library(name: $0, type: .dynamic, targets: [$0 + "Entry"]) },
     dependencies: [.package(path: "SDK")],
     targets: [
@@ -67,6 +81,21 @@ let package = Package(
             name: "Proxy",
             dependencies: ["HTTP", "Reactor", "PluginHost", "Sys"],
             swiftSettings: strict
+        ),
+        .target(
+            name: "Engine",
+            dependencies: ["Proxy", "PluginHost", "Reactor", "Sys"],
+            swiftSettings: strict
+        ),
+        .target(
+            name: "EngineLibrary",
+            dependencies: [
+                "Engine", "Server", "Proxy", "PluginHost", "Sys",
+                .product(name: "CSluice", package: "SDK"),
+            ],
+            exclude: ["exports.map"],
+            swiftSettings: strict,
+            linkerSettings: engineLinking
         ),
         .target(
             name: "Server",

@@ -1,6 +1,8 @@
 #define _GNU_SOURCE 1
 #include "CLinux.h"
 
+#include <sys/mman.h>
+
 long clinux_accept(int fd, struct sockaddr_storage *address, uint32_t *length) {
     socklen_t size = sizeof *address;
     long result;
@@ -9,6 +11,12 @@ long clinux_accept(int fd, struct sockaddr_storage *address, uint32_t *length) {
     } while (result < 0 && errno == EINTR);
     *length = size;
     return result < 0 ? -errno : result;
+}
+
+uint64_t clinux_manual_nanoseconds;
+
+long clinux_memory_file(const char *name) {
+    CLINUX_RESULT(memfd_create(name, MFD_CLOEXEC));
 }
 
 long clinux_pipe(int32_t ends[2]) {

@@ -43,13 +43,15 @@ public enum Phase: Int, CaseIterable, Sendable {
 }
 
 /// Some phases, a bit each.
-public struct PhaseSet {
+public struct PhaseSet: Sendable {
     let bits: UInt64
 
-    @inline(__always)
-    public init(_ first: Phase, _ second: Phase, _ third: Phase? = nil) {
-        var bits: UInt64 = 1 << UInt64(first.rawValue) | 1 << UInt64(second.rawValue)
-        if let third { bits |= 1 << UInt64(third.rawValue) }
-        self.bits = bits
+    /// Hooks of a peer's response head.
+    @inline(__always) public static var responseHeads: PhaseSet {
+        PhaseSet(bits: 1 << 5 | 1 << 6 | 1 << 8)
+    }
+    /// Hooks of a response's body.
+    @inline(__always) public static var responseBodies: PhaseSet {
+        PhaseSet(bits: 1 << 7 | 1 << 9)
     }
 }

@@ -98,7 +98,7 @@ public struct PhaseChain: @unchecked Sendable {
                     HookEntry(
                         call: call,
                         resumed: instance.resumedHook,
-                        state: instance.state,
+                        state: instance.hookState,
                         instance: Int32(instance.index),
                         position: Int32(position),
                         contextOffset: Int32(offsets[position]),

@@ -13,6 +13,8 @@ public final class PluginInstance: @unchecked Sendable {
     /// The name as bytes that are never freed.
     let nameText: Slice
     private let table: UnsafePointer<sluice_instance>
+    /// Nil but in tests.
+    private var probe: HookProbe?
     private let handle: InstanceHandle
 
     /// Bytes of buffers that an instance may have, unless the manifest says otherwise.
@@ -141,6 +143,11 @@ public final class PluginInstance: @unchecked Sendable {
 
     /// The hook of a phase; nil when the instance has none.
     public func hook(_ phase: Phase) -> sluice_hook? {
+        let hook = ownHook(phase)
+        return hook != nil && probe != nil ? HookProbe.call : hook
+    }
+
+    private func ownHook(_ phase: Phase) -> sluice_hook? {
         guard let hooks = table.pointee.hooks else { return nil }
         return switch phase {
         case .requestHeaders: hooks.pointee.request_headers
@@ -157,7 +164,28 @@ public final class PluginInstance: @unchecked Sendable {
     }
 
     /// What is called after a wait; nil when the instance can't wait.
-    var resumedHook: sluice_hook? { table.pointee.hooks?.pointee.resumed }
+    var resumedHook: sluice_hook? {
+        let hook = table.pointee.hooks?.pointee.resumed
+        return hook != nil && probe != nil ? HookProbe.callResumed : hook
+    }
+
+    /// What hooks are given as their instance.
+    var hookState: UnsafeMutableRawPointer? { probe?.address ?? state }
+
+    /// Puts a probe before the hooks; before a chain is made of the instance.
+    public func watch(_ views: HookProbe.Views) -> HookProbe {
+        self.probe = nil
+        let probe = HookProbe(views, state: state)
+        for phase in Phase.allCases {
+            if let hook = ownHook(phase) { probe.add(hook, phase) }
+        }
+        if let hook = resumedHook { probe.add(resumed: hook) }
+        self.probe = probe
+        return probe
+    }
+
+    /// The table that the plugin filled, for checks of its functions.
+    public var functions: UnsafePointer<sluice_instance> { table }
 
     /// The slot of a worker; from then on tasks of the instance run there. [worker]
     public func startWorker(_ worker: Int) -> UnsafeMutableRawPointer? {
@@ -180,7 +208,7 @@ public final class PluginInstance: @unchecked Sendable {
     /// does not end is not destroyed, because the work still uses it.
     public func destroy() {
         handle.end()
-        let deadline = Clock.monotonicNanoseconds() + Self.drainNanoseconds
+        let deadline = Clock.kernelNanoseconds() + Self.drainNanoseconds
         guard BlockingPool.shared.drain(handle, deadline: deadline) else {
             PluginLog.write(
                 handle,

@@ -31,7 +31,23 @@ public struct PluginLibrary: @unchecked Sendable {
                 "\(path): not a plugin of this host's ABI: it has no symbol \(SLUICE_HELLO_SYMBOL)"
             )
         }
-        hello = try Self.shakeHands(symbol, path: path)
+        // Safe: the symbol's name fixes its type (`hello.h`).
+        hello = try Self.shakeHands(unsafeBitCast(symbol, to: Hello.self), path: path)
+        try check()
+    }
+
+    /// `sluice_plugin_hello_v0`
+    public typealias Hello =
+        @convention(c) (
+            UnsafePointer<sluice_host_hello>?, UnsafeMutablePointer<sluice_plugin_hello>?
+        ) -> Int32
+
+    /// Shakes hands with a plugin that is linked into this process, as in a test.
+    ///
+    /// - Parameter name: in place of the path, for messages.
+    public init(linked hello: Hello, name: String) throws(PluginError) {
+        path = name
+        self.hello = try Self.shakeHands(hello, path: name)
         try check()
     }
 
@@ -67,15 +83,9 @@ public struct PluginLibrary: @unchecked Sendable {
     }
 
     private static func shakeHands(
-        _ symbol: UnsafeMutableRawPointer,
+        _ call: Hello,
         path: String
     ) throws(PluginError) -> UnsafePointer<sluice_plugin_hello> {
-        typealias Hello =
-            @convention(c) (
-                UnsafePointer<sluice_host_hello>?, UnsafeMutablePointer<sluice_plugin_hello>?
-            ) -> Int32
-        // Safe: the symbol's name fixes its type (`hello.h`).
-        let call = unsafeBitCast(symbol, to: Hello.self)
         let hello = UnsafeMutablePointer<sluice_plugin_hello>.allocate(capacity: 1)
         hello.initialize(to: sluice_plugin_hello())
         hello.pointee.size = UInt32(MemoryLayout<sluice_plugin_hello>.size)

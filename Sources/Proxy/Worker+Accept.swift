@@ -2,7 +2,7 @@ import HTTP
 import PluginHost
 import Reactor
 import Synchronization
-import Sys
+package import Sys
 
 /// Taking connections, and letting go of them.
 extension Worker {
@@ -31,7 +31,13 @@ extension Worker {
         }
     }
 
-    private mutating func open(_ fd: Int32, _ listener: Int, _ peer: borrowing SocketAddress) {
+    /// Takes a connection of a client.
+    ///
+    /// - Parameters:
+    ///   - fd: does not block; the worker closes it.
+    ///   - listener: place in the plan.
+    ///   - peer: the client's address, as plugins see it.
+    package mutating func open(_ fd: Int32, _ listener: Int, _ peer: borrowing SocketAddress) {
         let plan = listeners + listener
         let ip = peer.ip
         guard
@@ -140,7 +146,7 @@ extension Worker {
     }
 
     /// Takes no more connections; requests go on, idle connections end now.
-    mutating func drain() {
+    package mutating func drain() {
         guard !isDraining else { return }
         // Those that the kernel has accepted already are ours to answer.
         for index in listening.indices where listening[index] >= 0 {

@@ -207,7 +207,7 @@ extension Worker {
         exchange.pointee.responseHead = head
         if !isTunnel,
             exchange.pointee.chain.hooks(
-                any: PhaseSet(.upstreamResult, .upstreamResponse, .responseHeaders)
+                any: .responseHeads
             )
         {
             guard runHooks(exchange, body, bodyCount) else { return }

@@ -244,7 +244,7 @@ extension Worker {
     /// Whether plugins may have to do with the response's body.
     @inline(__always)
     func mayTransform(_ exchange: UnsafeMutablePointer<Exchange>) -> Bool {
-        exchange.pointee.chain.hooks(any: PhaseSet(.upstreamBody, .responseBody))
+        exchange.pointee.chain.hooks(any: .responseBodies)
             || exchange.pointee.context.bodyWishes != nil
     }
 

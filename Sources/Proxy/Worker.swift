@@ -208,22 +208,53 @@ package struct Worker: ~Copyable {
 
     /// Serves until it is told to drain and the last request has ended.
     package mutating func run() {
+        begin()
+        while !isDraining || connectionCount > 0 {
+            let count = poller.wait(milliseconds: millisecondsToNext())
+            turn(events: count, now: Clock.monotonicNanoseconds())
+        }
+        end()
+    }
+
+    // The steps of `run`, for an engine that turns the loop itself.
+
+    /// Starts the instances on this worker; once, before the first turn.
+    package mutating func begin() {
         ThreadRole.enter(.worker(index))
         for instance in plan.instances { slots[instance.index] = instance.startWorker(index) }
         openPort()
-        while !isDraining || connectionCount > 0 {
-            armTasks()
-            let wait =
-                queued != nil || calloutPort.hasRequests ? 0 : timers.millisecondsToNext(now: now)
-            let count = poller.wait(milliseconds: wait)
-            nowNanoseconds = Clock.monotonicNanoseconds()
-            now = nowNanoseconds / 1_000_000
-            for event in 0..<count { dispatch(poller.event(event)) }
-            runQueued()
-            while let node = timers.popExpired(now: now) { expire(node) }
-            if calloutPort.hasRequests { beginCallouts() }
-            reap()
-        }
+    }
+
+    /// The longest that the next wait may take: milliseconds, -1 for ever.
+    @inline(__always)
+    package mutating func millisecondsToNext() -> Int32 {
+        armTasks()
+        return isIdle ? timers.millisecondsToNext(now: now) : 0
+    }
+
+    /// Waits for events and returns their number, for `turn`.
+    package mutating func wait(milliseconds: Int32) -> Int {
+        poller.wait(milliseconds: milliseconds)
+    }
+
+    /// A turn of the loop.
+    ///
+    /// - Parameters:
+    ///   - count: events of the last wait.
+    ///   - time: nanoseconds of the monotonic clock; never less than in the turn before.
+    @inline(__always)
+    package mutating func turn(events count: Int, now time: UInt64) {
+        nowNanoseconds = time
+        now = nowNanoseconds / 1_000_000
+        for event in 0..<count { dispatch(poller.event(event)) }
+        runQueued()
+        while let node = timers.popExpired(now: now) { expire(node) }
+        if calloutPort.hasRequests { beginCallouts() }
+        reap()
+    }
+
+    /// Lets go of everything; once, after the last turn.
+    package mutating func end() {
         while let callout = firstCallout { end(callout) }
         for peer in 0..<plan.peerCount {
             while let connection = pools[peer].first { closeUpstream(connection) }
@@ -232,6 +263,16 @@ package struct Worker: ~Copyable {
         port.close()
         for instance in plan.instances { instance.stopWorker(index, slots[instance.index]) }
     }
+
+    /// Whether nothing is left to do before the next event, timer or message.
+    @inline(__always)
+    package var isIdle: Bool { queued == nil && !calloutPort.hasRequests }
+
+    /// Connections of clients that are open.
+    package var openConnections: Int { connectionCount }
+
+    /// Waits of requests that nobody has ended.
+    package var waitCount: Int { waits.count }
 
     // MARK: Events
 

@@ -8,6 +8,17 @@ public enum Clock {
         clinux_nanoseconds(CLOCK_MONOTONIC)
     }
 
+    /// The same, but by the kernel's clock also while `setManual` rules: for sleeping until then.
+    public static func kernelNanoseconds() -> UInt64 {
+        clinux_kernel_nanoseconds()
+    }
+
+    /// Stops the monotonic clock of this process at a time, for tests that move it by hand; 0 lets
+    /// it run again.
+    public static func setManual(_ nanoseconds: UInt64) {
+        clinux_set_manual_nanoseconds(nanoseconds)
+    }
+
     /// Seconds since the epoch.
     public static func wallSeconds() -> UInt64 {
         clinux_nanoseconds(CLOCK_REALTIME) / 1_000_000_000

@@ -38,7 +38,7 @@ public final class Monitor<State>: @unchecked Sendable {
 
     /// Sleeps until `body` gives a result; it is asked again whenever the state was changed.
     ///
-    /// - Parameter deadline: nanoseconds of the monotonic clock; nil waits for ever.
+    /// - Parameter deadline: nanoseconds of the kernel's monotonic clock; nil waits for ever.
     /// - Returns: nil when the time is over.
     public func wait<Result>(
         deadline: UInt64? = nil,
@@ -52,7 +52,7 @@ public final class Monitor<State>: @unchecked Sendable {
                 pthread_cond_wait(changed, mutex)
                 continue
             }
-            guard Clock.monotonicNanoseconds() < deadline else { return nil }
+            guard Clock.kernelNanoseconds() < deadline else { return nil }
             var time = timespec(
                 tv_sec: Int(deadline / 1_000_000_000),
                 tv_nsec: Int(deadline % 1_000_000_000)

@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import Synchronization
 
 /// Facts about and controls of this process.
 public enum Process {
@@ -58,6 +59,14 @@ public enum Process {
 
     public static var id: Int32 { getpid() }
 
+    /// A number that no other thread of this process has now.
+    public static var thread: UInt { UInt(pthread_self()) }
+
+    /// Lets others run for some time.
+    public static func sleep(milliseconds: UInt32) {
+        usleep(milliseconds * 1_000)
+    }
+
     /// Fills `bytes` with random bytes of the kernel.
     public static func random<T: BitwiseCopyable>(_ value: inout T) {
         withUnsafeMutableBytes(of: &value) { bytes in
@@ -104,6 +113,11 @@ public enum Signals {
     /// Call before the first thread is started.
     public static func block() {
         clinux_block_signals()
+    }
+
+    /// Makes writing to a closed connection an error of the call, as in every process of sluice.
+    public static func ignorePipe() {
+        clinux_ignore_pipe()
     }
 
     /// Waits for the next one.
@@ -224,7 +238,14 @@ public enum File {
 
     /// Writes to the error output; what can't be written is lost.
     public static func writeError(_ bytes: UnsafeRawPointer, _ count: Int) {
-        _ = clinux_write(2, bytes, count)
+        _ = clinux_write(errorOutput.load(ordering: .relaxed), bytes, count)
+    }
+
+    private static let errorOutput = Atomic<Int32>(2)
+
+    /// Where `writeError` writes from now on: 2, or a descriptor that a test reads.
+    public static func setErrorOutput(_ fd: Int32) {
+        errorOutput.store(fd, ordering: .relaxed)
     }
 
     /// Writes to an output descriptor, 1 or 2, whole.

@@ -150,6 +150,17 @@ public enum Socket {
         throw Errno(Int32(truncatingIfNeeded: -result))
     }
 
+    /// Two ends of a connection within the process; the caller closes both.
+    public static func pair() throws(Errno) -> (Int32, Int32) {
+        var ends: (Int32, Int32) = (0, 0)
+        let result = withUnsafeMutablePointer(to: &ends) { ends in
+            // Safe: a pair of 32-bit words is laid out as an array of two.
+            ends.withMemoryRebound(to: Int32.self, capacity: 2) { Int(clinux_socket_pair($0)) }
+        }
+        _ = try Errno.check(result)
+        return ends
+    }
+
     /// The address that a socket is bound to.
     public static func localAddress(_ fd: Int32) throws(Errno) -> SocketAddress {
         var address = SocketAddress()

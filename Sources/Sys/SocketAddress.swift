@@ -45,6 +45,20 @@ public struct SocketAddress: @unchecked Sendable {
         self = found
     }
 
+    /// "192.0.2.1:80", "[2001:db8::1]:80" or "unix:/path"; no names.
+    public init?(_ text: String) {
+        if text.hasPrefix("unix:") {
+            self.init(unixPath: String(text.dropFirst("unix:".count)))
+            return
+        }
+        guard let colon = text.utf8.lastIndex(of: UInt8(ascii: ":")),
+            let port = UInt16(text[text.utf8.index(after: colon)...])
+        else { return nil }
+        var host = text[..<colon]
+        if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
+        self.init(numericHost: String(host), port: port)
+    }
+
     /// All addresses of a name, in the resolver's order; blocks.
     ///
     /// Empty when there is none.

@@ -33,6 +33,7 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "../EndToEnd"))
+import harness  # noqa: E402
 from harness import BINARY, Origin, Sluice, eventually, manifest, serve  # noqa: E402
 from wire import Client, reply, request  # noqa: E402
 
@@ -63,8 +64,12 @@ class Setting:
         self.folder = tempfile.TemporaryDirectory()
         self.origins = [Origin(serve(ANSWER)) for _ in range(2)]
         options["prefix"] = [a.format(folder=self.folder.name) for a in options.get("prefix", [])]
+        # Without debug information, which valgrind can't read of every compiler.
+        for name in ["libHeaders.so", "libRoundRobin.so"]:
+            subprocess.run(["strip", "--strip-debug", "-o", os.path.join(self.folder.name, name),
+                            os.path.join(harness.PLUGINS, name)], check=True)
         content = manifest(
-            *self.origins, log={"level": "info"}, plugins={"hdr": {"library": "libHeaders.so"}},
+            *self.origins, plugin_dir=self.folder.name, log={"level": "info"}, plugins={"hdr": {"library": "libHeaders.so"}},
             chain=["hdr"], listener={"limits": {"requests": 1_000_000_000}})
         self.proxy = Sluice(self.folder.name, content, **options)
         self.client = Client(self.proxy.address)

@@ -90,8 +90,9 @@ def test_an_answer_that_ends_with_its_connection(proxy, origin, client):
     assert app.requests[-1].get("x-user") == "eve"
 
 
-@pytest.mark.parametrize("answer", [b"nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Le", b"",
-                                    b"HTTP/1.1 101 Up\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"])
+@pytest.mark.parametrize("answer", [
+    b"nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Le", b"",
+    b"HTTP/1.1 101 Up\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"])
 def test_an_answer_that_is_none(proxy, origin, client, answer):
     def script(connection):
         connection.read_request()

@@ -182,8 +182,8 @@ def test_a_shared_swift_runtime(tmp_path):
     ("-DSYMBOL=something_else", "not a plugin: it has no symbol sluice_plugin_hello_v0"),
     ("-DSYMBOL=sluice_plugin_hello_v9",
      "made for plugin ABI v9 (it exports sluice_plugin_hello_v9), this host has v0"),
-    ("-DSURPLUS", "exports 2 other symbols beside sluice_plugin_hello_v0, such as surplus_one; hide "
-     "what is not the entry (-fvisibility=hidden or a version script)"),
+    ("-DSURPLUS", "exports 2 other symbols beside sluice_plugin_hello_v0, such as surplus_one; "
+     "hide what is not the entry (-fvisibility=hidden or a version script)"),
 ])
 def test_symbols(tmp_path, option, reason):
     refused(tmp_path, build(tmp_path, option), reason)

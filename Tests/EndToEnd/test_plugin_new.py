@@ -1,5 +1,5 @@
-"""From an empty folder to an answer with the plugin's field: what docs/plugin-quick-start.md shows, in
-each language, with an installed Sluice and with the SDK's own repository."""
+"""From an empty folder to an answer with the plugin's field: what docs/plugin-quick-start.md shows,
+in each language, with an installed Sluice and with the SDK's own repository."""
 import os
 import re
 import shlex
@@ -77,6 +77,19 @@ def curl(proxy):
 
 
 # ------------------------------------------------------------------ transcripts
+def test_the_page_shows_what_is_tested():
+    with open(os.path.join(ROOT, "docs/plugin-quick-start.md")) as file:
+        typed = re.findall(r"^\$ (.*)$", file.read(), re.MULTILINE)
+    expected = []
+    for language in ("swift", "c", "rust"):
+        options, commands, _ = BUILDS[language]
+        expected += [" ".join(["sluice plugin new hello", *options]), "cd hello"]
+        expected += [" ".join(command) for command in commands] + ["sluice run"]
+        if language == "swift":
+            expected.append("curl -i http://127.0.0.1:8080/")
+    assert typed == expected
+
+
 @pytest.mark.seconds(300)
 @pytest.mark.parametrize("language", sorted(BUILDS))
 def test_from_an_empty_folder(tmp_path, prefix, serving, language):
@@ -180,8 +193,8 @@ def test_installed_headers_by_pkg_config(tmp_path, prefix):
     "Hello", "1st", "a_b", "-a", "a-", "a--b", "a-1", "../a", "a/b", "é", "a b"])
 def test_names_that_no_package_can_have(tmp_path, name):
     error = new(harness.BINARY, tmp_path, "--", name, code=2)
-    assert error == ("sluice: \"%s\" is not a name such as \"rate-limit\": words of a-z and 0-9 that "
-                     "begin with a letter, with \"-\" between them\n" % name)
+    assert error == ("sluice: \"%s\" is not a name such as \"rate-limit\": words of a-z and 0-9 "
+                     "that begin with a letter, with \"-\" between them\n" % name)
     assert os.listdir(tmp_path) == []
 
 

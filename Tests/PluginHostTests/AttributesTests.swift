@@ -14,8 +14,9 @@ struct AttributesTests {
         return (result, key)
     }
 
-    /// The request as plugins have it. The exchange is kept for ever, since only a pointer into it
-    /// is used from here on.
+    /// The request as plugins have it.
+    ///
+    /// The exchange is kept for ever, since only a pointer into it is used from here on.
     private func request(_ exchange: Exchange) -> OpaquePointer {
         OpaquePointer(Unmanaged.passRetained(exchange).takeUnretainedValue().context)
     }

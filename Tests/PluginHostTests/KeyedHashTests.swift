@@ -4,8 +4,10 @@ import Testing
 @testable import PluginHost
 
 struct KeyedHashTests {
-    /// Of the key 00 01 ... 0f and the message 00 01 ...; from the authors' reference, and for the
-    /// longer ones from `openssl mac -macopt size:16 SIPHASH`.
+    /// Of the key 00 01 ...
+    ///
+    /// 0f and the message 00 01 ...; from the authors' reference, and for the longer ones from
+    /// `openssl mac -macopt size:16 SIPHASH`.
     @Test(arguments: [
         (0, "a3817f04ba25a8e66df67214c7550293"), (1, "da87c1d86b99af44347659119b22fc45"),
         (7, "a1f1ebbed8dbc153c0b84aa61ff08239"), (8, "3b62a9ba6258f5610f83e264f31497b4"),

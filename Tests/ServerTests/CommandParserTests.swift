@@ -26,6 +26,12 @@ struct CommandParserTests {
         ("plugin list -m=a", .pluginList(manifest: "a")),
         ("plugin inspect a.so", .pluginInspect(file: "a.so", loads: false)),
         ("plugin inspect --load a.so", .pluginInspect(file: "a.so", loads: true)),
+        ("plugin new a", .pluginNew(NewPlugin.Order(name: "a"))),
+        (
+            "plugin new --rust a --sdk=b",
+            .pluginNew(NewPlugin.Order(name: "a", isRust: true, sdk: "b"))
+        ),
+        ("plugin new --c a", .pluginNew(NewPlugin.Order(name: "a", isC: true))),
         ("plugin inspect -- -a.so", .pluginInspect(file: "-a.so", loads: false)),
     ])
     func `reads commands`(line: String, expected: Command) {
@@ -41,7 +47,9 @@ struct CommandParserTests {
         ("plugin inspct a", "unknown command \"plugin inspct\"; did you mean \"plugin inspect\"?"),
         ("plugin eat", "unknown command \"plugin eat\"; `sluice plugin --help` lists them"),
         ("reload", "\"reload\" is not supported by this version of sluice"),
-        ("plugin new a", "\"plugin new\" is not supported by this version of sluice"),
+        ("plugin swap a", "\"plugin swap\" is not supported by this version of sluice"),
+        ("plugin new", "`sluice plugin new` needs a NAME"),
+        ("plugin new a --sdk", "option \"--sdk\" needs a PLACE"),
         ("--verson", "unknown option \"--verson\" before a command; did you mean \"--version\"?"),
         ("-m a run", "unknown option \"-m\" before a command"),
         (

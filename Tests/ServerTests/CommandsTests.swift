@@ -76,7 +76,7 @@ struct CommandsTests {
     @Test func `version and help are printed`() {
         #expect(execute("version") == .ok)
         #expect(execute("run --help") == .ok)
-        #expect(printed.lines.first?.hasPrefix("sluice 0.1.0 (plugin ABI 0.1, swift 6.") == true)
+        #expect(printed.lines.first?.hasPrefix("sluice 0.1.0 (plugin ABI 0.2, swift 6.") == true)
         #expect(printed.lines.last?.hasPrefix("usage: sluice run") == true)
         #expect(complained.lines == [])
     }

@@ -31,6 +31,37 @@ struct FileTests {
     }
 
     @Test
+    func `an ordinary file is told from other things, also through a link`() throws {
+        #expect(!File.isFile(path))
+        try File.writeNew(path, [], mode: 0o600)
+        #expect(File.isFile(path) && !File.isFolder(path))
+        #expect(symlink(path, path + "-link") == 0)
+        #expect(File.isFile(path + "-link"))
+        #expect(!File.isFile(folder.path) && File.isFolder(folder.path))
+        #expect(mkfifo(path + "-pipe", 0o600) == 0)
+        #expect(!File.isFile(path + "-pipe") && File.exists(path + "-pipe"))
+    }
+
+    @Test
+    func `a folder is made once`() throws {
+        try File.makeFolder(path)
+        defer { File.removeFolder(path) }
+        #expect(File.isFolder(path))
+        #expect(throws: Errno(EEXIST)) { try File.makeFolder(path) }
+        #expect(throws: Errno(ENOENT)) { try File.makeFolder(path + "/a/b") }
+    }
+
+    @Test
+    func `a path from the root has no links`() throws {
+        try File.writeNew(path, [], mode: 0o600)
+        #expect(symlink(path, path + "-link") == 0)
+        let real = try #require(File.absolute(path))
+        #expect(real.hasPrefix("/") && real.hasSuffix("/file"))
+        #expect(File.absolute(path + "-link") == real)
+        #expect(File.absolute(folder.path + "/../x/nothing") == nil)
+    }
+
+    @Test
     func `an existing file is never written over`() throws {
         try File.writeNew(path, [1], mode: 0o400)
         #expect(throws: Errno(EEXIST)) { try File.writeNew(path, [2], mode: 0o400) }

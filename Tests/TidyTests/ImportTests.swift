@@ -9,6 +9,10 @@ struct ImportTests {
     static let table: [String: Set<String>] = [
         "sluice": ["Server"],
         "Server": ["Proxy", "PluginHost", "Reactor", "Sys", "Synchronization"],
+        "EngineLibrary": [
+            "Engine", "Server", "Proxy", "PluginHost", "Sys", "CSluice", "CSluiceEngine",
+        ],
+        "Engine": ["Proxy", "PluginHost", "Reactor", "Sys", "Synchronization"],
         "Proxy": ["HTTP", "Reactor", "PluginHost", "Sys", "CSluice", "Synchronization"],
         "PluginHost": ["HTTP", "Sys", "CSluice", "Synchronization"],
         "Reactor": ["Sys", "Synchronization"],
@@ -71,7 +75,10 @@ struct ImportTests {
         sourceLocation: SourceLocation = #_sourceLocation
     ) {
         let refused = files.flatMap { file in
-            file.places { line in
+            // Text of other packages stands indented in what makes them.
+            let isTemplate = file.path.hasPrefix("Sources/Server/Templates/")
+            return file.places { line in
+                if isTemplate, line.first == " " { return false }
                 guard let module = module(importedBy: line) else { return false }
                 return !allowed.contains(module)
             }

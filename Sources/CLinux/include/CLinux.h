@@ -132,6 +132,11 @@ static inline long clinux_duplicate(int fd) {
     CLINUX_RESULT(fcntl(fd, F_DUPFD_CLOEXEC, 0));
 }
 
+/* Two ends of a connection within the process, without a name. */
+static inline long clinux_socket_pair(int32_t ends[2]) {
+    CLINUX_RESULT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends));
+}
+
 /* -- pipes and splice -------------------------------------------------------------------------- */
 
 long clinux_pipe(int32_t ends[2]);
@@ -202,6 +207,13 @@ static inline long clinux_write(int fd, const void *from, size_t count) {
     CLINUX_RETRY(write(fd, from, count));
 }
 
+/* A file without a name, in memory. */
+long clinux_memory_file(const char *name);
+
+static inline long clinux_read_at(int fd, void *to, size_t count, int64_t offset) {
+    CLINUX_RETRY(pread(fd, to, count, offset));
+}
+
 static inline long clinux_read(int fd, void *to, size_t count) {
     CLINUX_RETRY(read(fd, to, count));
 }
@@ -215,9 +227,28 @@ static inline long clinux_open_new(const char *path, uint32_t mode) {
     CLINUX_RETRY(open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, (mode_t)mode));
 }
 
+/* What the monotonic clock says while a test moves it by hand; 0 while it runs by itself. Of the
+ * process, and hidden, so that reading it costs one instruction. */
+__attribute__((visibility("hidden"))) extern uint64_t clinux_manual_nanoseconds;
+
+static inline void clinux_set_manual_nanoseconds(uint64_t now) {
+    __atomic_store_n(&clinux_manual_nanoseconds, now, __ATOMIC_RELAXED);
+}
+
 static inline uint64_t clinux_nanoseconds(clockid_t clock) {
+    if (clock == CLOCK_MONOTONIC) {
+        uint64_t manual = __atomic_load_n(&clinux_manual_nanoseconds, __ATOMIC_RELAXED);
+        if (__builtin_expect(manual != 0, 0)) return manual;
+    }
     struct timespec now;
     clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* The monotonic clock as the kernel has it, also while a test moves its own. */
+static inline uint64_t clinux_kernel_nanoseconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
@@ -281,6 +312,10 @@ static inline void clinux_block_signals(void) {
     sigaddset(&set, SIGHUP);
     sigaddset(&set, SIGUSR2);
     pthread_sigmask(SIG_BLOCK, &set, 0);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static inline void clinux_ignore_pipe(void) {
     signal(SIGPIPE, SIG_IGN);
 }
 

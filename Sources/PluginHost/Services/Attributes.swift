@@ -18,7 +18,7 @@ enum Attributes {
     /// A key is its index with its type above, so that a look-up needs nothing shared.
     private static let typeShift: UInt32 = 16
 
-    /// `attr_key`
+    /// `attr_key` of the ABI.
     static func key(
         _ name: sluice_slice,
         type: UInt32,
@@ -59,7 +59,9 @@ enum Attributes {
         var capacity: Int
     }
 
-    /// One value. Bytes keep their memory, so that setting them again need not take more.
+    /// One value.
+    ///
+    /// Bytes keep their memory, so that setting them again need not take more.
     struct Value {
         var isSet = false
         var number: UInt64 = 0
@@ -103,7 +105,7 @@ enum Attributes {
         return slots + index
     }
 
-    /// `attr_set_u64`
+    /// `attr_set_u64` of the ABI.
     static func set(
         _ context: UnsafeMutablePointer<RequestContext>,
         _ key: UInt32,
@@ -116,7 +118,7 @@ enum Attributes {
         return Int32(SLUICE_OK)
     }
 
-    /// `attr_set_bytes`
+    /// `attr_set_bytes` of the ABI.
     static func set(
         _ context: UnsafeMutablePointer<RequestContext>,
         _ key: UInt32,
@@ -142,7 +144,7 @@ enum Attributes {
         return Int32(SLUICE_OK)
     }
 
-    /// `attr_get_u64`
+    /// `attr_get_u64` of the ABI.
     static func get(
         _ context: UnsafeMutablePointer<RequestContext>,
         _ key: UInt32,
@@ -156,7 +158,7 @@ enum Attributes {
         return Int32(SLUICE_OK)
     }
 
-    /// `attr_get_bytes`
+    /// `attr_get_bytes` of the ABI.
     static func get(
         _ context: UnsafeMutablePointer<RequestContext>,
         _ key: UInt32,
@@ -178,7 +180,7 @@ enum Attributes {
     /// Bytes of a hash key.
     static let hashKeyBytesMax = 4_096
 
-    /// `set_hash_key`
+    /// `set_hash_key` of the ABI.
     static func setHashKey(
         _ context: UnsafeMutablePointer<RequestContext>,
         _ key: sluice_slice

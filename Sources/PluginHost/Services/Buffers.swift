@@ -53,7 +53,7 @@ public enum Buffers {
         return buf
     }
 
-    /// `buf_new`
+    /// `buf_new` of the ABI.
     static func new(_ handle: InstanceHandle, capacity: UInt64) -> Reference? {
         guard capacity > 0, capacity <= UInt64(capacityMax),
             let buf = make(handle, extra: Int(capacity), kind: Kind.own)
@@ -65,7 +65,7 @@ public enum Buffers {
         return buf
     }
 
-    /// `buf_wrap`
+    /// `buf_wrap` of the ABI.
     static func wrap(
         _ handle: InstanceHandle,
         _ bytes: sluice_slice,
@@ -125,12 +125,12 @@ public enum Buffers {
         return Slice(UnsafePointer(data), Int(min(buf.pointee.len, most)))
     }
 
-    /// `buf_retain` [any thread]
+    /// `buf_retain` of the ABI, from any thread.
     public static func retain(_ buf: UnsafeMutablePointer<sluice_buf>) {
         count(buf).pointee.wrappingAdd(1, ordering: .relaxed)
     }
 
-    /// `buf_release` [any thread]
+    /// `buf_release` of the ABI, from any thread.
     public static func release(_ buf: UnsafeMutablePointer<sluice_buf>) {
         let left = count(buf).pointee.wrappingSubtract(1, ordering: .acquiringAndReleasing).newValue
         guard left == 0 else { return }

@@ -2,8 +2,9 @@ import CSluice
 import Synchronization
 import Sys
 
-/// What a `sluice_host` handle points to: the host's side of one instance. Never freed, because a
-/// plugin may keep the handle, and buffers of the instance may outlive it.
+/// What a `sluice_host` handle points to: the host's side of one instance.
+///
+/// Never freed, because a plugin may keep the handle, and buffers of the instance may outlive it.
 final class InstanceHandle: @unchecked Sendable {
     // Safe: what is not atomic is set in `init`, or belongs to one worker (`workers`).
     let name: String
@@ -153,20 +154,20 @@ final class InstanceHandle: @unchecked Sendable {
 
     // MARK: One worker
 
-    /// [the worker]
+    /// The instance has a slot on this worker; its tasks run from now on. [the worker]
     func began(worker: Int, slot: UnsafeMutableRawPointer?) {
         guard worker < workerCount else { return }
         workers[worker].phase = .running
         workers[worker].slot = slot
     }
 
-    /// [the worker]
+    /// The instance has no slot on this worker any more. [the worker]
     func stopped(worker: Int) {
         guard worker < workerCount else { return }
         workers[worker] = WorkerShare(phase: .stopped)
     }
 
-    /// [the worker]
+    /// How far the instance is on this worker. [the worker]
     func phase(worker: Int) -> WorkerPhase {
         guard worker < workerCount, !isMade else { return .notStarted }
         return isLive ? workers[worker].phase : .stopped
@@ -194,7 +195,7 @@ final class InstanceHandle: @unchecked Sendable {
         return true
     }
 
-    /// [the worker]
+    /// A timer is over. [the worker]
     func giveTimer(worker: Int) {
         workers[worker].timerCount -= 1
     }

@@ -9,7 +9,7 @@ extension MetricRegistry {
         var result = Int32(SLUICE_EINVAL)
     }
 
-    /// `metric_define`
+    /// `metric_define` of the ABI.
     func define(
         _ handle: InstanceHandle,
         _ metric: sluice_metric,

@@ -26,7 +26,9 @@ final class MetricRegistry: @unchecked Sendable {
     /// What `add` and its like must know of a series.
     struct Series {
         var kind: UInt32
-        /// Index of its first cell. A histogram's is the sum; the buckets follow.
+        /// Index of its first cell.
+        ///
+        /// A histogram's is the sum; the buckets follow.
         var cell: Int
         var bounds: UnsafePointer<Double>?
         var boundCount = 0
@@ -79,7 +81,7 @@ final class MetricRegistry: @unchecked Sendable {
 
     // MARK: Series
 
-    /// `metric_series`
+    /// `metric_series` of the ABI.
     func series(
         _ id: UInt32,
         _ values: UnsafePointer<sluice_slice>?,
@@ -139,7 +141,9 @@ final class MetricRegistry: @unchecked Sendable {
         return UInt32(number)
     }
 
-    /// What a number names. One that was never given out is of no kind, so nothing comes of it.
+    /// What a number names.
+    ///
+    /// One that was never given out is of no kind, so nothing comes of it.
     @inline(__always)
     func series(_ number: UInt32) -> UnsafeMutablePointer<Series>? {
         guard number < UInt32(Self.seriesTotalMax) else { return nil }
@@ -150,7 +154,7 @@ final class MetricRegistry: @unchecked Sendable {
 
     // MARK: Values, from any thread
 
-    /// `metric_add`
+    /// `metric_add` of the ABI.
     @inline(__always)
     func add(_ number: UInt32, _ value: Int64) {
         guard let series = series(number) else { return }
@@ -164,7 +168,7 @@ final class MetricRegistry: @unchecked Sendable {
         }
     }
 
-    /// `metric_set`
+    /// `metric_set` of the ABI.
     func set(_ number: UInt32, _ value: Int64) {
         guard let series = series(number), series.pointee.kind == SLUICE_METRIC_GAUGE else {
             return
@@ -172,7 +176,7 @@ final class MetricRegistry: @unchecked Sendable {
         cells.updateCommon(series.pointee.cell) { _ in UInt64(bitPattern: value) }
     }
 
-    /// `metric_observe`
+    /// `metric_observe` of the ABI.
     func observe(_ number: UInt32, _ value: Double) {
         guard let series = series(number), series.pointee.kind == SLUICE_METRIC_HISTOGRAM,
             value.isFinite

@@ -10,8 +10,9 @@ enum PluginLog {
     /// Bytes of a pair's name and of its value; the rest is left out.
     static let nameBytesMax = 64
     static let valueBytesMax = 256
-    /// Bytes of a line with its pairs: what a pipe takes in one piece. A pair that does not fit is
-    /// left out, with all after it.
+    /// Bytes of a line with its pairs: what a pipe takes in one piece.
+    ///
+    /// A pair that does not fit is left out, with all after it.
     static let lineBytesMax = 4_096
 
     private static let levels: [StaticString] = ["error", "error", "warn", "info", "debug"]

@@ -125,7 +125,9 @@ struct SharedTable: ~Copyable {
         word(entry.index, 0).pointee.wrappingSubtract(Head.pin, ordering: .releasing)
     }
 
-    /// Whether a counter's time is over. A bucket's never is: once full, it is as good as new.
+    /// Whether a counter's time is over.
+    ///
+    /// A bucket's never is: once full, it is as good as new.
     @inline(__always)
     private static func isExpired(_ head: UInt64, _ now: UInt64) -> Bool {
         let expiry = head >> Head.expiryShift
@@ -177,7 +179,9 @@ struct SharedTable: ~Copyable {
         return made.result
     }
 
-    /// Gives up the expired entry of a key. Whoever has it pinned came before it expired.
+    /// Gives up the expired entry of a key.
+    ///
+    /// Whoever has it pinned came before it expired.
     private func bury(_ key: sluice_key, _ state: UInt64, at start: Int, now: UInt64) {
         for offset in 0..<Self.window {
             let index = start &+ offset
@@ -258,7 +262,7 @@ struct SharedTable: ~Copyable {
         return now.addingSaturating(ttl).addingSaturating(unit - 1) >> Head.timeShift
     }
 
-    /// `counter_add`
+    /// `counter_add` of the ABI.
     ///
     /// - Parameter now: nanoseconds of the monotonic clock.
     func add(_ key: sluice_key, _ delta: Int64, ttl: UInt64, now: UInt64) -> Int64 {
@@ -277,7 +281,7 @@ struct SharedTable: ~Copyable {
         )
     }
 
-    /// `counter_get`
+    /// `counter_get` of the ABI.
     func get(_ key: sluice_key, now: UInt64) -> Int64 {
         let start = Int(truncatingIfNeeded: hash.spread(key.low, key.high)) & slotMask
         guard let entry = pin(key, Head.counter, at: start, now: now) else { return 0 }
@@ -287,7 +291,7 @@ struct SharedTable: ~Copyable {
 
     // MARK: Token buckets
 
-    /// `bucket_take`
+    /// `bucket_take` of the ABI.
     func take(
         _ key: sluice_key,
         _ bucket: TokenBucket,

@@ -20,7 +20,7 @@ enum SharedTables {
     /// Tables by the number of their instance's name.
     private static let owners = Mutex<[UInt64: Owned]>([:])
 
-    /// `open`
+    /// `open` of the ABI.
     static func open(
         _ handle: InstanceHandle,
         _ name: sluice_slice,

@@ -84,7 +84,7 @@ struct SharedValues: ~Copyable {
         return nil
     }
 
-    /// `value_get`
+    /// `value_get` of the ABI.
     func get(
         _ key: sluice_key,
         into to: UnsafeMutableBufferPointer<UInt8>,

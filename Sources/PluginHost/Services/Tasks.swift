@@ -4,7 +4,7 @@ import Sys
 
 /// Timers, posted tasks and offloaded work: `timer_set` and what follows it in `sluice.core/1`.
 enum Tasks {
-    /// `timer_set`
+    /// `timer_set` of the ABI.
     static func setTimer(
         _ handle: InstanceHandle,
         delay: UInt64,
@@ -33,7 +33,7 @@ enum Tasks {
         return Int32(SLUICE_OK)
     }
 
-    /// `timer_cancel`
+    /// `timer_cancel` of the ABI.
     static func cancelTimer(_ handle: InstanceHandle, _ token: sluice_token) -> Int32 {
         let worker = ThreadRole.workerIndex
         guard worker >= 0,
@@ -43,7 +43,7 @@ enum Tasks {
         return Int32(SLUICE_OK)
     }
 
-    /// `post`
+    /// `post` of the ABI.
     static func post(
         _ handle: InstanceHandle,
         worker: UInt32,
@@ -75,7 +75,7 @@ enum Tasks {
         return Int32(SLUICE_OK)
     }
 
-    /// `offload`
+    /// `offload` of the ABI.
     static func offload(
         _ handle: InstanceHandle,
         _ work: BlockingPool.Work,

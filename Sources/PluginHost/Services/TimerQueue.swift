@@ -1,6 +1,8 @@
 import CSluice
 
-/// Timers of plugins on one worker: a heap by deadline. It has no clock.
+/// Timers of plugins on one worker: a heap by deadline.
+///
+/// It has no clock.
 struct TimerQueue {
     /// Timers that an instance has on a worker at the same time.
     static let timersPerInstanceMax = 1_024
@@ -81,7 +83,9 @@ struct TimerQueue {
         return own.count
     }
 
-    /// The next timer that is due. A single one is taken out, a periodic one set anew.
+    /// The next timer that is due.
+    ///
+    /// A single one is taken out, a periodic one set anew.
     mutating func popExpired(now: UInt64) -> Timer? {
         guard let index = heap.first, let timer = slots[index].timer, timer.deadline <= now else {
             return nil

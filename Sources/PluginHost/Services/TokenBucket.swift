@@ -2,7 +2,9 @@ import CSluice
 import Sys
 
 /// A token bucket whose state is one word: the time when it will be full again (the generic cell
-/// rate algorithm, ITU-T I.371). Whoever takes tokens moves that time, by one compare and exchange.
+/// rate algorithm, ITU-T I.371).
+///
+/// Whoever takes tokens moves that time, by one compare and exchange.
 ///
 /// Times are in units of 1/64 ns since `epoch`, so that rates up to a million a second are kept to
 /// some millionths. A new bucket is 0: full since long ago.

@@ -42,8 +42,9 @@ final class WaitRegistry: Sendable {
 
     private static let shardCount = 64
     private static let chainCount = 256
-    /// Nodes that a new wait looks at. More than one, so that waits which ended by themselves are
-    /// found faster than they come.
+    /// Nodes that a new wait looks at.
+    ///
+    /// More than one, so that waits which ended by themselves are found faster than they come.
     private static let sweptPerWait = 4
 
     private let shards = (0..<shardCount).map { _ in Locked() }

@@ -169,7 +169,7 @@ public final class WorkerPort: @unchecked Sendable {
         return timers.add(timer)
     }
 
-    /// `timer_cancel`
+    /// `timer_cancel` of the ABI.
     func cancelTimer(_ token: sluice_token, of handle: Unmanaged<InstanceHandle>) -> Bool {
         timers.cancel(token, of: handle)
     }

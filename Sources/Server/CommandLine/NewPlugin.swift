@@ -74,7 +74,8 @@ package struct NewPlugin {
             if let folder = File.absolute(candidate) { return folder }
         }
         throw .other(
-            "no SDK beside this executable (looked for \(candidates[0])); say where it is with --sdk"
+            "no SDK beside this executable (looked for \(candidates[0])); say where it is with "
+                + "--sdk"
         )
     }
 

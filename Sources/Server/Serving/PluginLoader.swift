@@ -1,21 +1,27 @@
-internal import PluginHost
-internal import Proxy
+package import PluginHost
+package import Proxy
 
 /// Loads the libraries of a manifest and makes their instances.
-enum PluginLoader {
+package enum PluginLoader {
     /// What came of it: all instances, in the manifest's order, or every problem in a line.
-    struct Result {
-        var instances: [PluginInstance] = []
-        var problems: [String] = []
+    package struct Result {
+        package var instances: [PluginInstance] = []
+        package var problems: [String] = []
     }
 
     /// - Parameters:
     ///   - folder: the manifest's, told to the plugins.
     ///   - workerCount: told to the plugins, 1 or more.
-    static func load(_ settings: ProxySettings, folder: String, workerCount: Int) -> Result {
-        let stage = PluginStage(settings)
+    ///   - linked: plugins that are linked into this process, by the path that stands for them.
+    package static func load(
+        _ settings: ProxySettings,
+        folder: String,
+        workerCount: Int,
+        linked: [String: PluginLibrary] = [:]
+    ) -> Result {
+        let stage = PluginStage(settings, linked: Set(linked.keys))
         var result = Result(problems: stage.problems)
-        var libraries: [String: PluginLibrary] = [:]
+        var libraries = linked
         for (index, entry) in stage.entries.enumerated() where entry.isGood {
             let plugin = entry.settings
             do throws(PluginError) {

@@ -24,12 +24,14 @@ struct PluginStage {
     private typealias Known = (file: PluginFile, descriptor: Descriptor?)
 
     /// Reads the libraries of a manifest and checks it against what they say of themselves.
-    init(_ settings: ProxySettings) {
+    ///
+    /// - Parameter linked: paths that stand for no file.
+    init(_ settings: ProxySettings, linked: Set<String> = []) {
         var known: [String: Known] = [:]
         for plugin in settings.plugins {
             var entry = Entry(settings: plugin, configuration: plugin.configuration.node)
             let before = problems.count
-            stage(&entry, &known)
+            if !linked.contains(plugin.libraryPath) { stage(&entry, &known) }
             entry.isGood = problems.count == before
             entries.append(entry)
         }

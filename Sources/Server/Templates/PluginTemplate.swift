@@ -40,7 +40,10 @@ struct PluginTemplate {
                   version: 1,
                   listeners: [{ listen: "127.0.0.1:8080" }],
                   plugins: {
-                    \(names.key): { library: "\(library)", config: { greeting: "good morning" } },
+                    \(names.key): {
+                      library: "\(library)",
+                      config: { greeting: "good morning" },
+                    },
                     // Answers by itself; a real manifest has `upstreams` instead.
                     answer: { library: "libRespond.so", config: { body: "an answer\\n" } },
                   },

@@ -15,7 +15,7 @@
 
 #define TEXT(literal) {(const uint8_t *)(literal), sizeof(literal) - 1}
 
-/* -- state: of an instance, a worker, a request ------------------------------------------------- */
+/* -- state: of an instance, a worker, a request ----------------------------------------------- */
 
 struct instance {
     const sluice_core *core;
@@ -31,7 +31,7 @@ struct context {
     uint64_t path_length;
 };
 
-/* -- hooks -------------------------------------------------------------------------------------- */
+/* -- hooks ------------------------------------------------------------------------------------ */
 
 static int add(sluice_edits *edits, sluice_slice name, sluice_slice value) {
     if (edits->count == edits->capacity) return 0;
@@ -107,7 +107,7 @@ static const sluice_http_hooks hooks = {
     .response_body = response_body,
 };
 
-/* -- the balancer's role ------------------------------------------------------------------------ */
+/* -- the balancer's role ---------------------------------------------------------------------- */
 
 static void *build(void *instance, const sluice_peer_set *set, sluice_errbuf *error) {
     uint32_t *count = malloc(sizeof *count);
@@ -137,7 +137,7 @@ static const sluice_lb balancer = {
     .pick = pick,
 };
 
-/* -- instances ---------------------------------------------------------------------------------- */
+/* -- instances -------------------------------------------------------------------------------- */
 
 static const void *get_extension(void *instance, const char *id) {
     (void)instance;

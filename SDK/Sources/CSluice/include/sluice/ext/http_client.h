@@ -64,7 +64,8 @@ typedef struct sluice_http_client {
     int32_t (*start)(const sluice_host *host, sluice_req *request, const sluice_call *call,
         sluice_token *token);
 
-    /* Cancels: `done` will not be called. SLUICE_ESTALE when it has been, or will not be. [worker] */
+    /* Cancels: `done` will not be called. SLUICE_ESTALE when it has been, or will not be.
+     * [worker] */
     int32_t (*cancel)(const sluice_host *host, const sluice_token *token);
 
     /* Whether the manifest has an upstream of this name: 1 or 0. [any] */

@@ -1,0 +1,69 @@
+import CSluiceEngine
+import Engine
+import PluginHost
+import Proxy
+import Server
+import Sys
+
+/// What `open` was given, as values.
+struct Opening {
+    private let manifest: [UInt8]
+    private let folder: String
+    private let views: HookProbe.Views
+    private let linked: [String: PluginLibrary.Hello]
+
+    init(_ options: sluice_engine_options) throws(PluginError) {
+        let text = UnsafeBufferPointer(
+            start: options.manifest.ptr,
+            count: Int(options.manifest.len)
+        )
+        manifest = Array(text)
+        folder = options.folder.len == 0 ? "." : options.folder.text
+        switch Int(options.views) {
+        case SLUICE_ENGINE_VIEWS_KEPT: views = .kept
+        case SLUICE_ENGINE_VIEWS_POISONED: views = .poisoned
+        case SLUICE_ENGINE_VIEWS_FORBIDDEN: views = .forbidden
+        default: throw PluginError("views: \(options.views) is none of SLUICE_ENGINE_VIEWS_*")
+        }
+        var linked: [String: PluginLibrary.Hello] = [:]
+        for index in 0..<Int(options.linked_count) {
+            guard let entry = options.linked?[index], let hello = entry.hello else {
+                throw PluginError("linked[\(index)]: no function")
+            }
+            linked[entry.path.text] = hello
+        }
+        self.linked = linked
+    }
+
+    func open() throws(PluginError) -> TestEngine {
+        let settings = try settings()
+        return try TestEngine(settings, views: views) { () throws(PluginError) in
+            var libraries: [String: PluginLibrary] = [:]
+            for (path, hello) in linked {
+                libraries[path] = try PluginLibrary(linked: hello, name: path)
+            }
+            let result = PluginLoader.load(
+                settings,
+                folder: folder,
+                workerCount: 1,
+                linked: libraries
+            )
+            guard result.problems.isEmpty else {
+                for instance in result.instances { instance.destroy() }
+                throw PluginError(result.problems.joined(separator: "\n"))
+            }
+            return result.instances
+        }
+    }
+
+    private func settings() throws(PluginError) -> ProxySettings {
+        var surroundings = ManifestSurroundings.process
+        let (kind, paths) = (surroundings.kind, Set(linked.keys))
+        surroundings.kind = { paths.contains($0) ? .file : kind($0) }
+        do throws(ManifestFailure) {
+            return try Manifest.parse(manifest, path: folder + "/manifest", surroundings)
+        } catch {
+            throw PluginError(error.lines.joined(separator: "\n"))
+        }
+    }
+}
