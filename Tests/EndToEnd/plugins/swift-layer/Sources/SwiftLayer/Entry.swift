@@ -1,0 +1,10 @@
+import CSluice
+import SluiceSDK
+
+@c @implementation
+public func sluice_plugin_hello_v0(
+    _ host: UnsafePointer<sluice_host_hello>?,
+    _ out: UnsafeMutablePointer<sluice_plugin_hello>?
+) -> Int32 {
+    Export<Everything>.hello(host, out)
+}
