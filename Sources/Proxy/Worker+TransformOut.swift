@@ -24,11 +24,7 @@ extension Worker {
                 run.releases || run.flags & UInt32(SLUICE_BODY_EOS) != 0
                     || transform.pointee.heldOut.count > most
             else { return .more }
-            let index = exchange.pointee.responseWait?.pointee.index ?? 0
-            if let wait = exchange.pointee.responseWait, wait.pointee.token.sequence == 0 {
-                forget(wait)
-            }
-            releaseHead(exchange, from: index)
+            releaseHead(exchange, transform)
             guard exchange.pointee.response == .body, !exchange.pointee.isEnded else {
                 return .left
             }
