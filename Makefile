@@ -11,6 +11,8 @@ BENCH_REPEAT ?= 3
 BUILD := .build/release
 PLUGINS := $(sort $(notdir $(patsubst %/Entry,%,$(wildcard Plugins/*/Entry))))
 LIBRARIES := $(PLUGINS:%=$(BUILD)/lib%.so)
+# The engine for tests of plugins.
+ENGINE := libSluiceEngine.so
 SWIFT_SOURCES := $(wildcard Sources Tests Plugins SDK/Sources SDK/Tests Package.swift SDK/Package.swift)
 
 bin := $(DESTDIR)$(PREFIX)/bin
@@ -51,7 +53,7 @@ lint: toolchain ## Check the format of the Swift sources.
 
 unit: toolchain ## Run the unit tests of the proxy, the plugins and the SDK.
 	$(SWIFT) test
-	$(SWIFT) test --package-path SDK
+	SLUICE_ENGINE=$(CURDIR)/.build/debug/$(ENGINE) $(SWIFT) test --package-path SDK
 
 abi: toolchain ## Compare the plugin ABI's headers with what is promised of them.
 	$(PYTEST) Tests/ABI
@@ -74,18 +76,20 @@ bench: build ## Measure CPU per request beside nginx, HAProxy and h2o (about 15 
 
 install: ## Install what was built below PREFIX (/usr/local); DESTDIR for packaging.
 	@test -x $(BUILD)/sluice || { echo "make: nothing is built yet; run 'make build'" >&2; exit 1; }
-	install -d $(bin) $(lib)/sluice/plugins $(lib)/pkgconfig $(include)/sluice/ext $(share)/SDK $(share)/examples
+	install -d $(bin) $(lib)/sluice/plugins $(lib)/pkgconfig $(include)/sluice/ext $(include)/sluice/testing $(share)/SDK $(share)/examples
 	install -m 755 $(BUILD)/sluice $(bin)/sluice
 	install -m 755 $(LIBRARIES) $(lib)/sluice/plugins/
-	strip --strip-unneeded $(bin)/sluice $(LIBRARIES:$(BUILD)/%=$(lib)/sluice/plugins/%)
+	install -m 755 $(BUILD)/$(ENGINE) $(lib)/sluice/
+	strip --strip-unneeded $(bin)/sluice $(lib)/sluice/$(ENGINE) $(LIBRARIES:$(BUILD)/%=$(lib)/sluice/plugins/%)
 	install -m 644 SDK/Sources/CSluice/include/sluice/*.h $(include)/sluice/
 	install -m 644 SDK/Sources/CSluice/include/sluice/ext/*.h $(include)/sluice/ext/
+	install -m 644 SDK/Sources/CSluice/include/sluice/testing/*.h $(include)/sluice/testing/
 	tar -C SDK --exclude='.build*' --exclude=Package.resolved --exclude=target --exclude=Cargo.lock -cf - . | tar -C $(share)/SDK --no-same-owner -xf -
 	tar -C examples --exclude='.build*' --exclude=Package.resolved --exclude=target --exclude=Cargo.lock -cf - . | tar -C $(share)/examples --no-same-owner -xf -
 	scripts/pkgconfig $(PREFIX) "$$($(BUILD)/sluice version)" > $(lib)/pkgconfig/sluice.pc
 
 uninstall: ## Remove what `install` installed.
-	rm -f $(bin)/sluice $(lib)/pkgconfig/sluice.pc
+	rm -f $(bin)/sluice $(lib)/sluice/$(ENGINE) $(lib)/pkgconfig/sluice.pc
 	rm -f $(LIBRARIES:$(BUILD)/%=$(lib)/sluice/plugins/%)
 	rm -rf $(include)/sluice $(share)
 	@rmdir $(lib)/sluice/plugins $(lib)/sluice 2>/dev/null || true

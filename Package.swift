@@ -88,6 +88,14 @@ let package = Package(
             swiftSettings: strict
         ),
         .target(
+            name: "Conformance",
+            dependencies: [
+                "Engine", "Proxy", "PluginHost", "HTTP", "Sys",
+                .product(name: "CSluice", package: "SDK"),
+            ],
+            swiftSettings: strict
+        ),
+        .target(
             name: "EngineLibrary",
             dependencies: [
                 "Engine", "Server", "Proxy", "PluginHost", "Sys",
@@ -99,7 +107,7 @@ let package = Package(
         ),
         .target(
             name: "Server",
-            dependencies: ["Proxy", "Reactor", "PluginHost", "Sys"],
+            dependencies: ["Conformance", "Proxy", "Reactor", "PluginHost", "Sys"],
             swiftSettings: safe
         ),
         .executableTarget(

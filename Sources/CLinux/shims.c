@@ -1,7 +1,11 @@
 #define _GNU_SOURCE 1
 #include "CLinux.h"
 
+#include <malloc.h>
+#include <poll.h>
+#include <spawn.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 
 long clinux_accept(int fd, struct sockaddr_storage *address, uint32_t *length) {
     socklen_t size = sizeof *address;
@@ -14,6 +18,36 @@ long clinux_accept(int fd, struct sockaddr_storage *address, uint32_t *length) {
 }
 
 uint64_t clinux_manual_nanoseconds;
+
+long clinux_spawn(const char *path, char *const arguments[], int report, int output) {
+    extern char **environ;
+    posix_spawn_file_actions_t actions;
+    pid_t process = 0;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    /* `output` first: it may be 3 itself. `report` is never 1 or 2, which are open. */
+    posix_spawn_file_actions_adddup2(&actions, output, 1);
+    posix_spawn_file_actions_adddup2(&actions, output, 2);
+    posix_spawn_file_actions_adddup2(&actions, report, 3);
+    int result = posix_spawn(&process, path, &actions, 0, arguments, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    return result != 0 ? -result : process;
+}
+
+long clinux_wait_process(int process) {
+    int status = 0;
+    CLINUX_RETRY(waitpid(process, &status, 0) < 0 ? -1 : status);
+}
+
+long clinux_poll(int fd, int ms) {
+    struct pollfd one = {fd, POLLIN, 0};
+    CLINUX_RETRY(poll(&one, 1, ms));
+}
+
+uint64_t clinux_heap_bytes(void) {
+    struct mallinfo2 info = mallinfo2();
+    return info.uordblks + info.hblkhd;
+}
 
 long clinux_memory_file(const char *name) {
     CLINUX_RESULT(memfd_create(name, MFD_CLOEXEC));

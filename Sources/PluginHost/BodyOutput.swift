@@ -98,7 +98,8 @@ struct BodyOutput {
         out.pointee.push = { out, bytes in BodyOutput.push(out, bytes.ptr, bytes.len) }
         out.pointee.push_buf = { out, buf in
             guard let buf else { return Int32(SLUICE_EINVAL) }
-            return BodyOutput.push(out, buf.pointee.data, buf.pointee.len)
+            guard let bytes = Buffers.bytes(of: buf) else { return Int32(SLUICE_OK) }
+            return BodyOutput.push(out, bytes.bytes, UInt64(bytes.count))
         }
         out.pointee.pass = { out, offset, length in
             BodyOutput.change(out) { state in

@@ -50,7 +50,9 @@ public final class HookProbe {
 
     func add(resumed hook: @escaping sluice_hook) { resumed = hook }
 
-    /// What the probe is to the host: the state of its functions. The instance keeps it alive.
+    /// What the probe is to the host: the state of its functions.
+    ///
+    /// The instance keeps it alive.
     var address: UnsafeMutableRawPointer { Unmanaged.passUnretained(self).toOpaque() }
 
     static let call: sluice_hook = { probe, slot, request, context, args in

@@ -36,7 +36,7 @@ public struct PluginLibrary: @unchecked Sendable {
         try check()
     }
 
-    /// `sluice_plugin_hello_v0`
+    /// The function that a library exports as `sluice_plugin_hello_v0`.
     public typealias Hello =
         @convention(c) (
             UnsafePointer<sluice_host_hello>?, UnsafeMutablePointer<sluice_plugin_hello>?

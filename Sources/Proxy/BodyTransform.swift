@@ -83,6 +83,9 @@ struct BodyTransform {
     let count: Int
     /// The stage that holds the response's head; nothing goes beyond it. -1 without one.
     var holder = -1
+    /// Where the hooks of the head go on when it is let go, and whether they do.
+    var holdIndex = 0
+    var isReleasing = false
     /// What came out of the holder's stage.
     var heldOut = WaitingBytes()
     var heldFlags: UInt32 = 0
@@ -111,6 +114,15 @@ struct BodyTransform {
     var isWaiting: Bool {
         for index in 0..<count where stages[index].isWaiting { return true }
         return false
+    }
+
+    /// The stage of a plugin's hook; nil when it has none.
+    func stage(_ phase: Phase, position: Int) -> Int? {
+        for index in 0..<count
+        where stages[index].phase == phase && stages[index].position == position {
+            return index
+        }
+        return nil
     }
 
     mutating func release() {

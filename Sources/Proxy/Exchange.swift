@@ -83,9 +83,11 @@ struct Exchange {
     var tried: UnsafeMutablePointer<UInt64>?
     var requestBody = BodyPipe()
     var responseBody = BodyPipe()
-    /// What a hook waits for; one in each direction at most.
+    /// What hooks wait for, by direction.
     var requestWait: UnsafeMutablePointer<Suspension>?
     var responseWait: UnsafeMutablePointer<Suspension>?
+    /// Bounds the time for which a plugin holds the response's head.
+    var holdWait: UnsafeMutablePointer<Suspension>?
     /// The response's head while its hooks have not all run; of a local reply all zeroes.
     var responseHead = ResponseHead()
     /// The body of a local reply.
@@ -135,6 +137,7 @@ struct Exchange {
         exchange.pointee.responseBody = BodyPipe()
         exchange.pointee.requestWait = nil
         exchange.pointee.responseWait = nil
+        exchange.pointee.holdWait = nil
         exchange.pointee.replay = nil
         exchange.pointee.savedRequest = nil
         exchange.pointee.savedFields = nil
@@ -145,4 +148,6 @@ struct Exchange {
     }
 
     var isEnded: Bool { flags.contains(.ended) }
+
+    var hasWaits: Bool { requestWait != nil || responseWait != nil || holdWait != nil }
 }

@@ -12,4 +12,6 @@ struct Suspension {
     var phase: Phase
     /// Place in the phase's order, or the stage of the body.
     var index: Int
+    /// The next wait of the same direction: two hooks of one body may wait at the same time.
+    var next: UnsafeMutablePointer<Suspension>?
 }

@@ -12,7 +12,7 @@ extension Worker {
     /// The response has been written whole.
     mutating func finish(_ exchange: UnsafeMutablePointer<Exchange>) {
         guard !exchange.pointee.isEnded, exchange.pointee.response != .drain else { return }
-        if exchange.pointee.requestWait != nil || exchange.pointee.responseWait != nil {
+        if exchange.pointee.hasWaits {
             cancelWaits(exchange)
         }
         reportEnd(exchange)
@@ -124,7 +124,7 @@ extension Worker {
     /// Frees what an exchange holds; its memory is taken back after the batch.
     private mutating func end(_ exchange: UnsafeMutablePointer<Exchange>) {
         guard !exchange.pointee.isEnded else { return }
-        if exchange.pointee.requestWait != nil || exchange.pointee.responseWait != nil {
+        if exchange.pointee.hasWaits {
             cancelWaits(exchange)
         }
         reportEnd(exchange)

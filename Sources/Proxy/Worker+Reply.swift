@@ -162,7 +162,7 @@ extension Worker {
             cut(exchange)
             return
         }
-        if exchange.pointee.requestWait != nil || exchange.pointee.responseWait != nil {
+        if exchange.pointee.hasWaits {
             cancelWaits(exchange)
         }
         if let transform = exchange.pointee.requestBody.transform {

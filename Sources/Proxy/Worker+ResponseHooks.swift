@@ -61,7 +61,9 @@ extension Worker {
         case .held(let index):
             if let failure = calls.failure { logFailure(failure, exchange) }
             // A second holder would wait for bytes that the first one keeps.
-            if exchange.pointee.responseBody.transform != nil {
+            if let transform = exchange.pointee.responseBody.transform,
+                transform.pointee.holder >= 0
+            {
                 return runResponsePhase(exchange, phase, from: index &+ 1, nil)
             }
             return hold(exchange, index)
@@ -93,14 +95,20 @@ extension Worker {
         _ resumption: Resumption
     ) {
         guard runResponseHooks(exchange, phase, from: index, resumption) == .done else { return }
-        if let transform = exchange.pointee.responseBody.transform,
-            transform.pointee.holder >= 0, exchange.pointee.responseWait == nil
-        {
+        let transform = exchange.pointee.responseBody.transform
+        if let transform, transform.pointee.isReleasing {
             exchange.pointee.response = .body
             finishRelease(exchange)
             advance(exchange)
         } else if exchange.pointee.flags.contains(.localReply) {
             passLocal(exchange)
+        } else if let transform, transform.pointee.holder >= 0 {
+            // Held: the body goes to the plugin, the head stays.
+            exchange.pointee.response = .body
+            exchange.pointee.responseBody.reader = BodyReader(
+                exchange.pointee.responseHead.framing
+            )
+            advance(exchange)
         } else {
             passKeptHead(exchange)
         }
@@ -167,27 +175,41 @@ extension Worker {
         let position = Int(
             exchange.pointee.chain.entry(.responseHeaders, index).pointee.position
         )
-        guard keepResponseHead(exchange) else { return .left }
         prepareResponseBody(exchange)
-        guard let transform = exchange.pointee.responseBody.transform else { return .left }
-        for stage in 0..<transform.pointee.count
-        where transform.pointee.stages[stage].phase == .responseBody
-            && transform.pointee.stages[stage].position == position
-        {
-            transform.pointee.holder = stage
+        let stage = exchange.pointee.responseBody.transform?.pointee.stage(
+            .responseBody,
+            position: position
+        )
+        guard let stage, let transform = exchange.pointee.responseBody.transform else {
+            // With the same call the plugin lost its interest in the body, which would end it.
+            return runResponsePhase(exchange, .responseHeaders, from: index &+ 1, nil)
         }
-        waitForRelease(exchange, index: index &+ 1)
+        guard keepResponseHead(exchange) else { return .left }
+        transform.pointee.holder = stage
+        transform.pointee.holdIndex = index &+ 1
+        waitForRelease(exchange)
         return .done
     }
 
     /// The held head may go: the hooks that have not seen it do.
-    mutating func releaseHead(_ exchange: UnsafeMutablePointer<Exchange>, from index: Int) {
-        guard runResponseHooks(exchange, .responseHeaders, from: index) == .done else { return }
-        finishRelease(exchange)
+    mutating func releaseHead(
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ transform: UnsafeMutablePointer<BodyTransform>
+    ) {
+        guard !transform.pointee.isReleasing else { return }
+        transform.pointee.isReleasing = true
+        if let wait = exchange.pointee.holdWait { forget(wait) }
+        let progress = runResponseHooks(
+            exchange,
+            .responseHeaders,
+            from: transform.pointee.holdIndex
+        )
+        if progress == .done { finishRelease(exchange) }
     }
 
     private mutating func finishRelease(_ exchange: UnsafeMutablePointer<Exchange>) {
         guard let transform = exchange.pointee.responseBody.transform else { return }
+        transform.pointee.isReleasing = false
         let next = transform.pointee.holder &+ 1
         transform.pointee.holder = -1
         let ends = transform.pointee.heldFlags & UInt32(SLUICE_BODY_EOS) != 0
@@ -209,7 +231,9 @@ extension Worker {
             transform.pointee.produced = Int64(transform.pointee.outRest.count)
         }
         transform.pointee.heldOut = WaitingBytes()
-        guard let count = startResponse(exchange) else { return }
+        guard let count = startResponse(exchange),
+            lengthIsRight(exchange, .response, transform, ends: transform.pointee.outEnds)
+        else { return }
         _ = emitResponse(exchange, headCount: count, data: scratch, count: 0, isEnd: false)
     }
 
@@ -265,11 +289,19 @@ extension Worker {
     /// How the body is written for this client, and the fields that say so.
     private func chooseWriting(_ exchange: UnsafeMutablePointer<Exchange>) -> StaticString {
         let status = exchange.pointee.context.response.status
+        let isHead = exchange.pointee.head.method == .head
         let wishes = exchange.pointee.context.bodyWishes
         let policy = wishes?.pointee.responsePolicy ?? .same
         let transform = exchange.pointee.responseBody.transform
         exchange.pointee.responseBody.writing = .plain
-        guard policy != .same, status != 204, status != 304 else {
+        guard status != 204, status != 304 else {
+            // Whatever a plugin made this status of: no body follows it (RFC 9110 §6.4.1).
+            if status == 204 { exchange.pointee.context.response.drop(.contentLength) }
+            exchange.pointee.responseBody.writing = .discard
+            transform?.pointee.dropsAll = true
+            return ""
+        }
+        guard policy != .same, hasBody(exchange) || isHead else {
             return chooseWritingOfPeer(exchange, transform)
         }
         exchange.pointee.context.response.drop(.contentLength)
@@ -289,14 +321,19 @@ extension Worker {
         _ transform: UnsafeMutablePointer<BodyTransform>?
     ) -> StaticString {
         if exchange.pointee.flags.contains(.localReply) {
-            let status = exchange.pointee.context.response.status
-            guard status != 204, status != 304 else { return "" }
             appendLength(UInt64(exchange.pointee.localBody.count), exchange)
             transform?.pointee.expected = Int64(exchange.pointee.localBody.count)
             return ""
         }
         switch exchange.pointee.responseHead.framing {
-        case .none: return ""
+        case .none:
+            let status = exchange.pointee.responseHead.status
+            if status == 204 || status == 304, exchange.pointee.head.method != .head {
+                // A plugin made it a status that has a body: an empty one.
+                exchange.pointee.context.response.drop(.contentLength)
+                appendLength(0, exchange)
+            }
+            return ""
         case .length(let count):
             transform?.pointee.expected = count
             return ""

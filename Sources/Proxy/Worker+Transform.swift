@@ -198,8 +198,8 @@ extension Worker {
                 case .left: return .left
                 }
                 guard callStage(exchange, way, transform, index, &run) else { return .left }
-            } else if run.isRest {
-                stage.pointee.rest.drop(run.count)
+            } else {
+                passOver(stage, &run)
             }
             run.isRest = false
             run.resumption = nil
@@ -207,6 +207,17 @@ extension Worker {
             if run.count == 0, run.flags == 0 { return .more }
         }
         return deliver(exchange, way, transform, run)
+    }
+
+    /// Lets bytes pass a stage whose hook is not called any more, behind what was kept for it.
+    private func passOver(_ stage: UnsafeMutablePointer<BodyStage>, _ run: inout StageRun) {
+        if !run.isRest, !stage.pointee.rest.isEmpty {
+            stage.pointee.rest.append(run.bytes, run.count)
+            run.bytes = UnsafePointer(stage.pointee.rest.first)
+            run.count = stage.pointee.rest.count
+            run.isRest = true
+        }
+        if run.isRest { stage.pointee.rest.drop(run.count) }
     }
 
     // MARK: One stage

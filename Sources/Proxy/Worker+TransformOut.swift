@@ -24,11 +24,7 @@ extension Worker {
                 run.releases || run.flags & UInt32(SLUICE_BODY_EOS) != 0
                     || transform.pointee.heldOut.count > most
             else { return .more }
-            let index = exchange.pointee.responseWait?.pointee.index ?? 0
-            if let wait = exchange.pointee.responseWait, wait.pointee.token.sequence == 0 {
-                forget(wait)
-            }
-            releaseHead(exchange, from: index)
+            releaseHead(exchange, transform)
             guard exchange.pointee.response == .body, !exchange.pointee.isEnded else {
                 return .left
             }
@@ -37,14 +33,7 @@ extension Worker {
         let isEnd = run.flags & UInt32(SLUICE_BODY_EOS) != 0
         let count = transform.pointee.dropsAll ? 0 : run.count
         transform.pointee.produced &+= Int64(count)
-        let expected = transform.pointee.expected
-        if expected >= 0,
-            transform.pointee.produced > expected
-                || isEnd && transform.pointee.produced < expected
-        {
-            lengthIsWrong(exchange, way, transform)
-            return .left
-        }
+        guard lengthIsRight(exchange, way, transform, ends: isEnd) else { return .left }
         if isCollecting(exchange, way) || !transform.pointee.outRest.isEmpty {
             transform.pointee.outRest.append(run.bytes, count)
             transform.pointee.outEnds = isEnd
@@ -57,14 +46,19 @@ extension Worker {
         way == .request && exchange.pointee.response == .collect
     }
 
-    /// A plugin made another length of a body than its head says.
-    private mutating func lengthIsWrong(
+    /// Compares what came out so far with what the head says; when plugins made another length of
+    /// it, the exchange is answered or cut.
+    mutating func lengthIsRight(
         _ exchange: UnsafeMutablePointer<Exchange>,
         _ way: BodyWay,
-        _ transform: UnsafeMutablePointer<BodyTransform>
-    ) {
-        let name: StaticString = way == .request ? "request" : "response"
+        _ transform: UnsafeMutablePointer<BodyTransform>,
+        ends: Bool
+    ) -> Bool {
         let (expected, produced) = (transform.pointee.expected, transform.pointee.produced)
+        guard expected >= 0, produced > expected || ends && produced < expected else {
+            return true
+        }
+        let name: StaticString = way == .request ? "request" : "response"
         log.write(1) { line in
             line.text("plugins changed the length of a ")
             line.text(name)
@@ -81,6 +75,7 @@ extension Worker {
         } else {
             reply(exchange, 500, reason: "a plugin broke the length of a body")
         }
+        return false
     }
 
     mutating func writeRest(

@@ -29,10 +29,8 @@ extension Worker {
     }
 
     /// Bounds the time for which a plugin may hold the response's head.
-    ///
-    /// - Parameter index: where the phase goes on.
-    mutating func waitForRelease(_ exchange: UnsafeMutablePointer<Exchange>, index: Int) {
-        guard let wait = beginWait(exchange, .responseHeaders, index: index, sluice_token()) else {
+    mutating func waitForRelease(_ exchange: UnsafeMutablePointer<Exchange>) {
+        guard let wait = beginWait(exchange, .responseHeaders, index: 0, sluice_token()) else {
             return
         }
         let bound = UInt64(exchange.pointee.listener.pointee.settings.timeouts.suspend)
@@ -49,9 +47,13 @@ extension Worker {
         wait.initialize(
             to: Suspension(exchange: exchange, token: token, phase: phase, index: index)
         )
-        if phase.isOfRequest {
+        if token.sequence == 0 {
+            exchange.pointee.holdWait = wait
+        } else if phase.isOfRequest {
+            wait.pointee.next = exchange.pointee.requestWait
             exchange.pointee.requestWait = wait
         } else {
+            wait.pointee.next = exchange.pointee.responseWait
             exchange.pointee.responseWait = wait
         }
         return wait
@@ -78,9 +80,8 @@ extension Worker {
     mutating func expire(_ wait: UnsafeMutablePointer<Suspension>) {
         let exchange = wait.pointee.exchange
         guard wait.pointee.token.sequence != 0 else {
-            let index = wait.pointee.index
-            forget(wait)
-            releaseHead(exchange, from: index)
+            guard let transform = exchange.pointee.responseBody.transform else { return }
+            releaseHead(exchange, transform)
             advance(exchange)
             return
         }
@@ -91,20 +92,34 @@ extension Worker {
 
     /// Forgets what an exchange waits for; resuming it is stale from now on.
     mutating func cancelWaits(_ exchange: UnsafeMutablePointer<Exchange>) {
-        for wait in [exchange.pointee.requestWait, exchange.pointee.responseWait] {
-            guard let wait else { continue }
-            if wait.pointee.token.sequence != 0 { waits.cancel(wait.pointee.token) }
+        while let wait = exchange.pointee.requestWait ?? exchange.pointee.responseWait {
+            waits.cancel(wait.pointee.token)
             forget(wait)
         }
+        if let wait = exchange.pointee.holdWait { forget(wait) }
     }
 
     /// Takes a wait from its exchange.
     mutating func forget(_ wait: UnsafeMutablePointer<Suspension>) {
         let exchange = wait.pointee.exchange
         timers.cancel(timer(of: wait))
-        if exchange.pointee.requestWait == wait { exchange.pointee.requestWait = nil }
-        if exchange.pointee.responseWait == wait { exchange.pointee.responseWait = nil }
+        if exchange.pointee.holdWait == wait { exchange.pointee.holdWait = nil }
+        Self.unlink(wait, from: &exchange.pointee.requestWait)
+        Self.unlink(wait, from: &exchange.pointee.responseWait)
         suspensions.give(wait)
+    }
+
+    private static func unlink(
+        _ wait: UnsafeMutablePointer<Suspension>,
+        from first: inout UnsafeMutablePointer<Suspension>?
+    ) {
+        if first == wait {
+            first = wait.pointee.next
+            return
+        }
+        var before = first
+        while let current = before, current.pointee.next != wait { before = current.pointee.next }
+        before?.pointee.next = wait.pointee.next
     }
 
     // MARK: Going on

@@ -22,6 +22,10 @@ package struct Commands {
     }
 
     package func execute(_ arguments: [String]) -> ExitCode {
+        if arguments.first == Validation.childCommand {
+            return Validation(terminal: terminal, surroundings: surroundings)
+                .runChild(Array(arguments.dropFirst()))
+        }
         do throws(UsageError) {
             return execute(try Command.parse(arguments))
         } catch {
@@ -38,6 +42,11 @@ package struct Commands {
         case .pluginList(let manifest): return listPlugins(manifest)
         case .pluginInspect(let file, let loads): return inspectPlugin(file, loads: loads)
         case .pluginNew(let order): return newPlugin(order)
+        case .pluginValidate(let order):
+            return Validation(terminal: terminal, surroundings: surroundings).run(order)
+        case .pluginBench(let file, let configuration):
+            return Validation(terminal: terminal, surroundings: surroundings)
+                .bench(file: file, configuration: configuration)
         case .version: terminal.print(Version.line)
         case .help(let text): terminal.print(text)
         }

@@ -62,6 +62,9 @@ public enum Process {
     /// A number that no other thread of this process has now.
     public static var thread: UInt { UInt(pthread_self()) }
 
+    /// Bytes that the C library's allocator has given out and not got back.
+    public static var heapBytes: Int { Int(clinux_heap_bytes()) }
+
     /// Lets others run for some time.
     public static func sleep(milliseconds: UInt32) {
         usleep(milliseconds * 1_000)

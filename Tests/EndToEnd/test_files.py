@@ -10,6 +10,7 @@ from harness import BINARY, PLUGINS, ROOT
 
 NAMES = sorted(os.path.basename(os.path.dirname(p))
                for p in glob.glob(ROOT + "/Plugins/*/Entry"))
+ENGINE = "%s/libSluiceEngine.so" % PLUGINS
 LIBRARIES = ["%s/lib%s.so" % (PLUGINS, name) for name in NAMES]
 
 
@@ -21,7 +22,8 @@ def test_there_are_plugins():
     assert {"RoundRobin", "Headers", "Respond"} <= set(NAMES)
 
 
-@pytest.mark.parametrize("path", [BINARY] + LIBRARIES, ids=lambda p: os.path.basename(str(p)))
+@pytest.mark.parametrize("path", [BINARY, ENGINE] + LIBRARIES,
+                         ids=lambda p: os.path.basename(str(p)))
 def test_nothing_needs_a_swift_runtime(path):
     needed = output("ldd", path)
     assert "libswift" not in needed and "Foundation" not in needed
@@ -36,6 +38,12 @@ def test_a_plugin_exports_its_hello_and_nothing_else(path):
     symbols = [line.split()[-1] for line in
                output("nm", "--dynamic", "--defined-only", "--extern-only", path).splitlines()]
     assert symbols == ["sluice_plugin_hello_v0"]
+
+
+def test_the_engine_exports_its_table_and_nothing_else():
+    symbols = [line.split()[-1] for line in
+               output("nm", "--dynamic", "--defined-only", "--extern-only", ENGINE).splitlines()]
+    assert symbols == ["sluice_engine_v1"]
 
 
 @pytest.mark.parametrize("path", LIBRARIES, ids=lambda p: os.path.basename(str(p)))
@@ -62,7 +70,9 @@ def test_install_and_uninstall(tmp_path):
     assert output(str(base / "bin/sluice"), "version").startswith("sluice ")
     for name in NAMES:
         assert (base / "lib/sluice/plugins" / ("lib%s.so" % name)).exists()
+    assert (base / "lib/sluice/libSluiceEngine.so").exists()
     assert (base / "include/sluice/sluice.h").exists()
+    assert (base / "include/sluice/testing/engine.h").exists()
     assert (base / "share/sluice/SDK/Package.swift").exists()
     assert not (base / "share/sluice/SDK/.build").exists()
     described = (base / "lib/pkgconfig/sluice.pc").read_text()

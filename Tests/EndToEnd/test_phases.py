@@ -156,7 +156,7 @@ def test_a_wait_ends_in_time(proxy, origin, client, phase):
     app = origin(serve(reply(b"hello")))
     p = proxy(app, plugins=[{phase: "suspend:deadline", "resumed": "respond:403"}])
     assert client(p).request().status == 403
-    assert "reason=2 payload=0" in p.log
+    p.wait_log("reason=2 payload=0")
 
 
 def test_the_manifest_bounds_a_wait(proxy, origin, client):
@@ -164,7 +164,7 @@ def test_the_manifest_bounds_a_wait(proxy, origin, client):
     p = proxy(app, plugins=[{"request_headers": "suspend:never"}],
               listener={"timeouts": {"suspend": "50ms"}})
     assert client(p).request().body == b"hello"
-    assert "reason=2" in p.log
+    p.wait_log("reason=2")
 
 
 def test_of_three_resumes_one_counts(proxy, origin, client):
@@ -660,3 +660,78 @@ def test_retries_do_not_run_the_request_again(proxy, origin, client):
     assert app.requests[-1].all("x-edited") == ["attempt"]
     seen = [ph for _, ph in calls(p)]
     assert seen.count("request_headers") == 2 and seen.count("request_body") == 1
+
+
+# ------------------------------------------------- statuses without a body
+@pytest.mark.parametrize("body_hook", [{}, {"response_body": "continue"}])
+@pytest.mark.parametrize("status", [204, 304])
+def test_a_plugin_can_not_give_a_body_to_a_status_without_one(
+        proxy, origin, client, status, body_hook):
+    answers = [reply(b"a body that must not be seen"),
+               b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk(b"x") + b"0\r\n\r\n"]
+    app = origin(serve(lambda r: answers[int(r.target[1:])]))
+    p = proxy(app, plugins=[dict(body_hook, response_headers="status:%d" % status)])
+    c = client(p)
+    for target in ["/0", "/1", "/0", "/1"]:
+        r = c.request(target=target)
+        assert r.status == status and not r.chunked
+        assert not (status == 204 and r.get("content-length"))
+    p = proxy(plugins=[{"response_headers": "status:%d" % status}, {
+        "request_headers": "respond:200"}], routes=[{"match": {}}])
+    c = client(p)
+    for _ in range(3):
+        assert c.request().status == status
+
+
+@pytest.mark.parametrize("status", [b"204 No Content", b"304 Not Modified"])
+def test_a_status_without_a_body_becomes_one_with_an_empty_body(proxy, origin, client, status):
+    app = origin(serve(b"HTTP/1.1 " + status + b"\r\n\r\n"))
+    c = client(proxy(app, plugins=[{"response_headers": "status:200"}]))
+    for _ in range(3):
+        r = c.request()
+        assert (r.status, r.body, r.get("content-length")) == (200, b"", "0")
+
+
+def test_an_empty_body_has_no_length_of_a_plugin(proxy, origin, client):
+    app = origin(serve(reply(b"")))
+    c = client(proxy(app, plugins=[{"response_headers": "continue", "response_body": "append",
+                                    "policy": "exact:9"}]))
+    for _ in range(3):
+        r = c.request()
+        assert (r.body, r.get("content-length")) == (b"", "0")
+
+
+def test_two_hooks_of_one_body_wait(proxy, origin, client):
+    app = origin(serve(lambda r: reply(r.body)))
+    p = proxy(app, plugins=[{"response_body": "wait-pass:thread", "request_body": "suspend:thread"},
+                            {"response_body": "wait-pass:thread", "request_body": "suspend:now"}])
+    data = pattern(600_000)
+    c = client(p)
+    for _ in range(3):
+        assert c.request("POST", body=data).body == data
+
+
+@pytest.mark.parametrize("how", ["now", "thread"])
+def test_the_holder_of_a_head_waits_with_its_body(proxy, origin, client, how):
+    app = origin(serve(lambda r: reply(r.body)))
+    p = proxy(app, plugins=[{"response_headers": "hold", "response_body": "suspend:" + how,
+                             "release_at": 1}])
+    data = pattern(100_000)
+    c = client(p)
+    for _ in range(3):
+        r = c.request("POST", body=data)
+        assert r.body == data and r.get("x-held") == "yes"
+    p.signal(15)
+    assert p.wait_end() == 0
+
+
+@pytest.mark.parametrize("how", ["now", "thread"])
+def test_a_hook_holds_after_it_has_waited(proxy, origin, client, how):
+    app = origin(serve(lambda r: reply(b"z" * 1000)))
+    p = proxy(app, plugins=[{"response_headers": "suspend:" + how, "resumed": "hold",
+                             "response_body": "continue", "release_at": 1}])
+    c = client(p)
+    for _ in range(3):
+        r = c.request()
+        assert r.body == b"z" * 1000
+        assert r.get("x-held") == "yes" and r.get("x-seen") == "1000"

@@ -20,7 +20,7 @@ struct HostTableTests {
 
     @Test(arguments: [
         "sluice.core/1", "sluice.http/1", "sluice.shared/1", "sluice.waitset/1",
-        "sluice.metrics/1", "sluice.thread_check/1",
+        "sluice.http_client/1", "sluice.metrics/1", "sluice.thread_check/1",
     ])
     func `a table is found by its whole id, and is always the same`(id: String) throws {
         let table = try #require(Self.table(id))

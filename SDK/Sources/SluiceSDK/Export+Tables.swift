@@ -9,7 +9,7 @@ let coreID: StaticString = "sluice.core/1"
 private let tableIDs: [(table: HostTables, id: StaticString)] = [
     (.http, "sluice.http/1"), (.httpClient, "sluice.http_client/1"),
     (.shared, "sluice.shared/1"), (.waitset, "sluice.waitset/1"),
-    (.threadCheck, "sluice.thread_check/1"),
+    (.threadCheck, "sluice.thread_check/1"), (.metrics, "sluice.metrics/1"),
 ]
 
 // Addresses; 0 before the library said hello, or where the host has no such table.
@@ -19,6 +19,7 @@ private let clientAddress = Atomic<UInt>(0)
 private let sharedAddress = Atomic<UInt>(0)
 private let waitsetAddress = Atomic<UInt>(0)
 private let threadsAddress = Atomic<UInt>(0)
+private let metricsAddress = Atomic<UInt>(0)
 // What tokens are resumed through: never taken back once it is known.
 private let resumeAddress = Atomic<UInt>(0)
 
@@ -45,6 +46,8 @@ func keepTables(of host: UnsafePointer<sluice_host_hello>) -> Bool {
     waitsetAddress.store(waitset, ordering: .releasing)
     let threads = address("sluice.thread_check/1", MemoryLayout<sluice_thread_check>.size)
     threadsAddress.store(threads, ordering: .releasing)
+    let metrics = address("sluice.metrics/1", MemoryLayout<sluice_metrics>.size)
+    metricsAddress.store(metrics, ordering: .releasing)
     return true
 }
 
@@ -63,6 +66,7 @@ func makeServices(
             shared: UnsafePointer(bitPattern: load(sharedAddress)),
             waitset: UnsafePointer(bitPattern: load(waitsetAddress)),
             threads: UnsafePointer(bitPattern: load(threadsAddress)),
+            metrics: UnsafePointer(bitPattern: load(metricsAddress)),
             handle: args.pointee.host,
             folder: Bytes(args.pointee.folder),
             perform: offer.perform,

@@ -194,7 +194,8 @@ private func makeFactory(_ offer: Offer) -> UnsafePointer<sluice_factory> {
     return UnsafePointer(factory)
 }
 
-/// Writes the error's line for the host, cut to its room at a whole character.
+/// Writes the error's line for the host, cut to its room at a whole character, with blanks in place
+/// of control characters, which a configuration's texts may bring.
 func report(
     _ failure: PluginError,
     _ error: UnsafeMutablePointer<sluice_errbuf>?,
@@ -208,6 +209,9 @@ func report(
         guard let text = utf8.baseAddress else { return }
         // Safe: the host gives room for `cap` bytes.
         UnsafeMutableRawPointer(start).copyMemory(from: text, byteCount: length)
+        for index in 0..<length where start[index] >= 0 && start[index] < 0x20 {
+            start[index] = 0x20
+        }
         error.pointee.len = UInt32(length)
     }
     return code

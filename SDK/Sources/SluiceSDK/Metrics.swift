@@ -222,6 +222,35 @@ extension Host {
     }
 }
 
+extension Host {
+    /// Writes what all plugins have counted, in the Prometheus text format 0.0.4.
+    ///
+    /// Any thread.
+    ///
+    /// - Parameter write: takes a piece of about 64 KiB, valid until it returns; false ends it.
+    /// - Throws: `unsupported` where the host has no `sluice.metrics/1`, `again` when `write` ended
+    ///   it.
+    public func writeMetrics(_ write: (Bytes) -> Bool) throws(ServiceError) {
+        guard let metrics = services?.pointee.metrics else { throw .unsupported }
+        // Safe: the host calls the closure only until `write` of the table has returned.
+        let result = withoutActuallyEscaping(write) { write in
+            var write = write
+            return withUnsafeMutablePointer(to: &write) { place in
+                var sink = sluice_sink()
+                sink.size = UInt32(MemoryLayout<sluice_sink>.size)
+                sink.context = UnsafeMutableRawPointer(place)
+                sink.write = { context, bytes in
+                    let write = context.unsafelyUnwrapped
+                        .assumingMemoryBound(to: ((Bytes) -> Bool).self)
+                    return write.pointee(Bytes(bytes)) ? 0 : Int32(SLUICE_EAGAIN)
+                }
+                return metrics.pointee.write(&sink)
+            }
+        }
+        try ServiceError.check(result)
+    }
+}
+
 /// Room for one line that the host writes.
 struct ErrorText {
     static let bytesMax = 256

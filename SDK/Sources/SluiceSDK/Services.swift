@@ -18,6 +18,8 @@ public struct HostTables: OptionSet, Sendable, BitwiseCopyable {
     public static var waitset: HostTables { HostTables(rawValue: 8) }
     /// `sluice.thread_check/1`: which thread this is.
     public static var threadCheck: HostTables { HostTables(rawValue: 16) }
+    /// `sluice.metrics/1`: all that plugins have counted, as text.
+    public static var metrics: HostTables { HostTables(rawValue: 32) }
 }
 
 /// The host's services for one instance, in the instance's memory: what `Host` and `Exchange` reach
@@ -30,6 +32,7 @@ struct Services {
     @usableFromInline let shared: UnsafePointer<sluice_shared>?
     @usableFromInline let waitset: UnsafePointer<sluice_waitset>?
     @usableFromInline let threads: UnsafePointer<sluice_thread_check>?
+    @usableFromInline let metrics: UnsafePointer<sluice_metrics>?
     @usableFromInline let handle: OpaquePointer?
     @usableFromInline let folder: Bytes
     // The plugin's own C functions, which the host calls back.

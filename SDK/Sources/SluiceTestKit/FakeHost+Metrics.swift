@@ -41,6 +41,26 @@ extension FakeHost {
         locked { metrics.first { $0.name == name }?.series[labels]?.observations }
     }
 
+    /// What the metrics of all hosts of the process are, in no format in particular: whoever shows
+    /// the text passes it on.
+    ///
+    /// Safe: made once, never changed, never freed.
+    nonisolated(unsafe) static let metricsText: UnsafePointer<sluice_metrics> = {
+        var metrics = sluice_metrics()
+        metrics.size = UInt32(MemoryLayout<sluice_metrics>.size)
+        metrics.write = { sink in
+            guard let sink, let write = sink.pointee.write else { return Int32(SLUICE_EINVAL) }
+            for text in ["# HELP sluice_plugin_x X.\n", "sluice_plugin_x 1\n"] {
+                let arena = Arena()
+                let result = write(sink.pointee.context, arena.slice(text))
+                arena.poison()
+                if result != SLUICE_OK { return result }
+            }
+            return Int32(SLUICE_OK)
+        }
+        return place(metrics)
+    }()
+
     static func addMetrics(to core: inout sluice_core) {
         core.metric_define = { host, metric, id, error in
             guard let metric, let id else { return Int32(SLUICE_EINVAL) }

@@ -123,6 +123,7 @@ extension FakeHost {
         SLUICE_CORE_ID: [], SLUICE_HTTP_ID: .http, SLUICE_HTTP_CLIENT_ID: .httpClient,
         SLUICE_SHARED_ID: .shared, SLUICE_WAITSET_ID: .waitset,
         SLUICE_THREAD_CHECK_ID: .threadCheck,
+        SLUICE_METRICS_ID: .metrics,
     ]
 
     // Safe: read and written under the lock.
@@ -135,6 +136,7 @@ extension FakeHost {
         case .httpClient: UnsafeRawPointer(httpClient)
         case .shared: UnsafeRawPointer(shared)
         case .waitset: UnsafeRawPointer(waitset)
+        case .metrics: UnsafeRawPointer(metricsText)
         default: UnsafeRawPointer(threadCheck)
         }
     }

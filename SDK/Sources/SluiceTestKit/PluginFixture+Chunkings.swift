@@ -10,8 +10,9 @@ extension PluginFixture {
     /// Sends a body through a body hook in every chunking, and compares what comes out.
     ///
     /// Chunks of 1, 2, 3 ... bytes and the whole, with the end on the last chunk and behind it,
-    /// with plenty of room and with little. Where the host never gives as little as 64 bytes, the kit
-    /// does, so that `Verdict.more` is needed often; a plugin whose pieces are longer needs more.
+    /// with plenty of room and with little. Where the host never gives as little as 64 bytes, the
+    /// kit does, so that `Verdict.more` is needed often; a plugin whose pieces are longer needs
+    /// more.
     ///
     /// A wait of the plugin must have ended when the hook returns, by `Token.resume` for example.
     ///

@@ -132,8 +132,7 @@ struct HookArguments {
 
     private static func hasReply(_ request: RequestFixture, _ phase: Phase) -> Bool {
         switch phase {
-        case .requestEnd, .upstreamResult: false
-        case .upstreamBody, .responseBody: request.isHeld
+        case .requestEnd, .upstreamResult, .localReply: false
         default: true
         }
     }
@@ -198,7 +197,11 @@ extension PluginFixture {
         let verdict = settle(request, phase, Verdict(rawValue: number), body)
         switch verdict {
         case .error, .reset: return verdict
-        case .respond: return give(reply, replyEdits, to: request)
+        case .respond:
+            // A response whose head has gone out is cut.
+            let isLate = phase.isBody && phase.isResponse && !request.isHeld
+            if isLate, body?.isWhole != true { return .reset }
+            return give(reply, replyEdits, to: request)
         default: break
         }
         guard apply(request, phase, body), request.take(asks, phase) else { return drop(request) }
@@ -217,9 +220,11 @@ extension PluginFixture {
         let fits =
             switch verdict {
             case .suspend: request.wait != nil
-            case .hold: phase == .responseHeaders
+            case .hold:
+                phase == .responseHeaders && !request.hasNoBody && wants(request, .responseBody)
             case .more: phase.isBody
-            case .next, .detach, .reset, .respond: true
+            case .reset: phase != .requestEnd && phase != .upstreamResult
+            case .next, .detach, .respond: true
             default: false
             }
         if !fits || verdict != .suspend, let wait = request.wait {

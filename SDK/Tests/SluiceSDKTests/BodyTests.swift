@@ -260,6 +260,11 @@ struct BodyTests {
         #expect(plugin.responseBody(request, "x", isEnd: true) == .next)
         #expect(!request.isHeld)
         #expect(request.response["etag"] == "held")
+        // Without a body nothing would let it go.
+        let empty = RequestFixture()
+        empty.respond(status: 204)
+        empty.hasNoBody = true
+        #expect(plugin.responseHeaders(empty) == .error)
     }
 
     @Test

@@ -13,7 +13,7 @@ private struct Keeper: RequestHeadersHook {
 
     init(_ configuration: ConfigurationValue, _ host: Host) throws(PluginError) {
         self.host = host
-        file = host.path(try configuration.string("file") ?? "a.txt")
+        file = host.path(try configuration.string("file") ?? "a.txt") ?? "none"
     }
 
     func requestHeaders(_ exchange: borrowing Exchange<Self>) -> Verdict {
@@ -23,10 +23,25 @@ private struct Keeper: RequestHeadersHook {
             let isWorker = host.thread == .worker && host.workerIndex == 1
             return isWorker ? .next : .error
         case "/append": return append()
+        case "/metrics": return writeMetrics(exchange)
         case "/wrap": return wrap()
         default: return .error
         }
         return .next
+    }
+
+    func writeMetrics(_ exchange: borrowing Exchange<Self>) -> Verdict {
+        var writer = exchange.writer(capacity: 100)
+        do throws(ServiceError) {
+            try host.writeMetrics { piece in
+                writer.append(piece)
+                return true
+            }
+        } catch {
+            return error == .unsupported ? .detach : .error
+        }
+        guard (try? host.writeMetrics { _ in false }) == nil else { return .error }
+        return exchange.respond(status: 200, body: writer.bytes)
     }
 
     func append() -> Verdict {
@@ -82,7 +97,7 @@ struct BufferTests {
 
     @Test(arguments: [
         ("a.txt", "/etc/sluice", "/etc/sluice/a.txt"), ("/x/a", "/etc/sluice", "/x/a"),
-        ("a.txt", "", "a.txt"),
+        ("a.txt", "", "none"),
     ])
     func `paths begin in the manifest's folder`(file: String, folder: String, path: String) throws {
         let host = FakeHost()
@@ -91,6 +106,16 @@ struct BufferTests {
         let request = RequestFixture("GET", "/path")
         plugin.requestHeaders(request)
         #expect(request.request["from"] == path)
+    }
+
+    @Test
+    func `shows what all have counted`() throws {
+        let plugin = try PluginFixture(Keeper.self)
+        let request = RequestFixture("GET", "/metrics")
+        #expect(plugin.requestHeaders(request) == .respond)
+        #expect(request.replyBody == "# HELP sluice_plugin_x X.\nsluice_plugin_x 1\n")
+        let without = try PluginFixture(Keeper.self, host: FakeHost(missing: .metrics))
+        #expect(without.requestHeaders(RequestFixture("GET", "/metrics")) == .detach)
     }
 
     @Test

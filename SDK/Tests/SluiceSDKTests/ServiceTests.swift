@@ -154,9 +154,9 @@ private struct User: RequestHeadersHook, WorkHook, JobHook, CalloutHook, Resumed
     func post() -> Verdict {
         try? scheduler.post(.add(3), to: .all)
         try? scheduler.post(.add(4), to: .worker(1))
-        let refused = try? scheduler.post(.tick, to: .worker(2))
+        let isRefused = (try? scheduler.post(.tick, to: .worker(2))) == nil
         guard let timer = try? scheduler.after(nanoseconds: 10, .tick) else { return .error }
-        return refused == nil && scheduler.cancel(timer) && !scheduler.cancel(timer)
+        return isRefused && scheduler.cancel(timer) && !scheduler.cancel(timer)
             ? .next : .error
     }
 

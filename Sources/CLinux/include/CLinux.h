@@ -207,6 +207,9 @@ static inline long clinux_write(int fd, const void *from, size_t count) {
     CLINUX_RETRY(write(fd, from, count));
 }
 
+/* Bytes that malloc has given out. */
+uint64_t clinux_heap_bytes(void);
+
 /* A file without a name, in memory. */
 long clinux_memory_file(const char *name);
 
@@ -287,6 +290,19 @@ static inline uint64_t clinux_raise_descriptor_limit(void) {
     }
     return (uint64_t)limit.rlim_cur;
 }
+
+/* Starts a program without input; descriptor 3 is `report`, 1 and 2 are `output`. */
+long clinux_spawn(const char *path, char *const arguments[], int report, int output);
+
+/* Waits for the end of a process: its status as wait(2) has it. */
+long clinux_wait_process(int process);
+
+static inline long clinux_kill(int process) {
+    CLINUX_RESULT(kill(process, SIGKILL));
+}
+
+/* Waits until there is something to read, or the other end is closed: 1, or 0 after `ms`. */
+long clinux_poll(int fd, int ms);
 
 /* -- libraries --------------------------------------------------------------------------------- */
 

@@ -12,15 +12,30 @@ public final class CalloutPort: @unchecked Sendable {
     public static let calloutsPerRequestMax = 16
 
     private let worker: Int
-    private var requests: [CalloutRequest] = []
+    private var requests: [CalloutRequest] = [] {
+        didSet { noteRequests() }
+    }
     private var sequence: UInt64 = 0
     /// Callouts that were asked for and have not ended.
     private var count = 0
     /// Numbers that were cancelled while they ran, for the worker to end.
-    public private(set) var cancelled: [UInt64] = []
+    public private(set) var cancelled: [UInt64] = [] {
+        didSet { noteRequests() }
+    }
+    /// What `hasRequests` says; at a fixed address, because the loop asks in every turn and a
+    /// property of a class that other modules see costs a check of exclusive access.
+    private let hasRequestsNow: UnsafeMutablePointer<Bool>
     private var running: Set<UInt64> = []
 
-    private init(worker: Int) { self.worker = worker }
+    private init(worker: Int) {
+        self.worker = worker
+        hasRequestsNow = .allocate(capacity: 1)
+        hasRequestsNow.initialize(to: false)
+    }
+
+    private func noteRequests() {
+        hasRequestsNow.pointee = !requests.isEmpty || !cancelled.isEmpty
+    }
 
     private static let ports = Mutex<[Int: CalloutPort]>([:])
 
@@ -53,7 +68,7 @@ public final class CalloutPort: @unchecked Sendable {
     // MARK: The worker
 
     /// Whether there are requests to begin, or to end.
-    public var hasRequests: Bool { !requests.isEmpty || !cancelled.isEmpty }
+    public var hasRequests: Bool { hasRequestsNow.pointee }
 
     /// The requests that were asked for; from now on they run.
     public func takeRequests() -> [CalloutRequest] {

@@ -12,6 +12,10 @@ package enum Command: Equatable, Sendable {
     case pluginInspect(file: String, loads: Bool)
     /// Makes a folder with a new plugin.
     case pluginNew(NewPlugin.Order)
+    /// Checks how the plugin in a file behaves.
+    case pluginValidate(Validation.Order)
+    /// Measures the hooks of the plugin in a file.
+    case pluginBench(file: String, configuration: String)
     /// Prints a text and does nothing else.
     case help(String)
 

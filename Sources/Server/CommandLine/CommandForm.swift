@@ -9,7 +9,7 @@ struct CommandForm: Sendable {
     /// More for the help of the command: sentences that are wrapped by hand.
     var details: String
     /// The command, from the options that were given and the operand.
-    var make: @Sendable (Arguments) -> Command
+    var make: @Sendable (Arguments) throws(UsageError) -> Command
 
     /// What a command line said for one command.
     struct Arguments {
@@ -138,6 +138,8 @@ struct CommandForm: Sendable {
                 )
             }
         ),
+        validate,
+        bench,
         CommandForm(
             words: ["version"],
             summary: "print the version",
@@ -148,7 +150,7 @@ struct CommandForm: Sendable {
 
     /// Commands of later versions, which get their own message.
     static let later: Set<String> = [
-        "reload", "upgrade", "stop", "status", "plugin validate", "plugin swap",
+        "reload", "upgrade", "stop", "status", "plugin swap",
     ]
 
     // MARK: Help

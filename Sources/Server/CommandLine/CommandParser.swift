@@ -102,7 +102,7 @@ extension Command {
         if let extra = operands.dropFirst(form.operand == nil ? 0 : 1).first {
             throw UsageError("unexpected argument \(quote(extra)) of `sluice \(form.name)`")
         }
-        return form.make(result)
+        return try form.make(result)
     }
 
     private static func readOption(

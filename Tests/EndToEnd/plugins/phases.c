@@ -121,6 +121,11 @@ static uint32_t verdict(state *self, sluice_req *req, sluice_args *args, const c
         edit(args, SLUICE_EDIT_SET, "x-edited", action + 5);
         return SLUICE_CONTINUE;
     }
+    if (is(action, "status")) {
+        args->edits->ops[args->edits->count++] = (sluice_edit){
+            SLUICE_EDIT_SET_STATUS, (uint32_t)argument(action), {0, 0}, {0, 0}};
+        return SLUICE_CONTINUE;
+    }
     if (is(action, "hold")) {
         edit(args, SLUICE_EDIT_SET, "x-held", "yes");
         return SLUICE_HOLD;
@@ -247,6 +252,7 @@ static uint32_t body(state *self, sluice_req *req, request *own, sluice_args *ar
         out->consumed = 0;
         return SLUICE_CONTINUE;
     }
+    if (is(action, "wait-pass")) return suspend(self, req, action);
     if (is(action, "suspend")) {
         uint32_t waits = suspend(self, req, action);
         if (waits == SLUICE_SUSPEND) out->consumed = 0;

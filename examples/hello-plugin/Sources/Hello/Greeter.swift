@@ -15,14 +15,14 @@ public struct Greeter: ResponseHeadersHook {
         greeting = try configuration.string("greeting") ?? "hello from Swift"
     }
 
-    public func responseHeaders(_ exchange: borrowing Exchange<Greeter>) -> Verdict {
+    public func responseHeaders(_ exchange: borrowing Exchange<Self>) -> Verdict {
         exchange.edits.set(name, greeting)
         return .next
     }
 
     public static func offer(_ offer: inout Offer) {
-        offer.create = { Export<Greeter>.create($0, $1, $2) }
-        offer.check = { Export<Greeter>.check($0, $1) }
-        offer.responseHeaders = { Export<Greeter>.responseHeaders($0, $1, $2, $3, $4) }
+        offer.create = { Export<Self>.create($0, $1, $2) }
+        offer.check = { Export<Self>.check($0, $1) }
+        offer.responseHeaders = { Export<Self>.responseHeaders($0, $1, $2, $3, $4) }
     }
 }
