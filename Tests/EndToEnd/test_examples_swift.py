@@ -146,6 +146,36 @@ def test_a_match_across_packets_is_found_and_nothing_else_is_delayed(example, or
     assert b"http:" in c.until(b"0\r\n\r\n")
 
 
+@pytest.mark.parametrize("size", [
+    4095, 4097,
+    pytest.param(4096, marks=pytest.mark.xfail(
+        strict=True, reason="a pause behind a read that fills limits.buffer is not marked"))])
+def test_a_flush_lets_all_go_where_it_is_told_to(sluice, origin, built, size):
+    def script(connection):
+        connection.read_request()
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n"
+                        b"Content-Length: 9000\r\n\r\n")
+        app.head.wait(harness.DEADLINE)
+        connection.send(b"q" * (size - 3) + b"<bo")
+        app.go.wait(harness.DEADLINE)
+        connection.send(b"q" * (9000 - size))
+
+    app = origin(script)
+    app.head, app.go = threading.Event(), threading.Event()
+    p = sluice(app, chain=["rewrite"], listener={"limits": {"buffer": "4KiB"}}, plugins={
+        "rewrite": {"library": built("body-rewriter"), "config": {
+            "find": "<body>", "replace": "x", "at_flush": "release"}}})
+    c = Client(p.address)
+    c.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    c.head()
+    app.head.set()
+    c.sock.settimeout(1)
+    try:
+        c.until(b"<bo")
+    finally:
+        app.go.set()
+
+
 # --------------------------------------------------------------- auth-callout
 PASSWORD = ("Authorization", "Basic YW5uOnNlY3JldA==")
 

@@ -64,7 +64,7 @@ public struct Authorizer: RequestHeadersHook, ResumedHook, CalloutHook {
         cache = cacheTTL == 0 ? nil : try SharedValues(host, "allowed", capacity: entries)
     }
 
-    public func requestHeaders(_ exchange: borrowing Exchange<Authorizer>) -> Verdict {
+    public func requestHeaders(_ exchange: borrowing Exchange<Self>) -> Verdict {
         // Only the service may say what these say; a client must not.
         for name in copied { exchange.edits.remove(name) }
         for field in exchange.fields where field.id == .authorization && field.isRepeated {
@@ -102,7 +102,7 @@ public struct Authorizer: RequestHeadersHook, ResumedHook, CalloutHook {
         callout.pointee.token.resume(payload: UInt64(status))
     }
 
-    public func resumed(_ exchange: borrowing Exchange<Authorizer>) -> Verdict {
+    public func resumed(_ exchange: borrowing Exchange<Self>) -> Verdict {
         guard exchange.resumeReason == .resumed else {
             exchange.cancel(exchange.context.call)
             return unavailable(exchange)
@@ -117,18 +117,18 @@ public struct Authorizer: RequestHeadersHook, ResumedHook, CalloutHook {
     }
 
     public static func offer(_ offer: inout Offer) {
-        offer.create = { Export<Authorizer>.create($0, $1, $2) }
-        offer.check = { Export<Authorizer>.check($0, $1) }
-        offer.requestHeaders = { Export<Authorizer>.requestHeaders($0, $1, $2, $3, $4) }
-        offer.resumed = { Export<Authorizer>.resumed($0, $1, $2, $3, $4) }
-        offer.calloutDone = { Export<Authorizer>.calloutDone($0, $1, $2, $3) }
+        offer.create = { Export<Self>.create($0, $1, $2) }
+        offer.check = { Export<Self>.check($0, $1) }
+        offer.requestHeaders = { Export<Self>.requestHeaders($0, $1, $2, $3, $4) }
+        offer.resumed = { Export<Self>.resumed($0, $1, $2, $3, $4) }
+        offer.calloutDone = { Export<Self>.calloutDone($0, $1, $2, $3) }
     }
 }
 
 extension Authorizer {
     // MARK: Asking
 
-    private func ask(_ exchange: borrowing Exchange<Authorizer>) throws(ServiceError) {
+    private func ask(_ exchange: borrowing Exchange<Self>) throws(ServiceError) {
         let fields = exchange.fields
         var request = CallRequest(upstream, path)
         request.timeoutNanoseconds = timeout
@@ -146,21 +146,21 @@ extension Authorizer {
     // MARK: Answering
 
     /// Lets the request pass, with the fields of the answer.
-    private func admit(_ exchange: borrowing Exchange<Authorizer>) -> Verdict {
+    private func admit(_ exchange: borrowing Exchange<Self>) -> Verdict {
         Answer(room: exchange.context.answer).forEach { index, value in
             exchange.edits.append(copied[index], value)
         }
         return .next
     }
 
-    private func refuse(_ exchange: borrowing Exchange<Authorizer>, _ status: Int) -> Verdict {
+    private func refuse(_ exchange: borrowing Exchange<Self>, _ status: Int) -> Verdict {
         Answer(room: exchange.context.answer).forEach { _, value in
             exchange.replyEdits.append(.wwwAuthenticate, value)
         }
         return exchange.respond(status: status)
     }
 
-    private func unavailable(_ exchange: borrowing Exchange<Authorizer>) -> Verdict {
+    private func unavailable(_ exchange: borrowing Exchange<Self>) -> Verdict {
         if isOpen { return .next }
         exchange.replyEdits.set(.retryAfter, "1")
         return exchange.respond(status: 503, body: "503 Service Unavailable\n")
@@ -169,7 +169,7 @@ extension Authorizer {
     // MARK: Remembering
 
     /// Whether the service said yes to the same a short time ago; what it said is then at hand.
-    private func isRemembered(_ exchange: borrowing Exchange<Authorizer>) -> Bool {
+    private func isRemembered(_ exchange: borrowing Exchange<Self>) -> Bool {
         let fields = exchange.fields
         guard let cache, let credentials = fields[.authorization] else { return false }
         var parts = (method: Bytes.empty, authority: Bytes.empty, target: Bytes.empty)
@@ -193,7 +193,7 @@ extension Authorizer {
         return true
     }
 
-    private func remember(_ exchange: borrowing Exchange<Authorizer>) {
+    private func remember(_ exchange: borrowing Exchange<Self>) {
         guard let cache, exchange.context.isCacheable else { return }
         // When there is no room for it the service is asked again.
         _ = try? cache.set(

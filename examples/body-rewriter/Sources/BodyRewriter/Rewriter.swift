@@ -36,14 +36,14 @@ public struct Rewriter: RequestHeadersHook, ResponseHeadersHook, ResponseBodyHoo
     }
 
     /// A part of a body can't be rewritten, nor one that is compressed: asks for neither.
-    public func requestHeaders(_ exchange: borrowing Exchange<Rewriter>) -> Verdict {
+    public func requestHeaders(_ exchange: borrowing Exchange<Self>) -> Verdict {
         exchange.edits.remove(.acceptEncoding)
         exchange.edits.remove(.range)
         exchange.edits.remove(.ifRange)
         return .next
     }
 
-    public func responseHeaders(_ exchange: borrowing Exchange<Rewriter>) -> Verdict {
+    public func responseHeaders(_ exchange: borrowing Exchange<Self>) -> Verdict {
         guard mayRewrite(exchange.fields) else { return .detach }
         for name in validators { exchange.edits.remove(name) }
         // A range that is asked for later would be one of other bytes.
@@ -53,7 +53,7 @@ public struct Rewriter: RequestHeadersHook, ResponseHeadersHook, ResponseBodyHoo
         return .next
     }
 
-    public func responseBody(_ exchange: borrowing Exchange<Rewriter>) -> Verdict {
+    public func responseBody(_ exchange: borrowing Exchange<Self>) -> Verdict {
         let chunk = exchange.chunk
         let endsHere = chunk.isEnd || releasesAtFlush && chunk.isFlush
         var pass = Pass(
@@ -74,11 +74,11 @@ public struct Rewriter: RequestHeadersHook, ResponseHeadersHook, ResponseBodyHoo
     }
 
     public static func offer(_ offer: inout Offer) {
-        offer.create = { Export<Rewriter>.create($0, $1, $2) }
-        offer.check = { Export<Rewriter>.check($0, $1) }
-        offer.requestHeaders = { Export<Rewriter>.requestHeaders($0, $1, $2, $3, $4) }
-        offer.responseHeaders = { Export<Rewriter>.responseHeaders($0, $1, $2, $3, $4) }
-        offer.responseBody = { Export<Rewriter>.responseBody($0, $1, $2, $3, $4) }
+        offer.create = { Export<Self>.create($0, $1, $2) }
+        offer.check = { Export<Self>.check($0, $1) }
+        offer.requestHeaders = { Export<Self>.requestHeaders($0, $1, $2, $3, $4) }
+        offer.responseHeaders = { Export<Self>.responseHeaders($0, $1, $2, $3, $4) }
+        offer.responseBody = { Export<Self>.responseBody($0, $1, $2, $3, $4) }
     }
 
     // MARK: What is rewritten

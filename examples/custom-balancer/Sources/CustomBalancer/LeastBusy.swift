@@ -26,10 +26,10 @@ public struct LeastBusy: Balancer {
     }
 
     public static func offer(_ offer: inout Offer) {
-        offer.create = { Export<LeastBusy>.create($0, $1, $2) }
-        offer.check = { Export<LeastBusy>.check($0, $1) }
-        offer.build = { Export<LeastBusy>.build($0, $1, $2) }
-        offer.drop = { Export<LeastBusy>.drop($0, $1) }
-        offer.pick = { Export<LeastBusy>.pick($0, $1, $2, $3) }
+        offer.create = { Export<Self>.create($0, $1, $2) }
+        offer.check = { Export<Self>.check($0, $1) }
+        offer.build = { Export<Self>.build($0, $1, $2) }
+        offer.drop = { Export<Self>.drop($0, $1) }
+        offer.pick = { Export<Self>.pick($0, $1, $2, $3) }
     }
 }
