@@ -10,7 +10,10 @@ let package = Package(
     products: [.library(name: "CustomBalancer", type: .dynamic, targets: ["CustomBalancerEntry"])],
     dependencies: [.package(name: "SDK", path: sdk)],
     targets: [
-        .target(name: "CustomBalancer", dependencies: [.product(name: "SluiceSDK", package: "SDK")]),
+        .target(
+            name: "CustomBalancer",
+            dependencies: [.product(name: "SluiceSDK", package: "SDK")]
+        ),
         // What the library has and a test's program must not: the entry and its linker's flags.
         .target(
             name: "CustomBalancerEntry",
