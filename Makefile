@@ -7,6 +7,7 @@ SWIFT ?= swift
 PYTHON ?= /usr/bin/python3
 PYTEST ?= $(PYTHON) -m pytest
 BENCH_REPEAT ?= 3
+FUZZ_SECONDS ?= 60
 
 BUILD := .build/release
 PLUGINS := $(sort $(notdir $(patsubst %/Entry,%,$(wildcard Plugins/*/Entry))))
@@ -23,7 +24,7 @@ share := $(DESTDIR)$(PREFIX)/share/sluice
 .DEFAULT_GOAL := build
 # The steps of `test` share build folders and ports of the machine.
 .NOTPARALLEL:
-.PHONY: help build deps test-deps toolchain run test lint unit abi e2e embedded counts bench install uninstall clean
+.PHONY: help build deps test-deps toolchain run test lint unit abi e2e embedded fuzz fuzz-asan counts bench install uninstall clean
 
 help: ## Print this list.
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) \
@@ -63,6 +64,15 @@ e2e: ## Run the end-to-end tests against .build/release/sluice.
 
 embedded: toolchain ## Build the plugins as Embedded Swift, without a runtime, into .build-embedded.
 	SWIFT=$(SWIFT) scripts/embedded
+
+fuzz: build ## Let plugins do what random numbers say for a while (FUZZ_SECONDS, 60).
+	Tests/Fuzz/boundary.py --seconds $(FUZZ_SECONDS)
+
+fuzz-asan: toolchain ## The same under AddressSanitizer.
+	$(SWIFT) build -c release --sanitize=address --scratch-path .build-asan --product sluice
+	$(SWIFT) build -c release --sanitize=address --scratch-path .build-asan --product RoundRobin
+	ASAN_OPTIONS=detect_leaks=0 SLUICE_BIN=$(CURDIR)/.build-asan/release/sluice \
+	    Tests/Fuzz/boundary.py --seconds $(FUZZ_SECONDS)
 
 counts: ## Count allocations, system calls and instructions per request; fails over a threshold.
 	$(PYTHON) Tests/Bench/counts.py

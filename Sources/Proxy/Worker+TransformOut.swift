@@ -134,8 +134,8 @@ extension Worker {
         return isEnd ? .done : .more
     }
 
-    /// Writes one run: true when it was taken, false when the receiver is to be waited for, nil when
-    /// the exchange took another way.
+    /// Writes one run: true when it was taken, false when the receiver is to be waited for, nil
+    /// when the exchange took another way.
     private mutating func writeRun(
         _ exchange: UnsafeMutablePointer<Exchange>,
         _ way: BodyWay,

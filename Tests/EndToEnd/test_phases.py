@@ -668,7 +668,8 @@ def test_retries_do_not_run_the_request_again(proxy, origin, client):
 def test_a_plugin_can_not_give_a_body_to_a_status_without_one(
         proxy, origin, client, status, body_hook):
     answers = [reply(b"a body that must not be seen"),
-               b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk(b"x") + b"0\r\n\r\n"]
+               b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk(b"x")
+               + b"0\r\n\r\n"]
     app = origin(serve(lambda r: answers[int(r.target[1:])]))
     p = proxy(app, plugins=[dict(body_hook, response_headers="status:%d" % status)])
     c = client(p)

@@ -158,7 +158,8 @@ static uint32_t body(state *self, sluice_req *req, sluice_args *args) {
     sluice_body_out *out = args->body_out;
     uint8_t *to;
     uint64_t capacity;
-    for (uint64_t i = 0; i < in->data.len; i += 1 + in->data.len / 16) self->text += in->data.ptr[i];
+    for (uint64_t i = 0; i < in->data.len; i += 1 + in->data.len / 16)
+        self->text += in->data.ptr[i];
     if (in->trailers) self->text += in->trailers->count;
     uint32_t steps = once_in(self, 3) ? below(self, 5) : 0;
     for (uint32_t i = 0; i < steps; i++) {
