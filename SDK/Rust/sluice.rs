@@ -444,10 +444,12 @@ impl sluice_edits {
 
 // ---------------------------------------------------------------- sluice/body.h
 
-/// The body ends with this chunk, which may be empty. Given once.
+/// The body ends with this chunk, which may be empty. After MORE or SUSPEND it is given
+/// again, until the hook returns CONTINUE; then no more.
 pub const SLUICE_BODY_EOS: u32 = 1;
-/// The sender pauses here: give out all that can be given. A hook that keeps bytes back must
-/// let them go now, or an event stream stalls.
+/// No more is there for now, and it may be long: give out all that can be given, or an event
+/// stream stalls. Keep only what has no meaning without the bytes behind it. It comes with
+/// the last bytes that were there, or with no bytes; between two packets, too.
 pub const SLUICE_BODY_FLUSH: u32 = 2;
 /// The whole body at once, as `buffer_max` asked. Comes with EOS.
 pub const SLUICE_BODY_WHOLE: u32 = 4;
@@ -581,7 +583,7 @@ pub const SLUICE_ASK_BODY_POLICY: u32 = 1;
 /// upstream_body; response_body) gets the whole body in one call.
 pub const SLUICE_ASK_BUFFER: u32 = 2;
 /// `interest`: in any phase: of this plugin's later hooks only those in the mask are called
-/// for this request. Never widens.
+/// for this request, and request_end in any case. Never widens.
 pub const SLUICE_ASK_INTEREST: u32 = 4;
 /// In a body hook while it holds the head: let it go, with the edits of this call.
 pub const SLUICE_ASK_RELEASE: u32 = 8;
@@ -595,7 +597,7 @@ pub const SLUICE_BODY_EXACT: u32 = 2;
 /// no body at all
 pub const SLUICE_BODY_DROP: u32 = 3;
 
-/// a request: 413; a response: 502
+/// a request: 413; a response: 502, or cut when its head is out
 pub const SLUICE_OVERFLOW_REFUSE: u32 = 0;
 /// in chunks after all, the first of them what was kept
 pub const SLUICE_OVERFLOW_STREAM: u32 = 1;

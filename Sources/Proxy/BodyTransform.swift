@@ -98,6 +98,8 @@ struct BodyTransform {
     var expected: Int64 = -1
     var produced: Int64 = 0
     var dropsAll = false
+    /// Bytes were given to the first stage without FLUSH: it comes when the sender pauses.
+    var owesFlush = false
     /// The input's end has been given to the first stage.
     var isFed = false
     var isDone = false

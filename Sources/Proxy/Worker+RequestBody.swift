@@ -92,6 +92,7 @@ extension Worker {
         if headCount > 0 { return true }
         guard down.pointee.flags.contains(.readable) else {
             armBody(exchange)
+            _ = flushStages(exchange, .request)
             return false
         }
         guard turns > 0 else {

@@ -38,6 +38,7 @@ extension Worker {
             guard up.pointee.flags.contains(.readable) || exchange.pointee.responseBody.spliced > 0
             else {
                 armRead(up, exchange)
+                _ = flushStages(exchange, .response)
                 return
             }
             guard turns > 0 else {

@@ -110,9 +110,21 @@ extension Worker {
             transform.pointee.isFed = true
             prepareTrailers(exchange, way, transform)
         }
-        guard count > 0 || isEnd else { return .more }
+        transform.pointee.owesFlush = !isEnd && !flush && count > 0
+        guard count > 0 || isEnd || flush else { return .more }
         let progress = runStages(exchange, way, transform, from: 0, bytes, count, flags, nil)
         return progress == .more ? goOnBody(exchange, way) : progress
+    }
+
+    /// Tells the first stage that the sender pauses, when the last bytes came without that.
+    mutating func flushStages(
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ way: BodyWay
+    ) -> BodyProgress {
+        guard pipe(exchange, way).pointee.transform?.pointee.owesFlush == true else {
+            return .more
+        }
+        return feed(exchange, way, scratch, 0, isEnd: false, flush: true)
     }
 
     /// Goes on with what stages left, as far as that can go now.

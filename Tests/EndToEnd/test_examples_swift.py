@@ -146,10 +146,7 @@ def test_a_match_across_packets_is_found_and_nothing_else_is_delayed(example, or
     assert b"http:" in c.until(b"0\r\n\r\n")
 
 
-@pytest.mark.parametrize("size", [
-    4095, 4097,
-    pytest.param(4096, marks=pytest.mark.xfail(
-        strict=True, reason="a pause behind a read that fills limits.buffer is not marked"))])
+@pytest.mark.parametrize("size", [4095, 4096, 4097])
 def test_a_flush_lets_all_go_where_it_is_told_to(sluice, origin, built, size):
     def script(connection):
         connection.read_request()

@@ -221,5 +221,7 @@ extension Phase {
     var isBody: Bool { self == .requestBody || self == .upstreamBody || self == .responseBody }
 
     /// Whether its message is the response.
-    var isResponse: Bool { rawValue >= Phase.upstreamResult.rawValue }
+    var isResponse: Bool {
+        rawValue > Phase.upstreamResult.rawValue && self != .requestEnd
+    }
 }

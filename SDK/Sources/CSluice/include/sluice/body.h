@@ -21,10 +21,12 @@
 
 /* Flags of a chunk. */
 enum {
-    /* The body ends with this chunk, which may be empty. Given once. */
+    /* The body ends with this chunk, which may be empty. After MORE or SUSPEND it is given again,
+     * until the hook returns CONTINUE; then no more. */
     SLUICE_BODY_EOS = 1u << 0,
-    /* The sender pauses here: give out all that can be given. A hook that keeps bytes back must let
-     * them go now, or an event stream stalls. */
+    /* No more is there for now, and it may be long: give out all that can be given, or an event
+     * stream stalls. Keep only what has no meaning without the bytes behind it. It comes with the
+     * last bytes that were there, or with no bytes; between two packets, too. */
     SLUICE_BODY_FLUSH = 1u << 1,
     /* The whole body at once, as `buffer_max` asked. Comes with EOS. */
     SLUICE_BODY_WHOLE = 1u << 2,

@@ -71,7 +71,7 @@ enum {
      * upstream_body; response_body) gets the whole body in one call. */
     SLUICE_ASK_BUFFER = 1u << 1,
     /* `interest`: in any phase: of this plugin's later hooks only those in the mask are called for
-     * this request. Never widens. */
+     * this request, and request_end in any case. Never widens. */
     SLUICE_ASK_INTEREST = 1u << 2,
     /* In a body hook while it holds the head: let it go, with the edits of this call. */
     SLUICE_ASK_RELEASE = 1u << 3,
@@ -87,7 +87,7 @@ enum {
 
 /* What happens to a body that is longer than `buffer_max`. */
 enum {
-    SLUICE_OVERFLOW_REFUSE = 0, /* a request: 413; a response: 502 */
+    SLUICE_OVERFLOW_REFUSE = 0, /* a request: 413; a response: 502, or cut when its head is out */
     SLUICE_OVERFLOW_STREAM = 1, /* in chunks after all, the first of them what was kept */
 };
 
