@@ -81,7 +81,9 @@ struct BodyStage {
 struct BodyTransform {
     let stages: UnsafeMutablePointer<BodyStage>
     let count: Int
-    /// The stage that holds the response's head; nothing goes beyond it. -1 without one.
+    /// The stage that holds the response's head, -1 without one.
+    ///
+    /// Nothing goes beyond it.
     var holder = -1
     /// Where the hooks of the head go on when it is let go, and whether they do.
     var holdIndex = 0

@@ -293,8 +293,9 @@ extension Worker {
         }
     }
 
-    /// Calls the hook of a stage; `run` is then what goes on. False when the exchange took another
-    /// way.
+    /// Calls the hook of a stage; `run` is then what goes on.
+    ///
+    /// - Returns: false when the exchange took another way.
     private mutating func callStage(
         _ exchange: UnsafeMutablePointer<Exchange>,
         _ way: BodyWay,

@@ -82,3 +82,26 @@ def test_its_configuration_is_checked(tmp_path, library):
     checked = harness.run("check", "--no-bind", "--manifest", str(path))
     assert checked.returncode == 78
     assert "plugins.old.config.greeting: expected a string" in checked.stderr
+
+
+# Plugins in Embedded Swift: RoundRobin and Headers as they were then.
+EMBEDDED = sorted(glob.glob(os.path.join(GOLDEN, "v*", os.uname().machine, "embedded")))
+
+
+@pytest.mark.parametrize("folder", EMBEDDED, ids=lambda path: os.path.relpath(path, GOLDEN))
+def test_swift_without_a_runtime(sluice, origin, folder):
+    with open(os.path.join(folder, "SHA256SUMS")) as file:
+        for line in file:
+            digest, name = line.split()
+            with open(os.path.join(folder, name), "rb") as library:
+                assert hashlib.sha256(library.read()).hexdigest() == digest
+    apps = [origin(serve(reply(b"%d" % n))) for n in range(2)]
+    proxy = sluice(*apps, plugins={
+        "rr": {"library": os.path.join(folder, "libRoundRobin.so")},
+        "fields": {"library": os.path.join(folder, "libHeaders.so"),
+                   "config": {"response": {"set": [{"name": "X-Golden", "value": "yes"}]}}}}, chain=["fields"])
+    client = Client(proxy.address)
+    answers = [client.request() for _ in range(6)]
+    assert sorted(answer.body for answer in answers) == [b"0"] * 3 + [b"1"] * 3
+    assert all(answer.get("x-golden") == "yes" for answer in answers)
+    assert apps[0].requests[0].get("x-forwarded-for") == "127.0.0.1"

@@ -38,6 +38,14 @@ public enum FieldNames {
         // Eight bytes at a time, the last eight overlapping: bytes below SP and DEL show in the
         // high bits, and so do some that are fine, which the exact scan sorts out.
         guard count >= 8 else {
+            if count >= 4 {
+                // The two halves overlap.
+                let first = UnsafeRawPointer(bytes).loadUnaligned(as: UInt32.self)
+                let last = UnsafeRawPointer(bytes + (count &- 4)).loadUnaligned(as: UInt32.self)
+                let word = UInt64(first) | UInt64(last) &<< 32
+                let marks = (word &- Words.each(Byte.space)) | (word &+ Words.ones)
+                if marks & Words.highs == 0 { return true }
+            }
             var at = 0
             while at < count {
                 let byte = bytes[at]
