@@ -1,8 +1,7 @@
 /*
- * Hooks that do nothing, for what calling them costs. Configuration: phases whose hooks do nothing, and
- * phases whose hooks wait: {"hooks": ["request_headers"], "waits": []}.
+ * Hooks that do nothing, for what calling them costs.
+ * Configuration: {"hooks": [phases], "waits": [phases whose hook waits]}.
  */
-#include <sluice/sluice.h>
 #include <stdlib.h>
 #include <string.h>
 
