@@ -2,6 +2,7 @@
  * Hooks that do nothing, for what calling them costs.
  * Configuration: {"hooks": [phases], "waits": [phases whose hook waits]}.
  */
+#include <sluice/sluice.h>
 #include <stdlib.h>
 #include <string.h>
 
