@@ -204,6 +204,7 @@ extension Worker {
         if !head.flags.contains(.keepAlive) { exchange.pointee.flags.insert(.closeUpstream) }
         exchange.pointee.context.replaceResponse(responseMessage(bytes, head))
         exchange.pointee.context.facts.status = UInt32(head.status)
+        exchange.pointee.context.facts.time_first_byte = nowNanoseconds
         exchange.pointee.responseHead = head
         if !isTunnel,
             exchange.pointee.chain.hooks(

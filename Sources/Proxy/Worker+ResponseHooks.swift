@@ -375,8 +375,6 @@ extension Worker {
         guard chain.hookCount(.upstreamResult) > 0 else { return }
         exchange.pointee.context.facts.attempt_result = UInt32(result)
         exchange.pointee.context.facts.time_now = nowNanoseconds
-        let isReused = exchange.pointee.up?.pointee.flags.contains(.reused) ?? false
-        exchange.pointee.context.facts.is_reused = isReused ? 1 : 0
         _ = calls.run(
             .upstreamResult,
             of: chain,

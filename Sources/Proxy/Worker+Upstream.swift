@@ -16,6 +16,7 @@ extension Worker {
             exchange.pointee.context.facts.attempt = UInt32(
                 truncatingIfNeeded: exchange.pointee.attempts
             )
+            if exchange.pointee.attempts > 1 { forgetAttempt(exchange) }
             guard let local = pick(exchange, upstream) else {
                 guard exchange.pointee.attempts == 1 else { break }
                 reply(exchange, 503, reason: "the balancer has no peer")
@@ -24,6 +25,7 @@ extension Worker {
             let peer = upstream.pointee.firstPeer &+ local
             exchange.pointee.context.facts.peer = sluice_slice(peers[peer].text)
             if !exchange.pointee.flags.contains(.freshConnection), let up = takeIdle(peer) {
+                exchange.pointee.context.facts.is_reused = 1
                 bind(exchange, up)
                 send(exchange)
                 return
@@ -33,6 +35,13 @@ extension Worker {
             reportAttempt(exchange, SLUICE_ATTEMPT_CONNECT)
         }
         reply(exchange, 502, reason: "no peer could be reached")
+    }
+
+    /// What plugins were told of the attempt before.
+    private func forgetAttempt(_ exchange: UnsafeMutablePointer<Exchange>) {
+        exchange.pointee.context.facts.is_reused = 0
+        exchange.pointee.context.facts.time_connected = 0
+        exchange.pointee.context.facts.time_first_byte = 0
     }
 
     /// Index of a peer within its upstream; nil when there is none to use.
@@ -134,6 +143,7 @@ extension Worker {
         }
         bind(exchange, up)
         if isEstablished {
+            exchange.pointee.context.facts.time_connected = nowNanoseconds
             send(exchange)
         } else {
             timers.set(timer(of: up), deadline: now &+ UInt64(upstream.pointee.timeouts.connect))
@@ -158,6 +168,7 @@ extension Worker {
         }
         timers.cancel(timer(of: up))
         peers[Int(up.pointee.peer)].setFailures(false)
+        exchange.pointee.context.facts.time_connected = nowNanoseconds
         send(exchange)
     }
 

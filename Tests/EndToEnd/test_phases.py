@@ -134,6 +134,16 @@ def test_a_whole_response_over_the_bound_whose_head_is_out(proxy, origin, client
         c.response()
 
 
+def test_the_times_of_an_attempt(proxy, origin, client):
+    app = origin(serve(reply()))
+    p = proxy(app, plugins=[{"upstream_result": "continue"}])
+    c = client(p)
+    for _ in range(2):
+        assert c.request().status == 200
+    p.wait_log("(?s)attempt connected=1 first_byte=1 reused=0"
+               ".*attempt connected=0 first_byte=1 reused=1")
+
+
 # ----------------------------------------------------------------- waiting
 @pytest.mark.parametrize("how", ["now", "thread"])
 @pytest.mark.parametrize("phase", HEADS)

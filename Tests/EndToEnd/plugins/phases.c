@@ -273,6 +273,12 @@ static uint32_t hook(void *instance, void *slot, sluice_req *req, void *context,
         names[args->phase], facts->status, facts->attempt, facts->attempt_result, facts->outcome,
         (unsigned long long)own->seen);
     core->log(self->host, SLUICE_LOG_INFO, slice(line));
+    if (args->phase == SLUICE_PHASE_UPSTREAM_RESULT) {
+        snprintf(line, sizeof line, "attempt connected=%d first_byte=%d reused=%u",
+            facts->time_connected >= facts->time_start,
+            facts->time_first_byte >= facts->time_start, facts->is_reused);
+        core->log(self->host, SLUICE_LOG_INFO, slice(line));
+    }
     if (args->body_in) return body(self, req, own, args, action);
     if (args->phase == SLUICE_PHASE_REQUEST_HEADERS) {
         ask(self->request_policy, args);
