@@ -99,7 +99,8 @@ def test_swift_without_a_runtime(sluice, origin, folder):
     proxy = sluice(*apps, plugins={
         "rr": {"library": os.path.join(folder, "libRoundRobin.so")},
         "fields": {"library": os.path.join(folder, "libHeaders.so"),
-                   "config": {"response": {"set": [{"name": "X-Golden", "value": "yes"}]}}}}, chain=["fields"])
+                   "config": {"response": {"set": [{"name": "X-Golden", "value": "yes"}]}}}},
+        chain=["fields"])
     client = Client(proxy.address)
     answers = [client.request() for _ in range(6)]
     assert sorted(answer.body for answer in answers) == [b"0"] * 3 + [b"1"] * 3
