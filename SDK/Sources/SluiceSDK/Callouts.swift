@@ -75,7 +75,7 @@ public struct CallResult {
 
 /// A callout that runs; a plain value.
 public struct RunningCall: Equatable, Sendable, BitwiseCopyable {
-    let token: Token
+    let token: HostToken
 }
 
 /// What the host passes back with a result.
@@ -194,7 +194,7 @@ private func start(
         return client.pointee.start(services.pointee.handle, exchange, &call, &token)
     }
     try ServiceError.check(result)
-    return RunningCall(token: Token(token))
+    return RunningCall(token: HostToken(token))
 }
 
 private func cancel(_ services: UnsafePointer<Services>, _ call: RunningCall) -> Bool {

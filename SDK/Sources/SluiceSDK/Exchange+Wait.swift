@@ -1,23 +1,38 @@
 public import CSluice
 
-/// A wait of one request.
-///
-/// A plain value that may be kept anywhere and used on any thread: when the wait is over, whatever
-/// the reason, it does nothing any more.
-public struct Token: Equatable, Sendable, BitwiseCopyable {
+/// What the host knows a wait, a timer or a callout by; all zero for none.
+struct HostToken: Equatable, Sendable, BitwiseCopyable {
     let slot: UInt32
     let generation: UInt32
     let sequence: UInt64
 
-    @usableFromInline
-    init(_ token: sluice_token) {
+    init(_ token: sluice_token = sluice_token()) {
         slot = token.slot
         generation = token.generation
         sequence = token.sequence
     }
 
+    var cToken: sluice_token {
+        sluice_token(slot: slot, generation: generation, sequence: sequence)
+    }
+}
+
+/// A wait of one request.
+///
+/// A plain value that may be kept anywhere and used on any thread: when the wait is over, whatever
+/// the reason, it does nothing any more.
+public struct Token: Equatable, Sendable, BitwiseCopyable {
+    private let token: HostToken
+    /// Address of the host's table that it came from; 0 of no wait. A table outlives every token.
+    private let table: UInt
+
+    init(_ token: sluice_token, of table: UnsafePointer<sluice_http>?) {
+        self.token = HostToken(token)
+        self.table = UInt(bitPattern: table)
+    }
+
     /// The token of no wait, which is also what zeroed memory is.
-    public static var none: Token { Token(sluice_token()) }
+    public static var none: Token { Token(sluice_token(), of: nil) }
 
     /// Whether this is the token of no wait.
     public var isNone: Bool { self == .none }
@@ -30,14 +45,9 @@ public struct Token: Equatable, Sendable, BitwiseCopyable {
     /// - Returns: whether this call ended it; false for every call but one.
     @discardableResult
     public func resume(payload: UInt64 = 0) -> Bool {
-        guard let table = resumeTable, !isNone else { return false }
-        var token = cToken
-        return table.pointee.resume(&token, payload) == SLUICE_OK
-    }
-
-    @usableFromInline
-    var cToken: sluice_token {
-        sluice_token(slot: slot, generation: generation, sequence: sequence)
+        guard let http = UnsafePointer<sluice_http>(bitPattern: table) else { return false }
+        var token = token.cToken
+        return http.pointee.resume(&token, payload) == SLUICE_OK
     }
 }
 
@@ -66,7 +76,7 @@ extension Exchange where Owner: ResumedHook, Owner: ~Copyable {
         guard let http = services.pointee.http else { throw .unsupported }
         var token = sluice_token()
         try ServiceError.check(http.pointee.suspend(request, nanoseconds, &token))
-        return Token(token)
+        return Token(token, of: http)
     }
 
     /// Begins a wait that a wake-up of the key ends as well; see `Waitset`.
@@ -88,7 +98,7 @@ extension Exchange where Owner: ResumedHook, Owner: ~Copyable {
         try ServiceError.check(
             waitset.pointee.wait(handle, request, key.key, ticket.number, nanoseconds, &token)
         )
-        return Token(token)
+        return Token(token, of: services.pointee.http)
     }
 
     /// Why `resumed` is called; nil in other hooks.

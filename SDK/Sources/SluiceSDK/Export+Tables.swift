@@ -20,8 +20,6 @@ private let sharedAddress = Atomic<UInt>(0)
 private let waitsetAddress = Atomic<UInt>(0)
 private let threadsAddress = Atomic<UInt>(0)
 private let metricsAddress = Atomic<UInt>(0)
-// What tokens are resumed through: never taken back once it is known.
-private let resumeAddress = Atomic<UInt>(0)
 
 /// Looks all tables up; false when the host has no core.
 func keepTables(of host: UnsafePointer<sluice_host_hello>) -> Bool {
@@ -37,7 +35,6 @@ func keepTables(of host: UnsafePointer<sluice_host_hello>) -> Bool {
     coreAddress.store(core, ordering: .releasing)
     let http = address("sluice.http/1", MemoryLayout<sluice_http>.size)
     httpAddress.store(http, ordering: .releasing)
-    if http != 0 { resumeAddress.store(http, ordering: .releasing) }
     let client = address("sluice.http_client/1", MemoryLayout<sluice_http_client>.size)
     clientAddress.store(client, ordering: .releasing)
     let shared = address("sluice.shared/1", MemoryLayout<sluice_shared>.size)
@@ -75,11 +72,6 @@ func makeServices(
             calloutDone: offer.calloutDone
         )
     )
-}
-
-/// The table that tokens are resumed through; nil where the host has none.
-var resumeTable: UnsafePointer<sluice_http>? {
-    UnsafePointer(bitPattern: load(resumeAddress))
 }
 
 /// A list of the ids of one table and some more, for ever.

@@ -100,7 +100,7 @@ public struct Scheduler<Owner: WorkHook & ~Copyable>: BitwiseCopyable {
         _ period: UInt64,
         _ work: Owner.Work
     ) throws(ServiceError) -> ScheduledTimer {
-        guard let services else { return ScheduledTimer(token: .none) }
+        guard let services else { return ScheduledTimer(token: HostToken()) }
         var token = sluice_token()
         let core = services.pointee.core
         try ServiceError.check(
@@ -113,7 +113,7 @@ public struct Scheduler<Owner: WorkHook & ~Copyable>: BitwiseCopyable {
                 &token
             )
         )
-        return ScheduledTimer(token: Token(token))
+        return ScheduledTimer(token: HostToken(token))
     }
 
     // The value travels as the bits of the pointer that the host passes back.
@@ -132,7 +132,7 @@ public struct Scheduler<Owner: WorkHook & ~Copyable>: BitwiseCopyable {
 
 /// A timer that was set; a plain value.
 public struct ScheduledTimer: Equatable, Sendable, BitwiseCopyable {
-    let token: Token
+    let token: HostToken
 }
 
 /// Does work that blocks: reads a file, waits for another program, computes for long.

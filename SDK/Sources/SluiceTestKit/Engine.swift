@@ -59,9 +59,6 @@ public final class Engine {
     ///
     ///     try Engine(hello: { Export<Greeter>.hello($0, $1) }, ["greeting": "hi"])
     ///
-    /// The SDK remembers one host for all that is linked together. So don't use the same plugin
-    /// with a `FakeHost` in tests that run beside this one; its library has a memory of its own.
-    ///
     /// - Throws: `Failure` with what is wrong with the configuration.
     public convenience init(
         hello: @escaping sluice_plugin_hello_fn,
@@ -84,7 +81,9 @@ public final class Engine {
         }
         self.options = options
         let text = options.manifest(library: path, configuration)
-        let opened = Self.open(table, manifest: text, path, hello, options.views)
+        let greeting = hello.map { Handshakes.open($0) }
+        let opened = Self.open(table, manifest: text, path, greeting, options.views)
+        if greeting != nil { Handshakes.finishOpening() }
         guard let handle = opened.handle else { throw Failure(description: opened.error) }
         self.handle = handle
         origins = (0..<options.peers).map { Origin(self, peer: $0) }

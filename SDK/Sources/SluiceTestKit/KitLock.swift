@@ -57,17 +57,3 @@ struct ThreadRole: Equatable {
         }
     }
 }
-
-/// Handshakes of the process, one after the other: a library keeps the tables that it was told of.
-enum Handshakes {
-    // Safe: a mutex of the C library, made once, which never moves.
-    private nonisolated(unsafe) static let mutex: UnsafeMutablePointer<pthread_mutex_t> = {
-        let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-        pthread_mutex_init(mutex, nil)
-        return mutex
-    }()
-
-    static func begin() { pthread_mutex_lock(mutex) }
-
-    static func end() { pthread_mutex_unlock(mutex) }
-}
