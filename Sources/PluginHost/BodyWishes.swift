@@ -2,7 +2,7 @@ import CSluice
 import Sys
 
 /// What a plugin does to the length of a body.
-public enum BodyPolicy: UInt32, Sendable {
+public enum BodyPolicy: UInt32, Sendable, BitwiseCopyable {
     case same = 0
     case unknown = 1
     case exact = 2
@@ -10,7 +10,7 @@ public enum BodyPolicy: UInt32, Sendable {
 }
 
 /// What plugins asked for about the bodies of one request (`SLUICE_ASK_*`).
-public struct BodyWishes {
+public struct BodyWishes: BitwiseCopyable {
     /// The last one counts: hooks of heads and of bodies run in the same order.
     public var requestPolicy = BodyPolicy.same
     public var requestLength: UInt64 = 0
@@ -19,6 +19,8 @@ public struct BodyWishes {
     /// Positions whose body hook sees another body than it passes on: they can't be stepped over.
     public var changers: UInt64 = 0
     var buffers: UnsafeMutablePointer<BufferWish>?
+    /// Memory for the next one.
+    var spare: UnsafeMutablePointer<BufferWish>?
 
     /// What the body hook of a plugin wants kept; nil when it takes chunks.
     public func buffer(_ phase: Phase, position: Int) -> BufferWish? {
@@ -34,7 +36,7 @@ public struct BodyWishes {
 }
 
 /// A body hook that wants the whole body at once.
-public struct BufferWish {
+public struct BufferWish: BitwiseCopyable {
     public let position: Int
     public let phase: Phase
     /// Bytes, as asked.
@@ -45,37 +47,56 @@ public struct BufferWish {
 }
 
 extension RequestContext {
-    /// Takes note of what a hook asked for; an error when its phase does not give that.
-    mutating func take(
+    /// Whether a hook may have all that it asked for, for which there is memory then; an error
+    /// when its phase does not give that.
+    mutating func reserve(
         _ args: UnsafeMutablePointer<sluice_args>,
-        _ phase: Phase,
-        position: Int
+        _ phase: Phase
     ) -> EditError? {
-        let asks = args.pointee.asks
-        func asked(_ bit: some BinaryInteger) -> Bool { asks & UInt64(bit) != 0 }
-        guard asks >> 4 == 0 else { return .badAsk }
-        if asked(SLUICE_ASK_INTEREST) {
-            guard narrow(args.pointee.interest, position: position) else { return .outOfMemory }
+        let asks = Asks(args)
+        guard args.pointee.asks >> 4 == 0 else { return .badAsk }
+        if asks.has(SLUICE_ASK_RELEASE), !phase.isOfBody { return .badAsk }
+        if asks.has(SLUICE_ASK_INTEREST), masks == nil {
+            masks = arena.allocate(UInt64.self, count: Phase.countOfABI)
+            masks?.initialize(repeating: 0, count: Phase.countOfABI)
+            guard masks != nil else { return .outOfMemory }
         }
-        if asked(SLUICE_ASK_RELEASE), !phase.isOfBody { return .badAsk }
-        guard asked(SLUICE_ASK_BODY_POLICY) || asked(SLUICE_ASK_BUFFER) else { return nil }
-        let bodyPhase: Phase
-        switch phase {
-        case .requestHeaders: bodyPhase = .requestBody
-        case .upstreamResponse: bodyPhase = .upstreamBody
-        case .responseHeaders: bodyPhase = .responseBody
-        default: return .badAsk
+        guard asks.has(SLUICE_ASK_BODY_POLICY) || asks.has(SLUICE_ASK_BUFFER) else { return nil }
+        guard phase.bodyToCome != nil else { return .badAsk }
+        if asks.has(SLUICE_ASK_BODY_POLICY) {
+            guard BodyPolicy(rawValue: args.pointee.body_policy) != nil,
+                args.pointee.body_length <= UInt64(Int64.max)
+            else { return .badAsk }
         }
         if bodyWishes == nil {
-            bodyWishes = arena.allocate(MemoryLayout<BodyWishes>.stride)?
-                .bindMemory(to: BodyWishes.self, capacity: 1)
+            bodyWishes = arena.allocate(BodyWishes.self, count: 1)
             bodyWishes?.initialize(to: BodyWishes())
         }
         guard let wishes = bodyWishes else { return .outOfMemory }
-        if asked(SLUICE_ASK_BODY_POLICY) {
-            guard let policy = BodyPolicy(rawValue: args.pointee.body_policy),
-                args.pointee.body_length <= UInt64(Int64.max)
-            else { return .badAsk }
+        if asks.has(SLUICE_ASK_BUFFER), wishes.pointee.spare == nil {
+            wishes.pointee.spare = arena.allocate(BufferWish.self, count: 1)
+            guard wishes.pointee.spare != nil else { return .outOfMemory }
+        }
+        return nil
+    }
+
+    /// Takes note of what a hook asked for, which `reserve` has said that it may.
+    mutating func grant(
+        _ args: UnsafeMutablePointer<sluice_args>,
+        _ phase: Phase,
+        position: Int
+    ) {
+        let asks = Asks(args)
+        if asks.has(SLUICE_ASK_INTEREST), let masks {
+            for phase in 0..<Phase.countOfABI
+            where args.pointee.interest & (1 << UInt64(phase)) == 0 {
+                masks[phase] |= 1 << UInt64(position)
+            }
+        }
+        guard let wishes = bodyWishes, let bodyPhase = phase.bodyToCome else { return }
+        if asks.has(SLUICE_ASK_BODY_POLICY),
+            let policy = BodyPolicy(rawValue: args.pointee.body_policy)
+        {
             if bodyPhase == .requestBody {
                 wishes.pointee.requestPolicy = policy
                 wishes.pointee.requestLength = args.pointee.body_length
@@ -85,11 +106,7 @@ extension RequestContext {
             }
             if policy != .same { wishes.pointee.changers |= 1 << UInt64(position) }
         }
-        if asked(SLUICE_ASK_BUFFER) {
-            guard
-                let wish = arena.allocate(MemoryLayout<BufferWish>.stride)?
-                    .bindMemory(to: BufferWish.self, capacity: 1)
-            else { return .outOfMemory }
+        if asks.has(SLUICE_ASK_BUFFER), let wish = wishes.pointee.spare {
             wish.initialize(
                 to: BufferWish(
                     position: position,
@@ -101,21 +118,8 @@ extension RequestContext {
                 )
             )
             wishes.pointee.buffers = wish
+            wishes.pointee.spare = nil
         }
-        return nil
-    }
-
-    /// Takes the phases out of a plugin's interest that are not in the mask.
-    private mutating func narrow(_ interest: UInt64, position: Int) -> Bool {
-        if masks == nil {
-            masks = arena.allocate(UInt64.self, count: Phase.countOfABI)
-            masks?.initialize(repeating: 0, count: Phase.countOfABI)
-        }
-        guard let masks else { return false }
-        for phase in 0..<Phase.countOfABI where interest & (1 << UInt64(phase)) == 0 {
-            masks[phase] |= 1 << UInt64(position)
-        }
-        return true
     }
 
     /// Whether a plugin's hook of a phase is called for this request.
@@ -123,5 +127,26 @@ extension RequestContext {
     public func isInterested(_ phase: Phase, position: Int) -> Bool {
         let skipped = detached | (masks.map { $0[phase.rawValue] } ?? 0)
         return skipped & (1 << UInt64(position)) == 0
+    }
+}
+
+/// What a hook asked for (`SLUICE_ASK_*`).
+private struct Asks {
+    private let bits: UInt64
+
+    init(_ args: UnsafeMutablePointer<sluice_args>) { bits = args.pointee.asks }
+
+    func has(_ bit: some BinaryInteger) -> Bool { bits & UInt64(bit) != 0 }
+}
+
+extension Phase {
+    /// The hook of the body whose head a hook of this phase sees; nil of other phases.
+    fileprivate var bodyToCome: Phase? {
+        switch self {
+        case .requestHeaders: .requestBody
+        case .upstreamResponse: .upstreamBody
+        case .responseHeaders: .responseBody
+        default: nil
+        }
     }
 }

@@ -62,6 +62,15 @@ struct Edits {
         return nil
     }
 
+    /// Bytes of the field line that a SET, APPEND or ADD_IF_ABSENT may add.
+    func lineBytesMax(of edit: sluice_edit) -> Int {
+        let name =
+            edit.id > 0 && edit.id < UInt32(FieldID.count)
+            ? Int(names[Int(edit.id)].name_len)
+            : Int(min(edit.name.len, UInt64(Self.nameBytesMax)))
+        return name &+ Int(min(edit.value.len, UInt64(Self.valueBytesMax))) &+ 4
+    }
+
     /// Memory for the names and values of one commit: as many bytes as they have.
     private struct Copies {
         var next: UnsafeMutablePointer<UInt8>

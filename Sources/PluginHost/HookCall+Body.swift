@@ -121,17 +121,18 @@ extension HookCall {
             step.verdict = known
             return step
         }
-        var error: EditError?
-        if takesEdits, edits.pointee.count > 0 {
+        // All of what the hook edited and asked for, or nothing.
+        var error = step.releases && !isHeld ? EditError.badAsk : nil
+        if error == nil, args.pointee.asks != 0 { error = context.pointee.reserve(args, phase) }
+        if error == nil, takesEdits, edits.pointee.count > 0 {
             error = isHeld ? commitResponse(context) : commitTrailers(trailers, context)
         }
-        if step.releases, !isHeld { error = .badAsk }
-        error = error ?? takeAsks(phase, position, context)
         if let error {
             step.releases = false
             _ = fail(position, phase, verdict: verdict, edit: error)
             return step
         }
+        grantAsks(phase, position, context)
         if Int(verdict) == SLUICE_DETACH { context.pointee.detached |= 1 << UInt64(position) }
         finish(&step, bytes, Int(consumed))
         step.verdict = known
@@ -209,6 +210,7 @@ extension HookCall {
     ) -> EditError? {
         guard let trailers, let ops = edits.pointee.ops else { return nil }
         let count = min(Int(edits.pointee.count), Int(edits.pointee.capacity))
+        var bytes = trailers.pointee.message.fieldBytesMax
         for index in 0..<count {
             guard ops[index].op <= UInt32(SLUICE_EDIT_REMOVE_PREFIX) else { return .wrongMessage }
             let id =
@@ -218,7 +220,11 @@ extension HookCall {
                     FieldNames.id($0, count: Int(min(ops[index].name.len, 256)))
                 } ?? .unknown
             if FieldNames.isForbiddenInTrailers(id) { return .connectionField }
+            if ops[index].op < UInt32(SLUICE_EDIT_REMOVE) {
+                bytes &+= editor.lineBytesMax(of: ops[index])
+            }
         }
+        guard bytes <= ChunkLimits.trailerBytesMax else { return .tooMany }
         trailers.pointee.isCurrent = false
         return editor.apply(
             edits,

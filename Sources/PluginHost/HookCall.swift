@@ -271,12 +271,13 @@ public struct HookCall: ~Copyable {
         default:
             return fail(position, phase, verdict: verdict, edit: nil)
         }
-        if edits.pointee.count > 0, phase.takesEdits, let error = commit(phase, context) {
-            return fail(position, phase, verdict: verdict, edit: error)
+        // All of what the hook edited and asked for, or nothing.
+        var error = args.pointee.asks == 0 ? nil : context.pointee.reserve(args, phase)
+        if error == nil, edits.pointee.count > 0, phase.takesEdits {
+            error = commit(phase, context)
         }
-        if let error = takeAsks(phase, position, context) {
-            return fail(position, phase, verdict: verdict, edit: error)
-        }
+        if let error { return fail(position, phase, verdict: verdict, edit: error) }
+        grantAsks(phase, position, context)
         switch Int(verdict) {
         case SLUICE_DETACH: context.pointee.detached |= 1 << UInt64(position)
         case SLUICE_SUSPEND: return .suspended(index: index)
@@ -306,15 +307,15 @@ public struct HookCall: ~Copyable {
         worker.pointee.waits?._withUnsafeGuaranteedRef { $0.cancel(wait) }
     }
 
-    mutating func takeAsks(
+    /// Gives the hook what it asked for, once `RequestContext.reserve` has agreed.
+    mutating func grantAsks(
         _ phase: Phase,
         _ position: Int,
         _ context: UnsafeMutablePointer<RequestContext>
-    ) -> EditError? {
-        guard args.pointee.asks != 0 else { return nil }
-        let error = context.pointee.take(args, phase, position: position)
+    ) {
+        guard args.pointee.asks != 0 else { return }
+        context.pointee.grant(args, phase, position: position)
         args.pointee.asks = 0
-        return error
     }
 
     @inline(never)

@@ -116,6 +116,24 @@ public struct Message {
         addedCount &+= 1
     }
 
+    /// Replaces Content-Length.
+    ///
+    /// - Returns: false when there is no memory for it; the message has none then.
+    public mutating func setContentLength(_ length: UInt64, arena: inout Arena) -> Bool {
+        drop(.contentLength)
+        guard reserve(1, &arena), let digits = arena.allocate(UInt8.self, count: 24) else {
+            return false
+        }
+        let count = HeadWriter.writeDecimal(length, to: digits)
+        let name = FieldNames.lowercaseName(.contentLength)
+        appendReserved(
+            id: .contentLength,
+            name: Slice(name.0, name.1),
+            value: Slice(digits, count)
+        )
+        return true
+    }
+
     /// Makes room for `count` more added fields; false when there is none.
     @inlinable
     public mutating func reserve(_ count: Int, _ arena: inout Arena) -> Bool {

@@ -1,7 +1,7 @@
 /// The phases whose hooks the host calls; numbers as in `http.h`.
 ///
 /// 1 and 3 are served by the tables of the cache's and the balancer's role.
-public enum Phase: Int, CaseIterable, Sendable {
+public enum Phase: Int, CaseIterable, Sendable, BitwiseCopyable {
     case requestHeaders = 0
     case requestBody = 2
     case upstreamRequest = 4

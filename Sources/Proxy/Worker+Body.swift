@@ -63,10 +63,7 @@ extension Worker {
         to out: UnsafeMutablePointer<UInt8>
     ) -> Int {
         if let section = pipe.transform?.pointee.trailers {
-            // Plugins have seen it, and may have changed it.
-            guard section.pointee.message.fieldBytesMax <= ChunkLimits.trailerBytesMax else {
-                return HeadWriter.copy("0\r\n\r\n", to: out)
-            }
+            // Plugins have seen it, and may have changed it, within `ChunkLimits.trailerBytesMax`.
             var at = HeadWriter.copy("0\r\n", to: out)
             at &+= section.pointee.message.writeFields(to: out + at)
             return at &+ HeadWriter.copy("\r\n", to: out + at)

@@ -107,28 +107,7 @@ extension Worker {
     }
 
     private mutating func connect(_ callout: UnsafeMutablePointer<Callout>, _ peer: Int) -> Bool {
-        guard let up = upstreams.take() else { return false }
-        let fd: Int32
-        let isEstablished: Bool
-        do {
-            (fd, isEstablished) = try Socket.connect(peers[peer].address)
-        } catch {
-            upstreams.give(up)
-            peerFailed(peer, "connect", error)
-            return false
-        }
-        up.initialize(to: Upstream(fd: fd, peer: peer))
-        do {
-            try poller.add(
-                connection: fd,
-                token: Token.make(Token.upstream, UnsafeMutableRawPointer(up))
-            )
-        } catch {
-            Syscall.close(fd)
-            upstreams.give(up)
-            peerFailed(peer, "connect", error)
-            return false
-        }
+        guard let (up, isEstablished) = openConnection(peer) else { return false }
         bind(callout, up)
         if isEstablished {
             send(callout, up)

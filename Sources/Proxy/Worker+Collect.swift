@@ -47,20 +47,12 @@ extension Worker {
         _ length: UInt64
     ) {
         transform.pointee.expected = Int64(length)
-        exchange.pointee.requestBody.writing = .plain
-        exchange.pointee.context.request.drop(.contentLength)
-        exchange.pointee.context.requestChanged()
-        guard let digits = exchange.pointee.context.arena.allocate(UInt8.self, count: 24) else {
-            return
-        }
-        let count = HeadWriter.writeDecimal(length, to: digits)
-        let name = FieldNames.lowercaseName(.contentLength)
-        _ = exchange.pointee.context.request.append(
-            id: .contentLength,
-            name: Slice(name.0, name.1),
-            value: Slice(digits, count),
+        let isSet = exchange.pointee.context.request.setContentLength(
+            length,
             arena: &exchange.pointee.context.arena
         )
+        exchange.pointee.requestBody.writing = isSet ? .plain : .chunked
+        exchange.pointee.context.requestChanged()
     }
 
     /// Reads the body for a plugin that wants all of it, before a peer is chosen.
@@ -78,12 +70,41 @@ extension Worker {
                 return
             case .blocked, .waiting, .left: return
             }
-            if exchange.pointee.requestBody.transform?.pointee.isFed == true {
+            guard awaitsWhole(exchange) else {
                 goOnCollected(exchange)
                 return
             }
             guard readCollected(exchange) else { return }
         }
+    }
+
+    /// Whether a plugin still waits for the rest of the body, and what the others made of it is
+    /// not too much to keep.
+    private func awaitsWhole(_ exchange: UnsafeMutablePointer<Exchange>) -> Bool {
+        guard let transform = exchange.pointee.requestBody.transform, !transform.pointee.isFed,
+            !isFull(exchange, transform)
+        else { return false }
+        for index in 0..<transform.pointee.count {
+            let stage = transform.pointee.stages + index
+            if stage.pointee.collects > 0, stage.pointee.offset == 0,
+                exchange.pointee.context.isInterested(
+                    stage.pointee.phase,
+                    position: stage.pointee.position
+                )
+            {
+                return true
+            }
+        }
+        return false
+    }
+
+    /// Whether what came out of the plugins is as much as is kept before a peer is chosen.
+    func isFull(
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ transform: UnsafeMutablePointer<BodyTransform>
+    ) -> Bool {
+        let most = exchange.pointee.listener.pointee.settings.limits.bodyBufferBytes
+        return transform.pointee.outRest.count >= most
     }
 
     private mutating func sendContinue(_ exchange: UnsafeMutablePointer<Exchange>) -> Bool {
@@ -103,12 +124,8 @@ extension Worker {
         let down = exchange.pointee.down
         var bytes = scratch
         var count = 0
-        if restOwner == down, restCount > 0 {
-            bytes = rest
-            count = restCount
-        } else if let input = down.pointee.input, down.pointee.inputCount > 0 {
-            bytes = input + Int(down.pointee.inputStart)
-            count = down.pointee.inputCount
+        if let input = waitingInput(down) {
+            (bytes, count) = input
         } else {
             guard down.pointee.flags.contains(.readable) else {
                 armBody(exchange)
@@ -130,7 +147,7 @@ extension Worker {
         return progress == .more || progress == .done
     }
 
-    /// All of the body has gone through the plugins, or one of them takes it in chunks after all.
+    /// All of the body has gone through the plugins, or none of them waits for all of it any more.
     private mutating func goOnCollected(_ exchange: UnsafeMutablePointer<Exchange>) {
         guard let transform = exchange.pointee.requestBody.transform else { return }
         exchange.pointee.response = .none

@@ -57,13 +57,8 @@ extension Worker {
         while !exchange.pointee.requestBody.reader.isDone {
             var bytes = scratch
             var count = 0
-            let waits = restOwner == down && restCount > 0
-            if waits {
-                bytes = rest
-                count = restCount
-            } else if let input = down.pointee.input, down.pointee.inputCount > 0 {
-                bytes = input + Int(down.pointee.inputStart)
-                count = down.pointee.inputCount
+            if let input = waitingInput(down) {
+                (bytes, count) = input
             } else {
                 guard down.pointee.flags.contains(.readable) else {
                     armBody(exchange)

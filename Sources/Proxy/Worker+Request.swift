@@ -152,6 +152,16 @@ extension Worker {
         if down.pointee.state == .idle { enqueue(down) }
     }
 
+    /// Bytes of a client that were read and not used yet; nil when there are none.
+    @inline(__always)
+    func waitingInput(
+        _ down: UnsafeMutablePointer<Downstream>
+    ) -> (bytes: UnsafeMutablePointer<UInt8>, count: Int)? {
+        if restOwner == down, restCount > 0 { return (rest, restCount) }
+        guard let input = down.pointee.input, down.pointee.inputCount > 0 else { return nil }
+        return (input + Int(down.pointee.inputStart), down.pointee.inputCount)
+    }
+
     /// An exchange with its own copy of the head.
     private mutating func makeExchange(
         _ down: UnsafeMutablePointer<Downstream>,

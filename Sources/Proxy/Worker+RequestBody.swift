@@ -79,14 +79,8 @@ extension Worker {
         _ count: inout Int
     ) -> Bool {
         let down = exchange.pointee.down
-        if restOwner == down, restCount > 0 {
-            bytes = rest
-            count = restCount
-            return true
-        }
-        if let input = down.pointee.input, down.pointee.inputCount > 0 {
-            bytes = input + Int(down.pointee.inputStart)
-            count = down.pointee.inputCount
+        if let input = waitingInput(down) {
+            (bytes, count) = input
             return true
         }
         if headCount > 0 { return true }
@@ -309,7 +303,7 @@ extension Worker {
     }
 
     /// Takes bytes off where they came from; those behind the message are kept.
-    private mutating func consume(
+    mutating func consume(
         _ down: UnsafeMutablePointer<Downstream>,
         _ bytes: UnsafeMutablePointer<UInt8>,
         _ count: Int,

@@ -304,15 +304,15 @@ extension Worker {
         guard policy != .same, hasBody(exchange) || isHead else {
             return chooseWritingOfPeer(exchange, transform)
         }
-        exchange.pointee.context.response.drop(.contentLength)
         switch policy {
-        case .same, .unknown: return writeInChunks(exchange)
+        case .same, .unknown:
+            exchange.pointee.context.response.drop(.contentLength)
+            return writeInChunks(exchange)
         case .exact, .drop:
             let length = policy == .drop ? 0 : wishes?.pointee.responseLength ?? 0
-            appendLength(length, exchange)
             transform?.pointee.expected = Int64(length)
             transform?.pointee.dropsAll = policy == .drop
-            return ""
+            return writeWithLength(length, exchange)
         }
     }
 
@@ -321,17 +321,15 @@ extension Worker {
         _ transform: UnsafeMutablePointer<BodyTransform>?
     ) -> StaticString {
         if exchange.pointee.flags.contains(.localReply) {
-            appendLength(UInt64(exchange.pointee.localBody.count), exchange)
             transform?.pointee.expected = Int64(exchange.pointee.localBody.count)
-            return ""
+            return writeWithLength(UInt64(exchange.pointee.localBody.count), exchange)
         }
         switch exchange.pointee.responseHead.framing {
         case .none:
             let status = exchange.pointee.responseHead.status
             if status == 204 || status == 304, exchange.pointee.head.method != .head {
                 // A plugin made it a status that has a body: an empty one.
-                exchange.pointee.context.response.drop(.contentLength)
-                appendLength(0, exchange)
+                return writeWithLength(0, exchange)
             }
             return ""
         case .length(let count):
@@ -339,6 +337,17 @@ extension Worker {
             return ""
         case .chunked, .untilClose: return writeInChunks(exchange)
         }
+    }
+
+    private func writeWithLength(
+        _ length: UInt64,
+        _ exchange: UnsafeMutablePointer<Exchange>
+    ) -> StaticString {
+        let isSet = exchange.pointee.context.response.setContentLength(
+            length,
+            arena: &exchange.pointee.context.arena
+        )
+        return isSet ? "" : writeInChunks(exchange)
     }
 
     private func writeInChunks(_ exchange: UnsafeMutablePointer<Exchange>) -> StaticString {
@@ -351,20 +360,6 @@ extension Worker {
         // An HTTP/1.0 client knows the end only by the connection's.
         exchange.pointee.flags.insert(.closeDownstream)
         return ""
-    }
-
-    private func appendLength(_ length: UInt64, _ exchange: UnsafeMutablePointer<Exchange>) {
-        guard let digits = exchange.pointee.context.arena.allocate(UInt8.self, count: 24) else {
-            return
-        }
-        let count = HeadWriter.writeDecimal(length, to: digits)
-        let name = FieldNames.lowercaseName(.contentLength)
-        _ = exchange.pointee.context.response.append(
-            id: .contentLength,
-            name: Slice(name.0, name.1),
-            value: Slice(digits, count),
-            arena: &exchange.pointee.context.arena
-        )
     }
 
     // MARK: Attempts

@@ -216,7 +216,7 @@ extension Worker {
             run.isRest = false
             run.resumption = nil
             index &+= 1
-            if run.count == 0, run.flags == 0 { return .more }
+            if run.count == 0, run.flags == 0, !run.releases { return .more }
         }
         return deliver(exchange, way, transform, run)
     }

@@ -37,7 +37,8 @@ extension Worker {
         if isCollecting(exchange, way) || !transform.pointee.outRest.isEmpty {
             transform.pointee.outRest.append(run.bytes, count)
             transform.pointee.outEnds = isEnd
-            return isCollecting(exchange, way) ? (isEnd ? .done : .more) : .more
+            guard isCollecting(exchange, way) else { return .more }
+            return isEnd || isFull(exchange, transform) ? .done : .more
         }
         return write(exchange, way, transform, run.bytes, count, isEnd: isEnd)
     }

@@ -67,14 +67,9 @@ extension Worker {
             }
             var bytes = scratch
             var count = 0
-            if restOwner == down, restCount > 0 {
-                bytes = rest
-                count = restCount
-                restCount = 0
-            } else if let input = down.pointee.input, down.pointee.inputCount > 0 {
-                bytes = input + Int(down.pointee.inputStart)
-                count = down.pointee.inputCount
-                down.pointee.inputStart = down.pointee.inputEnd
+            if let input = waitingInput(down) {
+                (bytes, count) = input
+                consume(down, bytes, count, consumed: count)
             } else {
                 if exchange.pointee.flags.contains(.tunnelUpEnded) { return }
                 guard down.pointee.flags.contains(.readable) else { return }

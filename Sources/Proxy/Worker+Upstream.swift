@@ -119,28 +119,7 @@ extension Worker {
         _ upstream: UnsafeMutablePointer<UpstreamPlan>,
         peer: Int
     ) -> Bool {
-        guard let up = upstreams.take() else { return false }
-        let fd: Int32
-        let isEstablished: Bool
-        do {
-            (fd, isEstablished) = try Socket.connect(peers[peer].address)
-        } catch {
-            upstreams.give(up)
-            peerFailed(peer, "connect", error)
-            return false
-        }
-        up.initialize(to: Upstream(fd: fd, peer: peer))
-        do {
-            try poller.add(
-                connection: fd,
-                token: Token.make(Token.upstream, UnsafeMutableRawPointer(up))
-            )
-        } catch {
-            Syscall.close(fd)
-            upstreams.give(up)
-            peerFailed(peer, "connect", error)
-            return false
-        }
+        guard let (up, isEstablished) = openConnection(peer) else { return false }
         bind(exchange, up)
         if isEstablished {
             exchange.pointee.context.facts.time_connected = nowNanoseconds
@@ -149,6 +128,31 @@ extension Worker {
             timers.set(timer(of: up), deadline: now &+ UInt64(upstream.pointee.timeouts.connect))
         }
         return true
+    }
+
+    /// Begins a connection to a peer.
+    ///
+    /// - Returns: nil when that fails at once, which was logged.
+    mutating func openConnection(
+        _ peer: Int
+    ) -> (up: UnsafeMutablePointer<Upstream>, isEstablished: Bool)? {
+        guard let up = upstreams.take() else { return nil }
+        var socket: Int32 = -1
+        do {
+            let (fd, isEstablished) = try Socket.connect(peers[peer].address)
+            socket = fd
+            up.initialize(to: Upstream(fd: fd, peer: peer))
+            try poller.add(
+                connection: fd,
+                token: Token.make(Token.upstream, UnsafeMutableRawPointer(up))
+            )
+            return (up, isEstablished)
+        } catch {
+            if socket >= 0 { Syscall.close(socket) }
+            upstreams.give(up)
+            peerFailed(peer, "connect", error)
+            return nil
+        }
     }
 
     /// An event on a connection that is being made.

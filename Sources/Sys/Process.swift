@@ -186,7 +186,7 @@ public enum File {
 
     /// Makes a folder of a name that begins so, for this user only; its path.
     public static func makeTemporaryFolder(prefix: String) throws(Errno) -> String {
-        var template = Array("\(prefix)XXXXXX".utf8CString)
+        var template = Array((prefix + String(repeating: "X", count: 6)).utf8CString)
         guard mkdtemp(&template) != nil else { throw Errno(errno) }
         return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }

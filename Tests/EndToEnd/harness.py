@@ -278,10 +278,10 @@ class Sluice:
         assert self.process.returncode == 0, "status %s:\n%s" % (self.process.returncode, self.log)
 
     # What the kernel says of the process.
-    def rss(self):
-        """Resident bytes."""
+    def rss(self, name="VmRSS"):
+        """Resident bytes; the most so far with "VmHWM"."""
         with open("/proc/%d/status" % self.process.pid) as file:
-            return int(re.search(r"VmRSS:\s+(\d+)", file.read()).group(1)) * 1024
+            return int(re.search(name + r":\s+(\d+)", file.read()).group(1)) * 1024
 
     def cpu(self):
         """Seconds of CPU so far."""

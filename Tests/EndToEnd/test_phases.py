@@ -453,6 +453,32 @@ def test_a_whole_request_body(proxy, origin, client, size, whole):
     assert found[0][0] == (b"1" if whole else b"0")
 
 
+def test_a_body_that_overflows_goes_on_in_chunks(proxy, origin, client):
+    """The rest is not kept once the plugin that wanted all of it takes chunks."""
+    app = origin(serve(lambda r: reply(r.body)))
+    p = proxy(app, plugins=[{"request_headers": "continue", "request_body": "halves",
+                             "request_buffer": 1000, "overflow": "stream"}],
+              listener={"limits": {"body_buffer": "8KiB"}})
+    c = client(p)
+    c.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3000\r\n\r\n" + b"a" * 2000)
+    app.wait(lambda: app.connections, "a connection before the body's end")
+    c.send(b"a" * 1000)
+    assert c.response().body == b"A" * 3000
+
+
+@pytest.mark.parametrize("policy", ["unknown", "exact:40000000"])
+def test_what_plugins_make_of_a_whole_body_is_bounded(proxy, origin, client, policy):
+    """A whole body of 200 kB becomes 40 MB, which goes to the origin as fast as that takes it."""
+    data = b"a" * 200_000
+    app = origin(serve(lambda r: reply(b"%d %d" % (len(r.body), r.body.count(b"A")))))
+    p = proxy(app, plugins=[{"request_headers": "continue", "request_body": "expand:200",
+                             "request_policy": policy, "request_buffer": 300_000}],
+              listener={"limits": {"body_buffer": "1MiB"}})
+    before = p.rss()
+    assert client(p).request("POST", body=data).body == b"40000000 40000000"
+    assert p.rss("VmHWM") - before < 12 << 20
+
+
 def test_the_manifest_bounds_a_whole_body(proxy, origin, client):
     app = origin(serve(lambda r: reply(r.body)))
     plugin = {"request_headers": "continue", "request_body": "whole", "request_policy": "unknown",
@@ -560,6 +586,15 @@ def test_a_held_head_goes_in_time(proxy, origin, client):
     app.go.set()
     assert head.get("x-held") == "yes"
     assert c.read(6) == b"abcdef"
+
+
+def test_a_held_head_goes_while_its_plugin_waits(proxy, origin, client):
+    app = origin(serve(lambda r: reply(b"abc")))
+    p = proxy(app, plugins=[{"response_headers": "hold", "response_body": "suspend:never",
+                             "release_at": 1}])
+    c = client(p)
+    c.send(request())
+    assert c.head().get("x-seen") == "3"
 
 
 def test_a_held_response_can_be_replaced(proxy, origin, client):

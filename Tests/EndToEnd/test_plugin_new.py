@@ -90,6 +90,20 @@ def test_the_page_shows_what_is_tested():
     assert typed == expected
 
 
+def test_the_rust_example_is_what_is_made(tmp_path):
+    """But for what it is called: whoever mends one mends the other."""
+    new(harness.BINARY, tmp_path, "hello", "--rust")
+    for name in ("src/lib.rs", "src/tests.rs"):
+        made = (tmp_path / "hello" / name).read_text()
+        for ours, its in (("A plugin for Sluice:", "A plugin in Rust, without crates:"),
+                          ("org.example.hello", "org.example.hello-rust"),
+                          ("Sets x-hello in every", "Says hello in a field of every"),
+                          ('"hello"', '"hello from Rust"')):
+            made = made.replace(ours, its)
+        with open(os.path.join(ROOT, "examples/hello-plugin-rust", name)) as file:
+            assert made == file.read()
+
+
 @pytest.mark.seconds(300)
 @pytest.mark.parametrize("language", sorted(BUILDS))
 def test_from_an_empty_folder(tmp_path, prefix, serving, language):

@@ -120,4 +120,33 @@ struct MessageTests {
         #expect(!add(.unknown, "x", "y"))
         #expect(request.addedCount == 0)
     }
+
+    @Test
+    func `a length replaces those before it`() {
+        let exchange = exchange.context
+        for length in [UInt64(7), 0, .max] {
+            #expect(
+                exchange.pointee.request.setContentLength(length, arena: &exchange.pointee.arena)
+            )
+        }
+        let lines = self.exchange.requestFields.split(separator: "\n")
+        #expect(
+            lines.filter { $0.hasPrefix("content-length") }
+                == ["content-length: \(UInt64.max)"]
+        )
+    }
+
+    @Test
+    func `without memory there is no length at all`() {
+        #expect(add(.contentLength, "content-length", "5"))
+        while exchange.context.pointee.arena.allocate(1) != nil {}
+        // Room for the field, but none for its digits.
+        #expect(
+            !exchange.context.pointee.request.setContentLength(
+                6,
+                arena: &exchange.context.pointee.arena
+            )
+        )
+        #expect(!request.has(.contentLength))
+    }
 }

@@ -163,6 +163,34 @@ struct VerdictTests {
         #expect(order(chain, .upstreamRequest) == "ac")
     }
 
+    @Test(arguments: [SLUICE_CONTINUE, SLUICE_DETACH])
+    func `a refused ask takes the edits with it`(verdict: Int) throws {
+        let chain = try chain(verdict, failureStatus: 0) { run in
+            run.edit(SLUICE_EDIT_SET_PATH, value: "/e")
+            run.args.pointee.asks = UInt64(SLUICE_ASK_INTEREST | SLUICE_ASK_RELEASE)
+            run.args.pointee.interest = 0
+        }
+        #expect(chain.run(.requestHeaders) == .proceed)
+        #expect(chain.failure?.edit == .badAsk)
+        #expect(chain.exchange.context.pointee.request.path.text == "/")
+    }
+
+    @Test
+    func `a refused edit takes the asks with it`() throws {
+        let chain = try chain(SLUICE_CONTINUE, failureStatus: 0) { run in
+            run.edit(SLUICE_EDIT_SET, name: "Connection", value: "close")
+            run.args.pointee.asks = UInt64(SLUICE_ASK_BODY_POLICY | SLUICE_ASK_BUFFER)
+            run.args.pointee.body_policy = BodyPolicy.drop.rawValue
+            run.args.pointee.buffer_max = 1
+        }
+        #expect(chain.run(.requestHeaders) == .proceed)
+        #expect(chain.failure?.edit == .connectionField)
+        let wishes = chain.exchange.context.pointee.bodyWishes
+        #expect(wishes?.pointee.requestPolicy == .same)
+        #expect(wishes?.pointee.changers == 0)
+        #expect(wishes?.pointee.buffer(.requestBody, position: 1) == nil)
+    }
+
     @Test(arguments: [HookCall.editsMax - 1, HookCall.editsMax, HookCall.editsMax + 1])
     func `a hook has a bounded number of edits`(count: Int) throws {
         let chain = try chain(SLUICE_CONTINUE) { run in

@@ -7,7 +7,9 @@ import Testing
 struct BodyFileTests {
     /// Runs something on a file of `count` bytes.
     private func withFile(_ count: Int, _ body: (String) throws -> Void) throws {
-        var name = Array("/tmp/sluice-respond-XXXXXX".utf8CString)
+        var name = Array(
+            ("/tmp/sluice-respond-" + String(repeating: "X", count: 6)).utf8CString
+        )
         let descriptor = mkstemp(&name)
         try #require(descriptor >= 0)
         defer { close(descriptor) }

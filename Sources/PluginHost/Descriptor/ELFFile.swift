@@ -117,7 +117,8 @@ public struct ELFFile {
     private static func header(_ index: Int, _ tableOffset: Int, _ bytes: [UInt8]) -> Header? {
         let start = tableOffset + index * sectionHeaderBytes
         let type = bits32(bytes, start + 4)
-        guard let flags = bits64(bytes, start + 8), let offset = word(bytes, start + 0x18),
+        guard let flags = LittleEndian.number(bytes, at: start + 8, 8),
+            let offset = word(bytes, start + 0x18),
             let size = word(bytes, start + 0x20)
         else { return nil }
         let isEmpty = type == typeWithoutBytes
@@ -139,24 +140,29 @@ public struct ELFFile {
         return offset..<(offset + size)
     }
 
-    /// 64 bits; nil outside of the file.
-    private static func bits64(_ bytes: [UInt8], _ offset: Int) -> UInt64? {
-        guard let range = range(offset, 8, in: bytes) else { return nil }
-        return bytes[range].reversed().reduce(0) { $0 << 8 | UInt64($1) }
-    }
-
     /// 64 bits that fit; nil when they don't, or are outside of the file.
     private static func word(_ bytes: [UInt8], _ offset: Int) -> Int? {
-        bits64(bytes, offset).flatMap(Int.init(exactly:))
+        LittleEndian.number(bytes, at: offset, 8).flatMap(Int.init(exactly:))
     }
 
     /// 32 bits within the file.
     private static func bits32(_ bytes: [UInt8], _ offset: Int) -> UInt32 {
-        bytes[offset..<(offset + 4)].reversed().reduce(0) { $0 << 8 | UInt32($1) }
+        UInt32(truncatingIfNeeded: LittleEndian.number(bytes, at: offset, 4) ?? 0)
     }
 
     /// 16 bits within the file.
     private static func bits16(_ bytes: [UInt8], _ offset: Int) -> Int {
-        Int(bytes[offset]) | Int(bytes[offset + 1]) << 8
+        Int(LittleEndian.number(bytes, at: offset, 2) ?? 0)
+    }
+}
+
+/// Numbers of a file whose bytes stand in the order of the least first.
+enum LittleEndian {
+    /// A number of `width` bytes, at most 8; nil when it is not wholly within.
+    static func number(_ bytes: [UInt8], at start: Int, _ width: Int) -> UInt64? {
+        guard start >= 0, start <= bytes.count - width else { return nil }
+        var value: UInt64 = 0
+        for index in (0..<width).reversed() { value = value << 8 | UInt64(bytes[start + index]) }
+        return value
     }
 }

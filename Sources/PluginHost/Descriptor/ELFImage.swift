@@ -307,9 +307,9 @@ extension ELFImage {
 
     /// A little-endian number of `width` bytes.
     private func number(_ at: Int, _ width: Int) throws(Malformed) -> UInt64 {
-        guard at >= 0, at <= bytes.count - width else { throw cut(try sum(at, width)) }
-        var value: UInt64 = 0
-        for index in (0..<width).reversed() { value = value << 8 | UInt64(bytes[at + index]) }
+        guard let value = LittleEndian.number(bytes, at: at, width) else {
+            throw cut(try sum(at, width))
+        }
         return value
     }
 

@@ -58,7 +58,7 @@ extension JSON5Parser {
         }
     }
 
-    /// The rest of "\uXXXX", with a second escape where the first is the half of a pair.
+    /// The rest of "\u" and four digits, with a second escape where the first is half of a pair.
     private mutating func unicodeEscape(from start: Int) throws(SyntaxError) -> Unicode.Scalar {
         let first = try hexadecimal(digits: 4, from: start)
         if let scalar = Unicode.Scalar(first) { return scalar }

@@ -43,6 +43,31 @@ final class Exchange {
         call.run(phase, of: chain, positions: positions, context, flags: flags)
     }
 
+    /// Calls one body hook with all of a body.
+    func runBody(
+        _ entry: UnsafeMutablePointer<HookEntry>,
+        _ phase: Phase,
+        _ bytes: [UInt8],
+        trailers: UnsafeMutablePointer<TrailerSection>?,
+        isHeld: Bool
+    ) -> BodyStep {
+        call.runBody(
+            entry,
+            phase,
+            context,
+            bytes,
+            bytes.count,
+            chunkFlags: UInt32(SLUICE_BODY_EOS),
+            offset: 0,
+            trailers: trailers,
+            isHeld: isHeld,
+            resumption: nil
+        )
+    }
+
+    /// The failure of the hooks that ran last.
+    var failure: HookFailure? { call.failure }
+
     deinit {
         context.pointee.arena.release()
         UnsafeMutableRawPointer(context).deallocate()

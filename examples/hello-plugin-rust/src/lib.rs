@@ -26,7 +26,7 @@ struct Greeter {
 }
 
 impl Greeter {
-    /// Reads `config: { greeting: "hello" }`; the host has checked it.
+    /// Reads `config: { greeting: "hello from Rust" }`; the host has checked it.
     unsafe fn new(config: &sluice_value) -> Result<Greeter, &'static str> {
         let mut greeting = sluice_slice::of("hello from Rust");
         for member in config.members() {
