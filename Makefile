@@ -24,7 +24,7 @@ share := $(DESTDIR)$(PREFIX)/share/sluice
 .DEFAULT_GOAL := build
 # The steps of `test` share build folders and ports of the machine.
 .NOTPARALLEL:
-.PHONY: help build deps test-deps toolchain run test lint unit abi e2e embedded fuzz fuzz-asan counts bench install uninstall clean
+.PHONY: help build deps test-deps toolchain run test lint unit abi e2e embedded fuzz fuzz-asan fuzz-tsan counts bench install uninstall clean
 
 help: ## Print this list.
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) \
@@ -69,10 +69,15 @@ fuzz: build ## Let plugins do what random numbers say for a while (FUZZ_SECONDS,
 	Tests/Fuzz/boundary.py --seconds $(FUZZ_SECONDS)
 
 fuzz-asan: toolchain ## The same under AddressSanitizer.
-	$(SWIFT) build -c release --sanitize=address --scratch-path .build-asan --product sluice
-	$(SWIFT) build -c release --sanitize=address --scratch-path .build-asan --product RoundRobin
+	SWIFT=$(SWIFT) scripts/sanitized address
 	ASAN_OPTIONS=detect_leaks=0 SLUICE_BIN=$(CURDIR)/.build-asan/release/sluice \
 	    Tests/Fuzz/boundary.py --seconds $(FUZZ_SECONDS)
+
+fuzz-tsan: toolchain ## The same under ThreadSanitizer, and the tests of services.
+	SWIFT=$(SWIFT) scripts/sanitized thread
+	SLUICE_BIN=$(CURDIR)/.build-tsan/release/sluice Tests/Fuzz/boundary.py --seconds $(FUZZ_SECONDS)
+	SLUICE_BIN=$(CURDIR)/.build-tsan/release/sluice $(PYTEST) \
+	    Tests/EndToEnd/test_services.py Tests/EndToEnd/test_callouts.py
 
 counts: ## Count allocations, system calls and instructions per request; fails over a threshold.
 	$(PYTHON) Tests/Bench/counts.py
