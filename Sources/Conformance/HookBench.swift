@@ -21,6 +21,9 @@ package struct HookBench: ~Copyable {
     /// Calls after which the request begins anew, so that its memory does not run out.
     private static let callsPerRequest = 100
 
+    /// As many as a few plugins make: each adds to what the next has to look at.
+    private static let editsPerRequest = 10
+
     private let instance: PluginInstance
     private var call: HookCall
     private let slots: UnsafeMutablePointer<UnsafeMutableRawPointer?>
@@ -56,20 +59,14 @@ package struct HookBench: ~Copyable {
     /// Bytes of a chunk of a body.
     private static let chunkBytes = 4_096
 
-    /// Measures an instance of the plugin, and one whose hooks do nothing.
+    /// Measures the boundary, then an instance of the plugin.
     ///
-    /// - Returns: a row for a view, for an empty hook, and for each hook of a head.
+    /// - Returns: rows of what hooks do at the least, and one for each hook of the plugin.
     package static func measure(
         _ library: PluginLibrary,
         _ configuration: ConfigurationTree.Node
     ) throws(PluginError) -> [Row] {
-        let empty = try PluginLibrary(linked: Neighbour.hello, name: "empty")
-        var nothing = try HookBench(empty, .object([]))
-        var rows = [
-            Row(name: "view of the request", nanoseconds: nothing.view()),
-            Row(name: "empty hook", nanoseconds: nothing.phase(.requestHeaders)),
-        ]
-        nothing.end()
+        var rows = try measureBoundary()
         var bench = try HookBench(library, configuration)
         for phase in phases where bench.instance.hook(phase) != nil {
             rows.append(Row(name: phase.name, nanoseconds: bench.phase(phase)))
@@ -78,6 +75,24 @@ package struct HookBench: ~Copyable {
             let name = "\(phase.name), 4 KiB"
             rows.append(Row(name: name, nanoseconds: bench.chunk(phase)))
         }
+        bench.end()
+        return rows
+    }
+
+    private static func measureBoundary() throws(PluginError) -> [Row] {
+        let library = try PluginLibrary(linked: ReferencePlugin.hello, name: "reference")
+        var bench = try HookBench(library, .object([]))
+        let empty = bench.phase(ReferencePlugin.empty)
+        let rows = [
+            Row(name: "empty hook", nanoseconds: bench.bareCall()),
+            Row(name: "and the host's work", nanoseconds: empty),
+            Row(name: "view of the request", nanoseconds: bench.view()),
+            Row(
+                name: "8 fields read",
+                nanoseconds: max(0, bench.phase(ReferencePlugin.reading) - empty)
+            ),
+            Row(name: "edit of a field", nanoseconds: max(0, bench.edit() - empty)),
+        ]
         bench.end()
         return rows
     }
@@ -192,20 +207,47 @@ package struct HookBench: ~Copyable {
     // MARK: Measuring
 
     /// The best time of a call, without what it takes to begin a request.
-    private mutating func best(_ body: (inout HookBench) -> Void) -> Double {
+    private mutating func best(
+        callsPerRequest: Int = callsPerRequest,
+        _ body: (inout HookBench) -> Void
+    ) -> Double {
         var best = Double.infinity
         for _ in 0..<Self.runs {
             var total: UInt64 = 0
-            for _ in 0..<Self.calls / Self.callsPerRequest {
+            for _ in 0..<Self.calls / callsPerRequest {
                 context.pointee.arena.release()
                 begin()
                 let start = Clock.kernelNanoseconds()
-                for _ in 0..<Self.callsPerRequest { body(&self) }
+                for _ in 0..<callsPerRequest { body(&self) }
                 total += Clock.kernelNanoseconds() - start
             }
             best = min(best, Double(total) / Double(Self.calls))
         }
         return best
+    }
+
+    /// A call of the empty hook's function, through its pointer and with arguments.
+    private mutating func bareCall() -> Double {
+        guard let hook = instance.hook(ReferencePlugin.empty) else { return 0 }
+        var args = sluice_args()
+        return best { bench in
+            let request = OpaquePointer(bench.context)
+            _ = hook(nil, bench.slots.pointee, request, bench.contexts, &args)
+        }
+    }
+
+    /// A hook that sets a field: its edit is checked and applied, and the view made again.
+    private mutating func edit() -> Double {
+        let chain = PhaseChain(global: [instance], route: [])
+        return best(callsPerRequest: Self.editsPerRequest) { bench in
+            _ = bench.call.run(
+                ReferencePlugin.editing,
+                of: chain,
+                positions: 0..<1,
+                bench.context,
+                flags: 0
+            )
+        }
     }
 
     private mutating func phase(_ phase: Phase) -> Double {

@@ -158,6 +158,8 @@ def test_bench_shows_a_row_for_each_hook(build):
     assert status == 0, err
     rows = re.findall(r"^(\S.*?) {2,}(\d+\.\d) +(\d+)$", out, re.M)
     assert [row[0] for row in rows] == [
-        "view of the request", "empty hook", "request_headers", "response_headers", "request_end",
+        "empty hook", "and the host's work", "view of the request", "8 fields read",
+        "edit of a field", "request_headers", "response_headers", "request_end",
         "response_body, 4 KiB"]
-    assert all(float(row[1]) > 0 and int(row[2]) > 1000 for row in rows[1:])
+    # Differences of two runs may come out as nothing on a busy machine; calls can't.
+    assert all(float(row[1]) > 0 and int(row[2]) > 1000 for row in rows[:2] + rows[5:])
