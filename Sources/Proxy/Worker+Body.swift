@@ -24,7 +24,7 @@ extension Worker {
     ///   - sent: set to the bytes that the socket took.
     mutating func emit(
         _ pipe: inout BodyPipe,
-        to fd: Int32,
+        to wire: Wire,
         headCount: Int,
         data: UnsafePointer<UInt8>,
         count: Int,
@@ -49,7 +49,7 @@ extension Worker {
         }
         let total = pieces.byteCount
         guard total > 0 else { return .done }
-        let result = Syscall.send(fd, &pieces)
+        let result = wire.send(&pieces)
         sent = max(result, 0)
         if result == total { return .done }
         guard result >= 0 || result == Syscall.wouldBlock else { return .failed }
@@ -112,10 +112,10 @@ extension Worker {
     }
 
     /// Writes what is held.
-    mutating func flush(_ pipe: inout BodyPipe, to fd: Int32, sent: inout Int) -> WriteResult {
+    mutating func flush(_ pipe: inout BodyPipe, to wire: Wire, sent: inout Int) -> WriteResult {
         guard let block = pipe.held else { return .done }
         let count = pipe.heldEnd &- pipe.heldStart
-        let result = Syscall.send(fd, block.bytes + pipe.heldStart, count)
+        let result = wire.send(block.bytes + pipe.heldStart, count)
         sent = max(result, 0)
         if result == count {
             releaseHeld(&pipe)

@@ -205,8 +205,7 @@ extension Worker {
     mutating func advance(_ callout: UnsafeMutablePointer<Callout>) {
         guard let up = callout.pointee.up, up.pointee.state == .active else { return }
         while !callout.pointee.outgoing.isEmpty {
-            let sent = Syscall.send(
-                up.pointee.fd,
+            let sent = up.wire.send(
                 callout.pointee.outgoing.first,
                 callout.pointee.outgoing.count
             )
@@ -217,11 +216,10 @@ extension Worker {
             callout.pointee.outgoing.drop(sent)
         }
         while up.pointee.flags.contains(.readable) {
-            let count = Syscall.receive(up.pointee.fd, scratch, Self.headReadBytes)
+            let count = up.receive(scratch, Self.headReadBytes)
             guard count > 0 else {
-                if count == Syscall.wouldBlock {
-                    up.pointee.flags.remove(.readable)
-                } else if count == 0, callout.pointee.hasHead,
+                if count == Syscall.wouldBlock { return }
+                if count == 0, callout.pointee.hasHead,
                     callout.pointee.pipe.reader.kind == .untilClose
                 {
                     callout.pointee.closes = true

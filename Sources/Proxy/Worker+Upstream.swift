@@ -423,10 +423,9 @@ extension Worker {
     mutating func idleEvent(_ up: UnsafeMutablePointer<Upstream>) {
         guard up.pointee.flags.contains(.readable) else { return }
         // The event may be older than the connection's return to the pool.
-        if Syscall.receive(up.pointee.fd, scratch, 1) == Syscall.wouldBlock,
+        if up.receive(scratch, 1) == Syscall.wouldBlock,
             !up.pointee.flags.contains(.readClosed)
         {
-            up.pointee.flags.remove(.readable)
             return
         }
         closeUpstream(up)
