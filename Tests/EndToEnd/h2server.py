@@ -8,6 +8,7 @@ fail as the case says.
 """
 import json
 import os
+import select
 import socket
 import subprocess
 import threading
@@ -27,6 +28,13 @@ KIND = os.environ.get("SLUICE_H2_SERVER", "sluice")
 FIELD_OCTETS = 24_000
 
 
+def hold(c):
+    """Reads nothing and says nothing until the other side closes."""
+    poll = select.poll()
+    poll.register(c.sock, select.POLLRDHUP | select.POLLHUP)
+    poll.poll()
+
+
 def script(c):
     """The origin of the suites; the path says what it does."""
     while True:
@@ -35,7 +43,7 @@ def script(c):
             return
         path = head.target.split("?")[0]
         if path.startswith("/hold"):
-            c.ended()
+            hold(c)
             return
         if path.startswith("/early"):
             c.send(reply(b"early"))

@@ -15,7 +15,6 @@ from h2wire import (
     GOAWAY, HEADERS, INITIAL_WINDOW_SIZE, PADDED, PING, PRIORITY, PRIORITY_UPDATE, PROTOCOL_ERROR,
     PUSH_PROMISE, RST_STREAM, SETTINGS, WINDOW, WINDOW_MAX, WINDOW_UPDATE, frame, get, padded,
     post)
-from wire import Truncated
 
 server, bench = h2server.fixture()
 
@@ -195,24 +194,14 @@ def test_6_9_2_a_window_that_overflows_by_settings(bench):
 
 
 # ------------------------------------------------------------------ 6.9.1 the client disobeys
-@pytest.mark.parametrize("path", ["/hold", "/echo"], ids=["nobody reads", "the origin reads"])
-def test_6_9_1_a_client_that_ignores_the_windows_is_stopped(bench, path):
-    """With nobody to read, also a patient server must run out of windows. A server that is fast
-    gives windows as fast as we use them; so all of it is sent in one go and never read."""
+def test_6_9_1_a_client_that_ignores_the_windows_is_stopped(bench):
+    """The origin reads nothing, so also the most generous server runs out of windows."""
     c = bench.connect()
-    c.headers(1, post(path), end=False)
-    flood = frame(DATA, 0, 1, b"x" * FRAME) * 2_048
+    c.headers(1, post("/hold"), end=False)
     try:
-        c.send(flood)
+        c.send(frame(DATA, 0, 1, b"x" * FRAME) * 2_048)
     except OSError:
-        pass
-    if path == "/echo" and bench.strict:
-        # Nothing may be wrong with what came slowly enough.
-        try:
-            c.ping()
-        except (Truncated, OSError, AssertionError):
-            bench.either_error(c, 1, FLOW_CONTROL_ERROR)
-        return
+        pass  # judged by what came
     bench.either_error(c, 1, FLOW_CONTROL_ERROR)
 
 
@@ -221,16 +210,15 @@ def test_6_9_1_one_octet_beyond_the_streams_window(bench):
     c = bench.connect()
     c.headers(1, post("/hold"), end=False)
     initial, sent = c.peer.get(INITIAL_WINDOW_SIZE, WINDOW), 0
-    while True:
-        room = min(initial + c.granted.get(1, 0), WINDOW + c.granted[0]) - sent
-        if room <= 0:
+    room = lambda: min(initial + c.granted.get(1, 0), WINDOW + c.granted[0]) - sent
+    while room() or not c.quiet(0.3):
+        if room():
+            octets = min(room(), FRAME)
+            c.data(1, b"x" * octets)
+            sent += octets
             c.ping()
-            if c.quiet(0.3):
-                break
+        else:
             c.next_frame()
-            continue
-        c.data(1, b"x" * min(room, FRAME))
-        sent += min(room, FRAME)
     c.ping()
     assert not c.streams[1].done
     c.data(1, b"x")
@@ -334,10 +322,10 @@ def test_6_10_trailers_in_several_frames(bench):
 
 
 def test_4_3_tables_are_shared_by_all_streams(bench):
-    """In the order of the blocks; also those of streams that are refused or already reset."""
+    """In the order of the blocks; also those of streams that are malformed or reset."""
     c = bench.connect()
     c.headers(1, get(extra=[literal("x-first", "1", ADDED)]))
-    c.headers(3, get(extra=[literal("Bad", "2", ADDED)]))
+    c.headers(3, get(extra=[literal("upgrade", "h2c", ADDED)]))
     c.rst(3)
     c.headers(5, get("/echo", extra=[indexed(63)]))
     assert c.response(1).status == 200
