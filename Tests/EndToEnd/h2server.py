@@ -92,9 +92,10 @@ def need(folder, listener=None):
 class SluiceServer:
     strict = True
 
-    def __init__(self, folder, origin, **options):
+    def __init__(self, folder, origin, listener=None, **options):
         need(folder)
-        self.proxy = harness.Sluice(folder, harness.manifest(origin, listener=H2C, **options))
+        self.proxy = harness.Sluice(
+            folder, harness.manifest(origin, listener={**H2C, **(listener or {})}, **options))
         self.address, self.close = self.proxy.address, self.proxy.close
 
 
@@ -152,7 +153,7 @@ errorlog-file=/dev/null
 class OtherServer:
     strict = False
 
-    def __init__(self, folder, origin, kind=KIND):
+    def __init__(self, folder, origin, kind=KIND, **_):
         argv, text = CONFIGURATIONS[kind]
         port, file = free_port(), os.path.join(str(folder), "server.conf")
         host, _, origin_port = origin.address.rpartition(":")
@@ -290,12 +291,12 @@ class Bench:
             pass
 
 
-def fixture():
-    """A `bench` for a module."""
+def fixture(**options):
+    """A `bench` for a module; `options` go into Sluice's manifest."""
 
     @pytest.fixture(scope="module")
     def server(tmp_path_factory):
-        made = Bench(tmp_path_factory.mktemp("h2"))
+        made = Bench(tmp_path_factory.mktemp("h2"), **options)
         yield made
         made.close()
 
