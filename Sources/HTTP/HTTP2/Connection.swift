@@ -99,6 +99,11 @@ public struct H2Connection: ~Copyable {
         writeStart()
     }
 
+    /// Whether the rest of a frame other than DATA, or of a header block, has yet to come.
+    public var awaitsRest: Bool {
+        reader.blockStream != 0 || reader.phase == .payload || reader.isInHeader
+    }
+
     /// Streams that are open.
     public var streamCount: Int { streams.count }
 

@@ -43,6 +43,9 @@ struct FrameReader {
     private var stream: UInt32 = 0
     var prefaceHave = 0
 
+    /// Part of a frame's header has come.
+    var isInHeader: Bool { headerHave > 0 }
+
     /// Reads the nine bytes of a frame header; false when more input is needed.
     ///
     /// Safe: reads `bytes[consumed..<count]` only.
