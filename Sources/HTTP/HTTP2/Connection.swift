@@ -67,8 +67,8 @@ public struct H2Connection: ~Copyable {
 
     /// Starts a connection: `output` holds its first frames at once.
     ///
-    /// A client's are the preface, SETTINGS and the connection's window; a server's the same without
-    /// the preface. A server may read before they are written (RFC 9113 §3.4).
+    /// A client's are the preface, SETTINGS and the connection's window; a server's the same
+    /// without the preface. A server may read before they are written (RFC 9113 §3.4).
     ///
     /// - Parameter settings: must be within the ranges that `H2Settings` gives.
     public init(
@@ -117,8 +117,8 @@ public struct H2Connection: ~Copyable {
 
     /// Reads `bytes[0..<count]` up to the next event, and sets `consumed` to the bytes used.
     ///
-    /// Call it with the rest of the input until it says `.needsMore`; then all of the input is used.
-    /// Events that need no input are also returned when `count` is 0.
+    /// Call it with the rest of the input until it says `.needsMore`; then all of the input is
+    /// used. Events that need no input are also returned when `count` is 0.
     ///
     /// - Parameter now: milliseconds of a clock that does not go back.
     public mutating func next(
@@ -246,8 +246,8 @@ public struct H2Connection: ~Copyable {
     /// The stream that should send next: one that wants to write and has window, while the
     /// connection has window and `output` has room.
     ///
-    /// Who is asked again without a change in between is another one, where streams take turns. Give
-    /// each a bounded piece, such as 16 KiB.
+    /// Who is asked again without a change in between is another one, where streams take turns.
+    /// Give each a bounded piece, such as 16 KiB.
     public mutating func nextToSend() -> H2StreamReference? {
         guard sendWindow > 0, pending.count < limits.outputBytesMax, failure == nil else {
             return nil
