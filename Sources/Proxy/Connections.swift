@@ -1,7 +1,9 @@
+import CSluice
 import HTTP
 import PluginHost
 import Reactor
 import Sys
+import TLS
 
 /// What the timer of an object belongs to.
 enum TimerKind {
@@ -38,6 +40,8 @@ struct ConnectionFlags: OptionSet {
 
 /// Where a client's connection stands.
 enum DownstreamState: UInt8 {
+    /// Of TLS; no request has been seen.
+    case handshake
     /// Waiting for a request; holds no buffer.
     case idle
     /// Part of a head has come.
@@ -65,6 +69,10 @@ struct Downstream {
     /// Searches a partial head for its end.
     var scanner = HeadEndScanner()
     var exchange: UnsafeMutablePointer<Exchange>?
+    /// Nil when the client does not speak TLS.
+    var tls: UnsafeMutablePointer<TLSStream>?
+    /// Made for the first request that plugins see.
+    var tlsFacts: UnsafeMutablePointer<sluice_tls_facts>?
     /// Next in the list of dead ones, or of those to go on with.
     var nextDead: UnsafeMutablePointer<Downstream>?
     var nextQueued: UnsafeMutablePointer<Downstream>?
@@ -87,6 +95,8 @@ struct Downstream {
 /// Where a peer's connection stands.
 enum UpstreamState: UInt8 {
     case connecting
+    /// Of TLS.
+    case handshake
     /// Serves an exchange.
     case active
     /// In the pool.
@@ -107,6 +117,8 @@ struct Upstream {
     var inputCount = 0
     var scanner = HeadEndScanner()
     var exchange: UnsafeMutablePointer<Exchange>?
+    /// Nil when the peer does not speak TLS.
+    var tls: UnsafeMutablePointer<TLSStream>?
     /// The plugin's request that it serves in place of an exchange.
     var callout: UnsafeMutablePointer<Callout>?
     /// Neighbours in the pool, most recently used first; `next` also links dead ones.

@@ -64,12 +64,9 @@ extension Worker {
                     armBody(exchange)
                     return
                 }
-                count = Syscall.receive(down.pointee.fd, scratch, Self.headReadBytes)
+                count = down.receive(scratch, Self.headReadBytes)
                 guard count > 0 else {
-                    if count == Syscall.wouldBlock {
-                        down.pointee.flags.remove(.readable)
-                        continue
-                    }
+                    if count == Syscall.wouldBlock { continue }
                     end(exchange)
                     close(down)
                     return
@@ -163,6 +160,15 @@ extension Worker {
         close(down)
     }
 
+    /// A client's connection is broken, whatever it was in.
+    mutating func lose(_ down: UnsafeMutablePointer<Downstream>) {
+        if let exchange = down.pointee.exchange {
+            clientGone(exchange)
+        } else {
+            close(down)
+        }
+    }
+
     /// Looks at a client that said it will send no more; true when its exchange was ended for it.
     mutating func clientWentAway(_ exchange: UnsafeMutablePointer<Exchange>) -> Bool {
         let down = exchange.pointee.down
@@ -187,7 +193,7 @@ extension Worker {
     private mutating func beginLingering(_ down: UnsafeMutablePointer<Downstream>) {
         if restOwner == down { restCount = 0 }
         freeInput(down)
-        Syscall.shutdownWrite(down.pointee.fd)
+        down.wire.finishSending()
         down.pointee.state = .lingering
         down.pointee.flags.insert(.readable)
         timers.cancel(timer(of: down))
@@ -198,11 +204,8 @@ extension Worker {
     /// Reads and throws away until the client closes.
     mutating func linger(_ down: UnsafeMutablePointer<Downstream>) {
         for _ in 0..<Self.turnsMax {
-            let count = Syscall.receive(down.pointee.fd, scratch, Self.scratchBytes)
-            if count == Syscall.wouldBlock {
-                down.pointee.flags.remove(.readable)
-                return
-            }
+            let count = down.receive(scratch, Self.scratchBytes)
+            if count == Syscall.wouldBlock { return }
             if count <= 0 {
                 close(down)
                 return

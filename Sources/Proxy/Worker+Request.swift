@@ -22,17 +22,10 @@ extension Worker {
             }
             turns &-= 1
             let (to, room) = inputRoom(down)
-            let count = Syscall.receive(down.pointee.fd, to, room)
+            let count = down.receive(to, room)
             guard count > 0 else {
-                if count == Syscall.wouldBlock {
-                    down.pointee.flags.remove(.readable)
-                } else {
-                    close(down)
-                }
+                if count != Syscall.wouldBlock { close(down) }
                 return
-            }
-            if count < room, !down.pointee.flags.contains(.readClosed) {
-                down.pointee.flags.remove(.readable)
             }
             let parsed: Bool
             if let input = down.pointee.input {

@@ -48,7 +48,7 @@ extension Worker {
         _ up: UnsafeMutablePointer<Upstream>
     ) -> Bool {
         var sent = 0
-        let result = flush(&exchange.pointee.requestBody, to: up.pointee.fd, sent: &sent)
+        let result = flush(&exchange.pointee.requestBody, to: up.wire, sent: &sent)
         if sent > 0 {
             exchange.pointee.flags.insert(.sentToPeer)
             armWrite(up, exchange)
@@ -106,6 +106,7 @@ extension Worker {
         _ up: UnsafeMutablePointer<Upstream>
     ) -> Bool {
         exchange.pointee.requestBody.canSplice && !keepsReplay(exchange, up)
+            && exchange.pointee.down.pointee.tls == nil && up.pointee.tls == nil
     }
 
     /// Moves the body by a pipe.
@@ -159,18 +160,14 @@ extension Worker {
             // Not a byte of the next request is read.
             room = Int(min(Int64(room), exchange.pointee.requestBody.reader.remaining))
         }
-        let got = Syscall.receive(down.pointee.fd, scratch, room)
+        let got = down.receive(scratch, room)
         guard got > 0 else {
             if got == Syscall.wouldBlock {
-                down.pointee.flags.remove(.readable)
                 armBody(exchange)
             } else {
                 clientGone(exchange)
             }
             return false
-        }
-        if got < room, !down.pointee.flags.contains(.readClosed) {
-            down.pointee.flags.remove(.readable)
         }
         exchange.pointee.lastRead = now
         bytes = scratch
@@ -263,7 +260,7 @@ extension Worker {
         var sent = 0
         let written = emit(
             &exchange.pointee.requestBody,
-            to: up.pointee.fd,
+            to: up.wire,
             headCount: headCount,
             data: data,
             count: count,
@@ -425,7 +422,7 @@ extension Worker {
         var sent = 0
         let written = emit(
             &exchange.pointee.requestBody,
-            to: up.pointee.fd,
+            to: up.wire,
             headCount: headCount,
             data: block.bytes,
             count: exchange.pointee.replayCount,
