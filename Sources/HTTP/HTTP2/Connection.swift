@@ -7,8 +7,8 @@
 /// - Header blocks are bytes here. Every block that an event carries must be decoded, in order.
 /// - Content is passed on in pieces as it comes, in the caller's memory. Each byte counts against
 ///   the windows until the caller says `consume`; that is the back-pressure.
-/// - A stream that both sides ended, or one of them reset, is forgotten at once: what it held of the
-///   connection's window is given back, and calls with its id do nothing.
+/// - A stream that both sides ended, or one of them reset, is forgotten at once: what it held of
+///   the connection's window is given back, and calls with its id do nothing.
 /// - Once warm, frames and streams cost no allocation. An idle connection holds no block.
 /// - Errors of the peer are strict: the kind and code that RFC 9113 gives for frame and state.
 ///   Where it leaves a choice, the comment at the place says which one was made.

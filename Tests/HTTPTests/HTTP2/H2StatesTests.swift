@@ -400,4 +400,23 @@ struct H2StatesTests {
         server.receive(B.headers(3))
         #expect(found.last == .some(nil))
     }
+
+    @Test func `the caller may end the connection, and find its streams`() {
+        let server = H2Endpoint.ready(.server)
+        server.receive(B.headers(1) + B.headers(3) + B.headers(5) + B.reset(3))
+        server.connection.abort(.compressionError, reason: "a bad block")
+        server.connection.abort(.internalError, reason: "later")
+        #expect(server.takeFrames() == ["GOAWAY 5 9"])
+        var found: [UInt32] = []
+        server.connection.forEachStream { found.append($0.id) }
+        #expect(found == [1, 5])
+        // Nothing is sent any more.
+        server.sendHeaders(1)
+        #expect(server.sendData(1, count: 1) == 0)
+        server.connection.resetStream(5, .cancel)
+        server.connection.beginShutdown()
+        #expect(server.takeFrames() == [])
+        server.receive(B.ping())
+        #expect(server.takeEvents().last == "error COMPRESSION_ERROR: a bad block")
+    }
 }
