@@ -31,6 +31,7 @@ extension Worker {
     private mutating func expireDownstream(_ down: UnsafeMutablePointer<Downstream>) {
         switch down.pointee.state {
         case .idle, .lingering: close(down)
+        case .multiplexed: expireSession(down)
         case .handshake:
             log.write(3) { line in
                 line.text("timeouts.handshake: the TLS handshake did not end in time; client ")
