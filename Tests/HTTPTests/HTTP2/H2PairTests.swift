@@ -127,9 +127,9 @@ struct H2PairTests {
             )
         }
         let isTiny = sides.contains { $0.endpoint.connection.localSettings.initialWindowSize < 200 }
-        let largest = isTiny ? 300 : 60_000
+        let largest = isTiny ? 300 : 30_000
         sides[1].answers = { id in Int(id &* 7_919) % largest }
-        let streams = 120
+        let streams = 80
         var opened = 0
         var turns = 0
         while turns < 200_000, sides.allSatisfy({ $0.faults.isEmpty }) {
