@@ -81,7 +81,7 @@ struct FieldBlockRequestTests {
         #expect(plain.contentLength == -1)
         #expect(plain.scheme == .https)
         #expect(plain.upgrade == .none)
-        #expect(plain.priority == FieldBlock.Priority())
+        #expect(plain.priority == H2Priority())
         let more = Self.start + "content-length: 0\npriority: u=1, i"
         let read = readRequest(fields(more)).message
         #expect(read.contentLength == 0)
