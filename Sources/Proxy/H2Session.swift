@@ -16,6 +16,8 @@ struct H2Session: ~Copyable {
     var lastWrite: UInt64
     /// When the first GOAWAY of a drain went out; 0 before.
     var drainBegan: UInt64 = 0
+    /// The client has said that it begins no more streams.
+    var clientLeaves = false
     /// The last GOAWAY has gone out.
     var isFinal = false
     /// `serve` runs: it sends what is queued when it ends.

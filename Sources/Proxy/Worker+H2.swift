@@ -85,7 +85,8 @@ extension Worker {
                     session.pointee.hasStarted = true
                     armSession(session)
                 }
-            case .settingsAcknowledged, .pingAnswered, .goAway: break
+            case .settingsAcknowledged, .pingAnswered: break
+            case .goAway: session.pointee.clientLeaves = true
             case .headers(let headers): takeHeaders(session, headers)
             case .discardedHeaders(_, let block, let count): discard(session, block, count)
             case .data(let data): takeData(session, data)
@@ -165,7 +166,14 @@ extension Worker {
                 break
             }
         }
-        if session.pointee.connection.isDrained { endSession(session) }
+        if session.pointee.clientLeaves, session.pointee.connection.streamCount == 0 {
+            finishShutdown(session)
+        }
+        if session.pointee.connection.isDrained
+            || session.pointee.isFinal && session.pointee.connection.streamCount == 0
+        {
+            endSession(session)
+        }
     }
 
     /// Gives the socket what is queued; false when the connection is broken and was closed.
