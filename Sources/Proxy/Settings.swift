@@ -1,3 +1,5 @@
+package import TLS
+
 /// Everything that a running proxy is told: the manifest after parsing, with defaults filled in.
 ///
 /// Plain values without behaviour. `Server` makes them from the manifest, `Proxy` compiles them
@@ -27,6 +29,7 @@ package enum LogLevel: UInt32, Sendable, Equatable, CaseIterable {
 package struct ListenerSettings: Sendable, Equatable {
     /// "0.0.0.0:8080", "[::]:8080" or "unix:/path"; port 0 takes a free one.
     package var address: String
+    package var protocols = [ListenerProtocol.h1]
     package var backlog = 4_096
     /// Mode of a Unix socket's file.
     package var unixMode: UInt32 = 0o660
@@ -36,8 +39,20 @@ package struct ListenerSettings: Sendable, Equatable {
     package var timeouts = DownstreamTimeouts()
     /// Whether a client that closed its sending side after a whole request still gets its answer.
     package var halfClose = HalfClose.serve
+    /// Nil is in the clear.
+    package var tls: TLSServerSettings?
 
     package init(address: String) { self.address = address }
+}
+
+/// What clients of a listener may speak.
+package enum ListenerProtocol: String, Sendable, Equatable, CaseIterable {
+    /// HTTP/1.1 and HTTP/1.0.
+    case h1
+    /// HTTP/2 over TLS, chosen by ALPN.
+    case h2
+    /// HTTP/2 in the clear, by prior knowledge (RFC 9113 §3.3).
+    case h2c
 }
 
 /// What a client's FIN behind a whole request means.
@@ -120,6 +135,10 @@ package struct DownstreamTimeouts: Sendable, Equatable {
     package var write = 30_000
     /// A tunnel (after 101) without a byte in either direction.
     package var tunnel = 3_600_000
+    /// A TLS handshake, from the connection's begin.
+    ///
+    /// The connection is closed.
+    package var handshake = 10_000
     /// The longest that a plugin may let a request wait, or hold a response's head.
     package var suspend = 60_000
 
@@ -184,6 +203,8 @@ package struct UpstreamSettings: Sendable, Equatable {
     package var pool = PoolSettings()
     /// Value of Host that the peers see; nil keeps the client's.
     package var hostOverride: String?
+    /// Nil is in the clear.
+    package var tls: TLSClientSettings?
 
     package init(name: String) { self.name = name }
 }
