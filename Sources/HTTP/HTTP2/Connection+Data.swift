@@ -88,6 +88,7 @@ extension H2Connection {
             stream.pointee.expected = expected &- Int64(length)
         }
         guard length == 0 else {
+            budgets.pings.give()
             reader.phase = .data
             return nil
         }
