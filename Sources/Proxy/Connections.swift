@@ -38,6 +38,8 @@ struct ConnectionFlags: OptionSet {
 
 /// Where a client's connection stands.
 enum DownstreamState: UInt8 {
+    /// Waiting for the PROXY header; not yet counted with its client's address.
+    case proxyHeader
     /// Waiting for a request; holds no buffer.
     case idle
     /// Part of a head has come.
@@ -71,7 +73,12 @@ struct Downstream {
     /// Neighbours in the list of all open ones.
     var nextOpen: UnsafeMutablePointer<Downstream>?
     var previousOpen: UnsafeMutablePointer<Downstream>?
+    /// The client's, which the PROXY header may have named.
     var ip: IPAddress
+    /// Where the PROXY header says that the client connected to.
+    var proxiedEnd: UnsafeMutablePointer<ProxyEndpoint>?
+    /// The idle connection to a peer whose PROXY header named this client.
+    var keptUpstream: UnsafeMutablePointer<Upstream>?
 
     init(fd: Int32, listener: Int, ip: IPAddress, port: UInt16) {
         self.fd = fd
@@ -112,6 +119,8 @@ struct Upstream {
     /// Neighbours in the pool, most recently used first; `next` also links dead ones.
     var next: UnsafeMutablePointer<Upstream>?
     var previous: UnsafeMutablePointer<Upstream>?
+    /// The client that it is kept for while idle, outside of the pool.
+    var keeper: UnsafeMutablePointer<Downstream>?
 
     init(fd: Int32, peer: Int) {
         self.fd = fd

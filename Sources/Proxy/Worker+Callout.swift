@@ -110,6 +110,11 @@ extension Worker {
         guard let (up, isEstablished) = openConnection(peer) else { return false }
         bind(callout, up)
         if isEstablished {
+            if let error = sendProxyHeader(up, callout.pointee.upstream, client: nil) {
+                peerFailed(peer, "connect", error)
+                unbind(callout, reuse: false)
+                return false
+            }
             send(callout, up)
         } else {
             let timeout = callout.pointee.upstream.pointee.timeouts.connect
@@ -133,7 +138,7 @@ extension Worker {
         callout.pointee.up = nil
         up.pointee.callout = nil
         peers[Int(up.pointee.peer)].addInFlight(-1)
-        giveBack(up, callout.pointee.upstream, reuse: reuse)
+        giveBack(up, callout.pointee.upstream, client: nil, reuse: reuse)
     }
 
     /// An event on a connection that is being made and has no exchange.
@@ -145,6 +150,10 @@ extension Worker {
         let error = Syscall.socketError(up.pointee.fd)
         guard error == 0 else {
             calloutConnectFailed(up, Errno(Int32(truncatingIfNeeded: error)))
+            return
+        }
+        if let error = sendProxyHeader(up, callout.pointee.upstream, client: nil) {
+            calloutConnectFailed(up, error)
             return
         }
         timers.cancel(timer(of: up))

@@ -12,6 +12,16 @@ extension Worker {
         return up
     }
 
+    private mutating func addIdle(_ up: UnsafeMutablePointer<Upstream>, _ peer: Int, most: Int) {
+        if pools[peer].count >= most, let oldest = pools[peer].last { closeUpstream(oldest) }
+        up.pointee.previous = nil
+        up.pointee.next = pools[peer].first
+        pools[peer].first?.pointee.previous = up
+        pools[peer].first = up
+        if pools[peer].last == nil { pools[peer].last = up }
+        pools[peer].count &+= 1
+    }
+
     private func removeIdle(_ up: UnsafeMutablePointer<Upstream>) {
         let peer = Int(up.pointee.peer)
         if let previous = up.pointee.previous {
@@ -50,13 +60,17 @@ extension Worker {
             exchange.pointee.flags.remove(.inFlight)
             peers[Int(up.pointee.peer)].addInFlight(-1)
         }
-        giveBack(up, upstream, reuse: reuse)
+        giveBack(up, upstream, client: exchange.pointee.down, reuse: reuse)
     }
 
     /// Puts a connection into the pool when it may be used again, else closes it.
+    ///
+    /// - Parameter client: whose request it served; nil for one of a plugin. A connection that named
+    ///   its client to the peer stays with that client.
     mutating func giveBack(
         _ up: UnsafeMutablePointer<Upstream>,
         _ upstream: UnsafeMutablePointer<UpstreamPlan>,
+        client: UnsafeMutablePointer<Downstream>?,
         reuse: Bool
     ) {
         let settings = upstream.pointee.pool
@@ -68,24 +82,20 @@ extension Worker {
             closeUpstream(up)
             return
         }
-        if pools[peer].count >= settings.idlePerPeer, let oldest = pools[peer].last {
-            closeUpstream(oldest)
-        }
         freeInput(up)
         up.pointee.state = .idle
-        up.pointee.previous = nil
-        up.pointee.next = pools[peer].first
-        pools[peer].first?.pointee.previous = up
-        pools[peer].first = up
-        if pools[peer].last == nil { pools[peer].last = up }
-        pools[peer].count &+= 1
+        if upstream.pointee.proxyProtocol != nil, let client {
+            keep(up, for: client)
+        } else {
+            addIdle(up, peer, most: settings.idlePerPeer)
+        }
         timers.set(timer(of: up), deadline: now &+ UInt64(upstream.pointee.timeouts.idle))
     }
 
     /// Closes a peer's connection and forgets it.
     mutating func closeUpstream(_ up: UnsafeMutablePointer<Upstream>) {
         guard !up.pointee.flags.contains(.dead) else { return }
-        if up.pointee.state == .idle { removeIdle(up) }
+        if up.pointee.state == .idle { up.pointee.keeper == nil ? removeIdle(up) : forgetKept(up) }
         up.pointee.flags.insert(.dead)
         timers.cancel(timer(of: up))
         Syscall.close(up.pointee.fd)

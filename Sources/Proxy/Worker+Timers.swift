@@ -31,6 +31,7 @@ extension Worker {
     private mutating func expireDownstream(_ down: UnsafeMutablePointer<Downstream>) {
         switch down.pointee.state {
         case .idle, .lingering: close(down)
+        case .proxyHeader: proxyHeaderTimedOut(down)
         case .head:
             log.write(3) { line in
                 line.text("408: timeouts.head: the request head did not come in time; client ")

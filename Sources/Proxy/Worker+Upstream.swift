@@ -24,7 +24,10 @@ extension Worker {
             }
             let peer = upstream.pointee.firstPeer &+ local
             exchange.pointee.context.facts.peer = sluice_slice(peers[peer].text)
-            if !exchange.pointee.flags.contains(.freshConnection), let up = takeIdle(peer) {
+            if !exchange.pointee.flags.contains(.freshConnection),
+                let up = upstream.pointee.proxyProtocol == nil
+                    ? takeIdle(peer) : takeKept(exchange.pointee.down, peer)
+            {
                 exchange.pointee.context.facts.is_reused = 1
                 bind(exchange, up)
                 send(exchange)
@@ -122,6 +125,11 @@ extension Worker {
         guard let (up, isEstablished) = openConnection(peer) else { return false }
         bind(exchange, up)
         if isEstablished {
+            if let error = sendProxyHeader(up, upstream, client: exchange.pointee.down) {
+                peerFailed(peer, "connect", error)
+                detachUpstream(exchange, reuse: false)
+                return false
+            }
             exchange.pointee.context.facts.time_connected = nowNanoseconds
             send(exchange)
         } else {
@@ -168,6 +176,12 @@ extension Worker {
         }
         if exchange.pointee.down.pointee.flags.contains(.failed) {
             clientGone(exchange)
+            return
+        }
+        if let upstream = exchange.pointee.upstream,
+            let error = sendProxyHeader(up, upstream, client: exchange.pointee.down)
+        {
+            connectFailed(exchange, error)
             return
         }
         timers.cancel(timer(of: up))

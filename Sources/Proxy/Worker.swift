@@ -40,6 +40,8 @@ package struct Worker: ~Copyable {
     var downstreams: Slab<Downstream>
     var upstreams: Slab<Upstream>
     var exchanges: Slab<Exchange>
+    /// Where clients connected to, by their PROXY headers.
+    var proxiedEnds = Slab<ProxyEndpoint>(chunkCount: 128, countMax: .max / 2)
     var buffers = BufferPool()
     var pipes = PipePool()
     var calls: HookCall
@@ -352,6 +354,7 @@ package struct Worker: ~Copyable {
     /// Goes on with a client's connection as far as it can go now.
     mutating func advance(_ down: UnsafeMutablePointer<Downstream>) {
         switch down.pointee.state {
+        case .proxyHeader: readProxyHeader(down)
         case .idle, .head: readRequests(down)
         case .exchange:
             guard let exchange = down.pointee.exchange else { return }
