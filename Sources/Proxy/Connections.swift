@@ -50,7 +50,7 @@ enum DownstreamState: UInt8 {
     case lingering
 }
 
-/// A client's connection: plain memory in a slab, about 130 bytes, and nothing else while idle.
+/// A client's connection: plain memory in a slab, about 150 bytes, and nothing else while idle.
 struct Downstream {
     var timer = TimerNode(kind: TimerKind.downstream)
     var fd: Int32

@@ -65,8 +65,8 @@ extension Worker {
 
     /// Puts a connection into the pool when it may be used again, else closes it.
     ///
-    /// - Parameter client: whose request it served; nil for one of a plugin. A connection that named
-    ///   its client to the peer stays with that client.
+    /// - Parameter client: whose request it served; nil for one of a plugin. A connection that
+    ///   named its client to the peer stays with that client.
     mutating func giveBack(
         _ up: UnsafeMutablePointer<Upstream>,
         _ upstream: UnsafeMutablePointer<UpstreamPlan>,

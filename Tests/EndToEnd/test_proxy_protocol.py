@@ -371,6 +371,26 @@ backend out
             assert c.request().body == source.encode()
 
 
+@pytest.mark.parametrize("option", ["send-proxy", "send-proxy-v2"])
+def test_haproxys_own_checks_come_from_haproxy(sluice, origin, haproxy, option):
+    app = origin(echo)
+    p = sluice(app, plugins={"h": {"library": "libHeaders.so", "config": {}}}, chain=["h"],
+               listener={"proxy_protocol": {"trusted": ["127.0.0.1"]}})
+    haproxy("""
+frontend in
+  bind 127.0.0.1:@PORT@
+  default_backend out
+backend out
+  option httpchk
+  http-check send meth GET uri /check hdr Host a
+  server sluice 127.0.0.1:%d %s check check-send-proxy inter 50ms
+""" % (p.address[1], option))
+    app.wait_requests(3)
+    assert {r.target for r in app.requests} == {"/check"}
+    assert {r.get("x-forwarded-for") for r in app.requests} == {"127.0.0.1"}
+    assert "PROXY header" not in p.log
+
+
 def test_curl_in_front(proxy):
     p = proxy()
     out = subprocess.run(
