@@ -131,7 +131,10 @@ struct BodyPipe {
     /// The plugins that the body goes through; nil when there are none.
     var transform: UnsafeMutablePointer<BodyTransform>?
 
-    var hasHeld: Bool { heldEnd > heldStart }
+    /// The receiver's TLS has taken all bytes, and its socket not yet.
+    var awaitsWire = false
+
+    var hasHeld: Bool { heldEnd > heldStart || awaitsWire }
 
     /// Whether there is anything to give back.
     var holdsMemory: Bool {

@@ -1,7 +1,9 @@
+import CSluice
 import HTTP
 import PluginHost
 import Reactor
 import Sys
+import TLS
 
 /// What the timer of an object belongs to.
 enum TimerKind {
@@ -40,6 +42,8 @@ struct ConnectionFlags: OptionSet {
 enum DownstreamState: UInt8 {
     /// Waiting for the PROXY header; not yet counted with its client's address.
     case proxyHeader
+    /// Of TLS; no request has been seen.
+    case handshake
     /// Waiting for a request; holds no buffer.
     case idle
     /// Part of a head has come.
@@ -67,6 +71,10 @@ struct Downstream {
     /// Searches a partial head for its end.
     var scanner = HeadEndScanner()
     var exchange: UnsafeMutablePointer<Exchange>?
+    /// Nil when the client does not speak TLS.
+    var tls: UnsafeMutablePointer<TLSStream>?
+    /// Made for the first request that plugins see.
+    var tlsFacts: UnsafeMutablePointer<sluice_tls_facts>?
     /// Next in the list of dead ones, or of those to go on with.
     var nextDead: UnsafeMutablePointer<Downstream>?
     var nextQueued: UnsafeMutablePointer<Downstream>?
@@ -94,6 +102,8 @@ struct Downstream {
 /// Where a peer's connection stands.
 enum UpstreamState: UInt8 {
     case connecting
+    /// Of TLS.
+    case handshake
     /// Serves an exchange.
     case active
     /// In the pool.
@@ -114,6 +124,8 @@ struct Upstream {
     var inputCount = 0
     var scanner = HeadEndScanner()
     var exchange: UnsafeMutablePointer<Exchange>?
+    /// Nil when the peer does not speak TLS.
+    var tls: UnsafeMutablePointer<TLSStream>?
     /// The plugin's request that it serves in place of an exchange.
     var callout: UnsafeMutablePointer<Callout>?
     /// Neighbours in the pool, most recently used first; `next` also links dead ones.

@@ -3,6 +3,7 @@ import HTTP
 package import PluginHost
 import Synchronization
 package import Sys
+package import TLS
 
 /// What workers read of the settings: compiled once at start, in plain memory at fixed addresses,
 /// so that the request path follows pointers without reference counts, strings or look-ups by name.
@@ -44,7 +45,7 @@ package final class Plan: @unchecked Sendable {
         listeners = .allocate(capacity: max(listenerCount, 1))
         for (index, listener) in settings.listeners.enumerated() {
             listeners.advanced(by: index).initialize(
-                to: ListenerPlan(
+                to: try ListenerPlan(
                     listener,
                     address: addresses[index],
                     descriptorLimit: descriptorLimit
@@ -137,8 +138,23 @@ package struct ListenerPlan {
     let addresses: AddressCounts?
     /// What the headers of connections must be like; nil when they have none.
     let proxyProtocol: UnsafePointer<ProxyProtocolPlan>?
+    /// Nil when clients don't speak TLS.
+    package let tls: TLSServerContext?
 
-    init(_ settings: ListenerSettings, address: SocketAddress, descriptorLimit: Int) {
+    init(
+        _ settings: ListenerSettings,
+        address: SocketAddress,
+        descriptorLimit: Int
+    ) throws(PluginError) {
+        do {
+            tls = try settings.tls.map { (tls) throws(TLSFailure) in
+                try TLSServerContext(tls, protocols: [.h1])
+            }
+        } catch {
+            throw PluginError(
+                "listener \(settings.address): tls: \(error.lines.joined(separator: "\n"))"
+            )
+        }
         self.settings = settings
         self.address = address
         let copy = sluice_slice(permanent: settings.address)
@@ -181,6 +197,9 @@ package struct PeerPlan {
     let address: SocketAddress
     /// As in the manifest: what balancers, logs and plugins see.
     let text: Slice
+    /// The name or IP address in it, which ends with NUL: what TLS asks the peer for; nil of a
+    /// Unix socket.
+    let host: UnsafePointer<CChar>?
     let weight: UInt32
     let priority: UInt32
     /// Counters that balancers read.
@@ -190,10 +209,21 @@ package struct PeerPlan {
         self.address = address
         let copy = sluice_slice(permanent: settings.address)
         text = Slice(copy.ptr, Int(copy.len))
+        host = address.isUnix ? nil : Self.makeHost(settings.address)
         weight = UInt32(settings.weight)
         priority = UInt32(settings.priority)
         load = .allocate(capacity: 1)
         load.initialize(to: sluice_peer_load())
+    }
+
+    /// Of "192.0.2.1:80", "[2001:db8::1]:80" or "name:80".
+    private static func makeHost(_ address: String) -> UnsafePointer<CChar> {
+        let name = address[..<(address.lastIndex(of: ":") ?? address.endIndex)]
+        let bytes = name.utf8.filter { $0 != UInt8(ascii: "[") && $0 != UInt8(ascii: "]") }
+        let host = UnsafeMutablePointer<CChar>.allocate(capacity: bytes.count + 1)
+        for (index, byte) in bytes.enumerated() { host[index] = CChar(bitPattern: byte) }
+        host[bytes.count] = 0
+        return UnsafePointer(host)
     }
 
     /// Counts requests that are with this peer.
@@ -230,6 +260,8 @@ package struct UpstreamPlan {
     let pool: PoolSettings
     let hostOverride: Slice?
     let proxyProtocol: ProxyProtocolVersion?
+    /// Nil when peers don't speak TLS.
+    let tls: TLSClientContext?
 
     struct Pick {
         let call:
@@ -254,6 +286,15 @@ package struct UpstreamPlan {
         self.peers = peers
         self.firstPeer = firstPeer
         peerCount = settings.peers.count
+        do {
+            tls = try settings.tls.map { (tls) throws(TLSFailure) in
+                try TLSClientContext(tls, protocols: [])
+            }
+        } catch {
+            throw PluginError(
+                "upstreams.\(settings.name).tls: \(error.lines.joined(separator: "\n"))"
+            )
+        }
         timeouts = settings.timeouts
         retries = settings.retries
         pool = settings.pool

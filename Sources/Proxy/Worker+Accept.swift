@@ -83,13 +83,17 @@ extension Worker {
             close(down)
             return
         }
-        timers.set(
-            timer(of: down),
-            deadline: now &+ UInt64(plan.pointee.settings.timeouts.head)
-        )
         // A client that has something to say has often said it by now.
         down.pointee.flags.insert(.readable)
-        advance(down)
+        if rules == nil, plan.pointee.tls != nil {
+            beginHandshake(down)
+        } else {
+            timers.set(
+                timer(of: down),
+                deadline: now &+ UInt64(plan.pointee.settings.timeouts.head)
+            )
+            advance(down)
+        }
     }
 
     private mutating func refuse(_ fd: Int32, _ ip: IPAddress, _ port: UInt16, limit: StaticString)
@@ -195,7 +199,10 @@ extension Worker {
         guard !down.pointee.flags.contains(.dead) else { return }
         down.pointee.flags.insert(.dead)
         timers.cancel(timer(of: down))
-        Syscall.close(down.pointee.fd)
+        down.wire.close()
+        down.pointee.tls = nil
+        down.pointee.tlsFacts?.deallocate()
+        down.pointee.tlsFacts = nil
         freeInput(down)
         let plan = listeners + Int(down.pointee.listener)
         plan.pointee.connections.pointee.wrappingSubtract(1, ordering: .relaxed)

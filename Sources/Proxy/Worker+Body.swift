@@ -51,7 +51,12 @@ extension Worker {
         guard total > 0 else { return .done }
         let result = wire.send(&pieces)
         sent = max(result, 0)
-        if result == total { return .done }
+        if result == total {
+            guard wire.hasPending else { return .done }
+            pipe.awaitsWire = true
+            pipe.isBlocked = true
+            return .blocked
+        }
         guard result >= 0 || result == Syscall.wouldBlock else { return .failed }
         hold(pieces, from: sent, in: &pipe)
         return .blocked
@@ -113,14 +118,21 @@ extension Worker {
 
     /// Writes what is held.
     mutating func flush(_ pipe: inout BodyPipe, to wire: Wire, sent: inout Int) -> WriteResult {
+        if pipe.awaitsWire {
+            let result = wire.flush()
+            guard result > 0 else { return result == Syscall.wouldBlock ? .blocked : .failed }
+            pipe.awaitsWire = false
+            pipe.isBlocked = false
+        }
         guard let block = pipe.held else { return .done }
         let count = pipe.heldEnd &- pipe.heldStart
         let result = wire.send(block.bytes + pipe.heldStart, count)
         sent = max(result, 0)
         if result == count {
             releaseHeld(&pipe)
-            pipe.isBlocked = false
-            return .done
+            pipe.awaitsWire = wire.hasPending
+            pipe.isBlocked = pipe.awaitsWire
+            return pipe.awaitsWire ? .blocked : .done
         }
         guard result >= 0 || result == Syscall.wouldBlock else { return .failed }
         pipe.heldStart &+= sent

@@ -109,17 +109,7 @@ extension Worker {
     private mutating func connect(_ callout: UnsafeMutablePointer<Callout>, _ peer: Int) -> Bool {
         guard let (up, isEstablished) = openConnection(peer) else { return false }
         bind(callout, up)
-        if isEstablished {
-            if let error = sendProxyHeader(up, callout.pointee.upstream, client: nil) {
-                peerFailed(peer, "connect", error)
-                unbind(callout, reuse: false)
-                return false
-            }
-            send(callout, up)
-        } else {
-            let timeout = callout.pointee.upstream.pointee.timeouts.connect
-            timers.set(timer(of: up), deadline: now &+ UInt64(timeout))
-        }
+        begin(up, callout.pointee.upstream, isEstablished: isEstablished)
         return true
     }
 
@@ -141,42 +131,19 @@ extension Worker {
         giveBack(up, callout.pointee.upstream, client: nil, reuse: reuse)
     }
 
-    /// An event on a connection that is being made and has no exchange.
-    mutating func connectCalloutEvent(_ up: UnsafeMutablePointer<Upstream>) {
-        guard let callout = up.pointee.callout else {
-            closeUpstream(up)
-            return
+    /// The connection that was being made to a peer has come to nothing: tries the next peer.
+    mutating func attemptFailed(_ callout: UnsafeMutablePointer<Callout>) {
+        if let up = callout.pointee.up {
+            let first = callout.pointee.upstream.pointee.firstPeer
+            markTried(callout, Int(up.pointee.peer) &- first)
         }
-        let error = Syscall.socketError(up.pointee.fd)
-        guard error == 0 else {
-            calloutConnectFailed(up, Errno(Int32(truncatingIfNeeded: error)))
-            return
-        }
-        if let error = sendProxyHeader(up, callout.pointee.upstream, client: nil) {
-            calloutConnectFailed(up, error)
-            return
-        }
-        timers.cancel(timer(of: up))
-        peers[Int(up.pointee.peer)].setFailures(false)
-        send(callout, up)
-    }
-
-    /// Gives up a connection that is being made, and tries the next peer.
-    mutating func calloutConnectFailed(_ up: UnsafeMutablePointer<Upstream>, _ error: Errno) {
-        guard let callout = up.pointee.callout else {
-            closeUpstream(up)
-            return
-        }
-        let peer = Int(up.pointee.peer)
-        peerFailed(peer, "connect", error)
-        markTried(callout, peer &- callout.pointee.upstream.pointee.firstPeer)
         unbind(callout, reuse: false)
         attempt(callout)
     }
 
     // MARK: Sending and receiving
 
-    private mutating func send(
+    mutating func send(
         _ callout: UnsafeMutablePointer<Callout>,
         _ up: UnsafeMutablePointer<Upstream>
     ) {

@@ -160,6 +160,15 @@ extension Worker {
         close(down)
     }
 
+    /// A client's connection is broken, whatever it was in.
+    mutating func lose(_ down: UnsafeMutablePointer<Downstream>) {
+        if let exchange = down.pointee.exchange {
+            clientGone(exchange)
+        } else {
+            close(down)
+        }
+    }
+
     /// Looks at a client that said it will send no more; true when its exchange was ended for it.
     mutating func clientWentAway(_ exchange: UnsafeMutablePointer<Exchange>) -> Bool {
         let down = exchange.pointee.down

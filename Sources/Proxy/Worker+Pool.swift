@@ -98,7 +98,8 @@ extension Worker {
         if up.pointee.state == .idle { up.pointee.keeper == nil ? removeIdle(up) : forgetKept(up) }
         up.pointee.flags.insert(.dead)
         timers.cancel(timer(of: up))
-        Syscall.close(up.pointee.fd)
+        up.wire.close()
+        up.pointee.tls = nil
         freeInput(up)
         up.pointee.next = deadUpstreams
         deadUpstreams = up

@@ -112,10 +112,12 @@ extension Worker {
         }
     }
 
-    /// The connection's client is known: it is counted, and what it sends is read.
+    /// The connection's client is known: it is counted, and what it sends is read: TLS, or
+    /// requests.
     private mutating func proxyHeaderDone(_ down: UnsafeMutablePointer<Downstream>) {
         let ip = down.pointee.ip
-        if let addresses = listeners[Int(down.pointee.listener)].addresses, ip.family != 0,
+        let plan = listeners + Int(down.pointee.listener)
+        if let addresses = plan.pointee.addresses, ip.family != 0,
             !addresses.add(ip)
         {
             answerRefused(
@@ -127,8 +129,13 @@ extension Worker {
             close(down)
             return
         }
+        // Counted from here on, whatever comes next.
         down.pointee.state = .idle
-        advance(down)
+        if plan.pointee.tls != nil {
+            beginHandshake(down)
+        } else {
+            advance(down)
+        }
     }
 
     // MARK: To the peer behind

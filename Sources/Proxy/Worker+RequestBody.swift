@@ -106,6 +106,7 @@ extension Worker {
         _ up: UnsafeMutablePointer<Upstream>
     ) -> Bool {
         exchange.pointee.requestBody.canSplice && !keepsReplay(exchange, up)
+            && exchange.pointee.down.pointee.tls == nil && up.pointee.tls == nil
     }
 
     /// Moves the body by a pipe.

@@ -75,6 +75,7 @@ extension Worker {
         exchange.pointee.context.facts.client_port = UInt32(down.pointee.port)
         exchange.pointee.context.facts.time_start = nowNanoseconds
         exchange.pointee.context.facts.time_now = nowNanoseconds
+        if let tls = down.pointee.tls { fillFacts(exchange, of: tls) }
     }
 
     /// Runs `request_headers` of some plugins; false when the request was answered or cut.

@@ -46,7 +46,9 @@ extension Worker {
                 return
             }
             turns &-= 1
-            if exchange.pointee.responseBody.canSplice {
+            if exchange.pointee.responseBody.canSplice,
+                exchange.pointee.down.pointee.tls == nil, up.pointee.tls == nil
+            {
                 guard spliceResponse(exchange, up) else { return }
                 // No pipe to be had: copy.
             }

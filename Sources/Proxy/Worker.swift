@@ -4,6 +4,7 @@ package import PluginHost
 package import Reactor
 import Synchronization
 package import Sys
+import TLS
 
 /// What the control thread tells a worker.
 package enum WorkerMessage: Sendable {
@@ -63,6 +64,10 @@ package struct Worker: ~Copyable {
     /// Framing around a chunk: its size line, and what follows its data.
     let chunkLine: UnsafeMutablePointer<UInt8>
     let chunkTail: UnsafeMutablePointer<UInt8>
+    /// By peer: the session of its last TLS connection.
+    let sessions: UnsafeMutablePointer<TLSSessionSlot>
+    /// What is to be sent by TLS.
+    let ciphertext: UnsafeMutablePointer<TLSOutput>
     let requestFields: UnsafeMutablePointer<FieldSpan>
     let responseFields: UnsafeMutablePointer<FieldSpan>
     let slots: UnsafeMutablePointer<UnsafeMutableRawPointer?>
@@ -149,6 +154,11 @@ package struct Worker: ~Copyable {
         precondition(MemoryLayout<Exchange>.stride <= Exchange.blockBytes / 2)
         exchanges = Slab(chunkCount: 64, countMax: .max / 2, stride: Exchange.blockBytes)
         scratch = .allocate(capacity: Self.scratchBytes)
+        guard let output = TLSOutput() else { preconditionFailure("no memory") }
+        ciphertext = .allocate(capacity: 1)
+        ciphertext.initialize(to: output)
+        sessions = .allocate(capacity: max(plan.peerCount, 1))
+        sessions.initialize(repeating: TLSSessionSlot(), count: max(plan.peerCount, 1))
         rest = scratch
         out = .allocate(capacity: Self.headOutBytes + 1_024)
         chunkLine = .allocate(capacity: 32)
@@ -194,6 +204,10 @@ package struct Worker: ~Copyable {
 
     deinit {
         scratch.deallocate()
+        for peer in 0..<plan.peerCount { sessions[peer].clear() }
+        sessions.deallocate()
+        ciphertext.deinitialize(count: 1)
+        ciphertext.deallocate()
         out.deallocate()
         chunkLine.deallocate()
         chunkTail.deallocate()
@@ -353,8 +367,16 @@ package struct Worker: ~Copyable {
 
     /// Goes on with a client's connection as far as it can go now.
     mutating func advance(_ down: UnsafeMutablePointer<Downstream>) {
+        if down.wire.hasPending {
+            let result = down.wire.flush()
+            guard result > 0 || result == Syscall.wouldBlock else {
+                lose(down)
+                return
+            }
+        }
         switch down.pointee.state {
         case .proxyHeader: readProxyHeader(down)
+        case .handshake: handshake(down)
         case .idle, .head: readRequests(down)
         case .exchange:
             guard let exchange = down.pointee.exchange else { return }
@@ -370,7 +392,7 @@ package struct Worker: ~Copyable {
         guard !up.pointee.flags.contains(.dead) else { return }
         Self.note(readiness, in: &up.pointee.flags)
         switch up.pointee.state {
-        case .connecting: connectEvent(up)
+        case .connecting, .handshake: connectEvent(up)
         case .idle: idleEvent(up)
         case .active:
             guard let exchange = up.pointee.exchange else {
