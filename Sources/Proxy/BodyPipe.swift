@@ -118,6 +118,8 @@ struct BodyPipe {
     var isBlocked = false
     /// Bytes not yet taken by the receiver.
     var held: Block?
+    /// The body ends with them: of streams, where the end is no bytes.
+    var endsHeld = false
     var heldStart = 0
     var heldEnd = 0
     /// A trailer section that is still coming in.

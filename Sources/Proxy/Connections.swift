@@ -50,6 +50,8 @@ enum DownstreamState: UInt8 {
     case head
     /// A request is being served.
     case exchange
+    /// HTTP/2: requests come as streams.
+    case multiplexed
     /// The answer is out and says close; waiting for the client's end so that closing is no reset.
     case lingering
 }
@@ -73,6 +75,10 @@ struct Downstream {
     var exchange: UnsafeMutablePointer<Exchange>?
     /// Nil when the client does not speak TLS.
     var tls: UnsafeMutablePointer<TLSStream>?
+    /// The HTTP/2 connection that this is, or that it is a stream of.
+    var session: UnsafeMutablePointer<H2Session>?
+    /// Id of the stream that this is; 0 of a connection.
+    var stream: UInt32 = 0
     /// Made for the first request that plugins see.
     var tlsFacts: UnsafeMutablePointer<sluice_tls_facts>?
     /// Next in the list of dead ones, or of those to go on with.
@@ -94,6 +100,11 @@ struct Downstream {
         self.ip = ip
         self.port = port
     }
+
+    var isStream: Bool { stream != 0 }
+
+    /// Whether its bytes go through a socket and nothing else.
+    var isPlain: Bool { tls == nil && stream == 0 }
 
     /// Bytes of unread input.
     var inputCount: Int { Int(inputEnd &- inputStart) }

@@ -140,6 +140,9 @@ package struct ListenerPlan {
     let proxyProtocol: UnsafePointer<ProxyProtocolPlan>?
     /// Nil when clients don't speak TLS.
     package let tls: TLSServerContext?
+    let speaksHTTP1: Bool
+    /// In the clear.
+    let speaksHTTP2: Bool
 
     init(
         _ settings: ListenerSettings,
@@ -148,7 +151,11 @@ package struct ListenerPlan {
     ) throws(PluginError) {
         do {
             tls = try settings.tls.map { (tls) throws(TLSFailure) in
-                try TLSServerContext(tls, protocols: [.h1])
+                try TLSServerContext(
+                    tls,
+                    protocols: (settings.protocols.contains(.h2) ? [.h2] : [])
+                        + (settings.protocols.contains(.h1) ? [.h1] : [])
+                )
             }
         } catch {
             throw PluginError(
@@ -157,6 +164,8 @@ package struct ListenerPlan {
         }
         self.settings = settings
         self.address = address
+        speaksHTTP1 = settings.protocols.contains(.h1)
+        speaksHTTP2 = settings.tls == nil && settings.protocols.contains(.h2c)
         let copy = sluice_slice(permanent: settings.address)
         text = Slice(copy.ptr, Int(copy.len))
         var limits = HeadLimits()

@@ -182,6 +182,7 @@ extension Worker {
         var next = firstOpen
         while let down = next {
             next = down.pointee.nextOpen
+            if down.pointee.state == .multiplexed { drainSession(down) }
             guard down.pointee.state == .idle || down.pointee.state == .proxyHeader else {
                 continue
             }
@@ -197,6 +198,10 @@ extension Worker {
     /// Closes a client's connection and forgets it.
     mutating func close(_ down: UnsafeMutablePointer<Downstream>) {
         guard !down.pointee.flags.contains(.dead) else { return }
+        if down.pointee.isStream {
+            endStream(down, .internalError)
+            return
+        }
         down.pointee.flags.insert(.dead)
         timers.cancel(timer(of: down))
         down.wire.close()

@@ -21,6 +21,13 @@ extension Worker {
             && exchange.pointee.requestBody.isFinished
             && exchange.pointee.requestBody.reader.isDone
         detachUpstream(exchange, reuse: reusable)
+        if exchange.pointee.down.pointee.isStream {
+            let down = exchange.pointee.down
+            end(exchange)
+            // A request that is not over yet is of no more use (RFC 9113 §8.1).
+            endStream(down, .noError)
+            return
+        }
         if !exchange.pointee.requestBody.reader.isDone,
             !exchange.pointee.flags.contains(.closeDownstream)
         {
@@ -143,7 +150,7 @@ extension Worker {
             body.writing == .chunked
             || body.reader.kind == .length
                 && exchange.pointee.outcome != UInt32(SLUICE_OUTCOME_RESET)
-        if !isDelimited { Syscall.resetOnClose(down.pointee.fd) }
+        if !isDelimited, !down.pointee.isStream { Syscall.resetOnClose(down.pointee.fd) }
         if exchange.pointee.outcome == UInt32(SLUICE_OUTCOME_COMPLETE) {
             exchange.pointee.outcome = UInt32(SLUICE_OUTCOME_UPSTREAM_CUT)
         }
@@ -162,7 +169,9 @@ extension Worker {
 
     /// A client's connection is broken, whatever it was in.
     mutating func lose(_ down: UnsafeMutablePointer<Downstream>) {
-        if let exchange = down.pointee.exchange {
+        if let session = down.pointee.session {
+            closeSession(session)
+        } else if let exchange = down.pointee.exchange {
             clientGone(exchange)
         } else {
             close(down)
@@ -190,7 +199,7 @@ extension Worker {
 
     /// Closes after the client has seen the answer: closing with unread input would reset the
     /// connection and could take the answer away (RFC 9112 §9.6).
-    private mutating func beginLingering(_ down: UnsafeMutablePointer<Downstream>) {
+    mutating func beginLingering(_ down: UnsafeMutablePointer<Downstream>) {
         if restOwner == down { restCount = 0 }
         freeInput(down)
         down.wire.finishSending()

@@ -153,9 +153,9 @@ extension Worker {
         guard let version = upstream.pointee.proxyProtocol else { return nil }
         let count: Int
         if let client {
-            let source = ProxyEndpoint(client.pointee.ip, port: client.pointee.port)
-            let destination =
-                client.pointee.proxiedEnd?.pointee ?? localEnd(client.pointee.fd)
+            let down = socketOwner(client)
+            let source = ProxyEndpoint(down.pointee.ip, port: down.pointee.port)
+            let destination = down.pointee.proxiedEnd?.pointee ?? localEnd(down.pointee.fd)
             count =
                 version == .v1
                 ? ProxyHeaderWriter.writeLine(source: source, destination: destination, to: out)
@@ -178,6 +178,14 @@ extension Worker {
         return sent < 0 ? Errno(Int32(truncatingIfNeeded: -sent)) : .wouldBlock
     }
 
+    /// The connection that a request came on: of a stream of HTTP/2 the one that it is part of.
+    private func socketOwner(
+        _ down: UnsafeMutablePointer<Downstream>
+    ) -> UnsafeMutablePointer<Downstream> {
+        guard down.pointee.isStream, let session = down.pointee.session else { return down }
+        return session.pointee.owner
+    }
+
     private func localEnd(_ fd: Int32) -> ProxyEndpoint {
         do throws(Errno) {
             return ProxyEndpoint(try Socket.localAddress(fd))
@@ -190,24 +198,26 @@ extension Worker {
 
     /// Keeps a connection to a peer for the next request of the client that its header names.
     ///
-    /// One at a time for each client, outside of the pool: what the next request on it would be is
-    /// that client's to the peer, whoever sent it.
+    /// One at a time for each connection of a client, outside of the pool: what the next request on
+    /// it would be is that client's to the peer, whoever sent it.
     mutating func keep(
         _ up: UnsafeMutablePointer<Upstream>,
-        for down: UnsafeMutablePointer<Downstream>
+        for client: UnsafeMutablePointer<Downstream>
     ) {
+        let down = socketOwner(client)
         if let earlier = down.pointee.keptUpstream { closeUpstream(earlier) }
         down.pointee.keptUpstream = up
         up.pointee.keeper = down
-        // A client that is gone asks for nothing any more.
-        if down.pointee.flags.contains(.dead) { closeUpstream(up) }
+        // A client that is gone asks for nothing any more, and a stream asks only once.
+        if down.pointee.flags.contains(.dead) || down.pointee.isStream { closeUpstream(up) }
     }
 
     /// The connection to a peer that this client's last request left.
     mutating func takeKept(
-        _ down: UnsafeMutablePointer<Downstream>,
+        _ client: UnsafeMutablePointer<Downstream>,
         _ peer: Int
     ) -> UnsafeMutablePointer<Upstream>? {
+        let down = socketOwner(client)
         guard let up = down.pointee.keptUpstream, Int(up.pointee.peer) == peer else { return nil }
         forgetKept(up)
         up.pointee.flags.insert(.reused)

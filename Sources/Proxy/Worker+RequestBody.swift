@@ -84,6 +84,7 @@ extension Worker {
             return true
         }
         if headCount > 0 { return true }
+        if down.pointee.isStream, down.pointee.flags.contains(.ended) { return true }
         guard down.pointee.flags.contains(.readable) else {
             armBody(exchange)
             _ = flushStages(exchange, .request)
@@ -106,7 +107,7 @@ extension Worker {
         _ up: UnsafeMutablePointer<Upstream>
     ) -> Bool {
         exchange.pointee.requestBody.canSplice && !keepsReplay(exchange, up)
-            && exchange.pointee.down.pointee.tls == nil && up.pointee.tls == nil
+            && exchange.pointee.down.pointee.isPlain && up.pointee.tls == nil
     }
 
     /// Moves the body by a pipe.
@@ -186,7 +187,7 @@ extension Worker {
         _ count: Int
     ) -> Bool {
         var result = BodyReader.Result()
-        if count > 0 {
+        if count > 0 || exchange.pointee.down.pointee.isStream {
             guard readMessage(exchange, bytes, count, &result) else { return false }
             guard countRequestBody(exchange, result.dataCount) else { return false }
         }
@@ -290,6 +291,13 @@ extension Worker {
         _ count: Int,
         _ result: inout BodyReader.Result
     ) -> Bool {
+        if exchange.pointee.down.pointee.isStream {
+            result = exchange.pointee.requestBody.reader.read(bytes, count)
+            consume(exchange.pointee.down, bytes, count, consumed: result.consumed)
+            credit(exchange.pointee.down, result.consumed)
+            noteEnd(exchange)
+            return true
+        }
         result = readBody(&exchange.pointee.requestBody, bytes, count)
         if let error = result.error {
             badRequestBody(exchange, error, status: result.isTooLarge ? 431 : 400)

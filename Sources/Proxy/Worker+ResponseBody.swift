@@ -47,7 +47,7 @@ extension Worker {
             }
             turns &-= 1
             if exchange.pointee.responseBody.canSplice,
-                exchange.pointee.down.pointee.tls == nil, up.pointee.tls == nil
+                exchange.pointee.down.pointee.isPlain, up.pointee.tls == nil
             {
                 guard spliceResponse(exchange, up) else { return }
                 // No pipe to be had: copy.
@@ -184,15 +184,28 @@ extension Worker {
         isEnd: Bool
     ) -> WriteResult {
         var sent = 0
-        let result = emit(
-            &exchange.pointee.responseBody,
-            to: exchange.pointee.down.wire,
-            headCount: headCount,
-            data: data,
-            count: count,
-            isEnd: isEnd,
-            sent: &sent
-        )
+        let result: WriteResult
+        if let session = exchange.pointee.down.pointee.session {
+            result = emitToStream(
+                exchange,
+                session,
+                headCount: headCount,
+                data: data,
+                count: count,
+                isEnd: isEnd
+            )
+            sent = result == .done ? headCount &+ count : 0
+        } else {
+            result = emit(
+                &exchange.pointee.responseBody,
+                to: exchange.pointee.down.wire,
+                headCount: headCount,
+                data: data,
+                count: count,
+                isEnd: isEnd,
+                sent: &sent
+            )
+        }
         if sent > 0 { exchange.pointee.lastWrite = now }
         exchange.pointee.context.facts.bytes_out &+= UInt64(count)
         if result == .failed {
@@ -206,11 +219,16 @@ extension Worker {
     /// Writes what is held for the client; false when the exchange can't go on now.
     mutating func flushResponse(_ exchange: UnsafeMutablePointer<Exchange>) -> Bool {
         var sent = 0
-        let result = flush(
-            &exchange.pointee.responseBody,
-            to: exchange.pointee.down.wire,
-            sent: &sent
-        )
+        let result: WriteResult
+        if let session = exchange.pointee.down.pointee.session {
+            result = flushToStream(exchange, session, sent: &sent)
+        } else {
+            result = flush(
+                &exchange.pointee.responseBody,
+                to: exchange.pointee.down.wire,
+                sent: &sent
+            )
+        }
         if sent > 0 { exchange.pointee.lastWrite = now }
         switch result {
         case .done: return true

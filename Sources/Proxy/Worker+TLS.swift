@@ -40,23 +40,32 @@ extension Worker {
             close(down)
         case .done:
             let plan = listeners + Int(down.pointee.listener)
+            down.pointee.flags.insert(.readable)
+            if tls.pointee.alpn == .h2 {
+                beginSession(down, sessionInput, 0)
+                return
+            }
+            guard plan.pointee.speaksHTTP1 else {
+                close(down)
+                return
+            }
             down.pointee.state = .idle
             timers.set(
                 timer(of: down),
                 deadline: now &+ UInt64(plan.pointee.settings.timeouts.head)
             )
-            down.pointee.flags.insert(.readable)
             advance(down)
         }
     }
 
-    /// Tells plugins of a client's TLS.
+    /// Tells plugins of the TLS of a client's connection.
     func fillFacts(
         _ exchange: UnsafeMutablePointer<Exchange>,
-        of tls: UnsafeMutablePointer<TLSStream>
+        ofTLS down: UnsafeMutablePointer<Downstream>
     ) {
-        let down = exchange.pointee.down
-        if down.pointee.tlsFacts == nil { down.pointee.tlsFacts = TLSFacts.make(of: tls) }
+        if down.pointee.tlsFacts == nil, let tls = down.pointee.tls {
+            down.pointee.tlsFacts = TLSFacts.make(of: tls)
+        }
         exchange.pointee.context.facts.secure = 1
         exchange.pointee.context.facts.tls = UnsafePointer(down.pointee.tlsFacts)
     }

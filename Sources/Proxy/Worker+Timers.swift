@@ -32,6 +32,7 @@ extension Worker {
         switch down.pointee.state {
         case .idle, .lingering: close(down)
         case .proxyHeader: proxyHeaderTimedOut(down)
+        case .multiplexed: expireSession(down)
         case .handshake:
             log.write(3) { line in
                 line.text("timeouts.handshake: the TLS handshake did not end in time; client ")

@@ -59,6 +59,13 @@ package struct Worker: ~Copyable {
 
     /// Where reads go: one buffer, always warm in the cache.
     let scratch: UnsafeMutablePointer<UInt8>
+    /// Where reads of HTTP/2 go: `scratch` is used while their frames are looked at.
+    let sessionInput: UnsafeMutablePointer<UInt8>
+    /// Where heads of HTTP/2 are written as those of HTTP/1, and a block of fields is made.
+    let headText: UnsafeMutablePointer<UInt8>
+    let fieldBlock: UnsafeMutablePointer<UInt8>
+    /// Where names and values of a block are decoded.
+    let fieldScratch: UnsafeMutablePointer<UInt8>
     /// Where heads are written.
     let out: UnsafeMutablePointer<UInt8>
     /// Framing around a chunk: its size line, and what follows its data.
@@ -120,6 +127,17 @@ package struct Worker: ~Copyable {
     static let headReadBytes = 131_072
     /// Bytes of a head that the host writes.
     static let headOutBytes = 130_048
+    /// Bytes of one read of HTTP/2.
+    static let sessionInputBytes = 65_536
+    static let headTextBytes = 131_072
+    /// Bytes of a block of fields: each of those that `out` may hold takes a few bytes more.
+    static let fieldBlockBytes = 262_144
+    /// Of the longest block that a connection takes.
+    static let fieldScratchBytes = HPACKDecoder.scratchBytes(
+        blockBytes: H2Limits().headerBlockBytesMax
+    )
+    /// Times that a session's streams are asked for more before others get their turn.
+    static let sendTurnsMax = 4
     /// Reads of one connection before others get their turn.
     static let turnsMax = 4
 
@@ -160,6 +178,10 @@ package struct Worker: ~Copyable {
         sessions = .allocate(capacity: max(plan.peerCount, 1))
         sessions.initialize(repeating: TLSSessionSlot(), count: max(plan.peerCount, 1))
         rest = scratch
+        sessionInput = .allocate(capacity: Self.sessionInputBytes)
+        headText = .allocate(capacity: Self.headTextBytes)
+        fieldBlock = .allocate(capacity: Self.fieldBlockBytes)
+        fieldScratch = .allocate(capacity: Self.fieldScratchBytes)
         out = .allocate(capacity: Self.headOutBytes + 1_024)
         chunkLine = .allocate(capacity: 32)
         chunkTail = .allocate(capacity: ChunkLimits.trailerBytesMax + 64)
@@ -208,6 +230,10 @@ package struct Worker: ~Copyable {
         sessions.deallocate()
         ciphertext.deinitialize(count: 1)
         ciphertext.deallocate()
+        sessionInput.deallocate()
+        headText.deallocate()
+        fieldBlock.deallocate()
+        fieldScratch.deallocate()
         out.deallocate()
         chunkLine.deallocate()
         chunkTail.deallocate()
@@ -381,6 +407,7 @@ package struct Worker: ~Copyable {
         case .exchange:
             guard let exchange = down.pointee.exchange else { return }
             advance(exchange)
+        case .multiplexed: serve(down)
         case .lingering: linger(down)
         }
     }
@@ -468,6 +495,10 @@ package struct Worker: ~Copyable {
                 down.pointee.nextDead = kept
                 kept = down
             } else {
+                if !down.pointee.isStream, let session = down.pointee.session {
+                    session.deinitialize(count: 1)
+                    session.deallocate()
+                }
                 downstreams.give(down)
             }
         }
