@@ -4,6 +4,7 @@ What a listener reads is in test_proxy_protocol.py.
 """
 import socket
 import struct
+import subprocess
 
 import pytest
 
@@ -273,6 +274,23 @@ def test_the_next_peer_is_told_as_well(sluice, told, client):
             assert c.request().status == 200
             assert app.headers[-1] == ("v1", "TCP4", *ends(c))
             c.close()
+
+
+def test_a_stream_of_http_2_tells_of_its_connection(sluice, told):
+    app = told()
+    p = sluice(app, upstream={"proxy_protocol": "v1"},
+               listener={"protocols": ["h1", "h2c"], "proxy_protocol": {"trusted": ["127.0.0.1"]}})
+    for number in range(2):
+        out = subprocess.run(
+            ["curl", "-sS", "--haproxy-protocol", "--http2-prior-knowledge",
+             "-w", " %{http_version} %{local_port}", "http://127.0.0.1:%d/" % p.address[1]],
+            capture_output=True, timeout=30, text=True)
+        body, version, port = out.stdout.split()
+        assert (body, version) == (str(number), "2")
+        assert app.headers[-1] == (
+            "v1", "TCP4", ("127.0.0.1", int(port)), ("127.0.0.1", p.address[1]))
+        # It is the connection's, not the stream's: it goes with that.
+        app.wait_closed(number + 1)
 
 
 # ------------------------------------------------------------ requests of plugins
