@@ -42,10 +42,7 @@ extension Worker {
                 headers,
                 request.byteCount,
                 length: request.contentLength < 0 ? nil : request.contentLength,
-                H2Priority(
-                    urgency: request.priority.urgency,
-                    isIncremental: request.priority.isIncremental
-                )
+                request.priority
             )
         case .tooLarge: refuseStream(session, id, status: 431)
         case .malformed(let error): malformed(session, id, error)
