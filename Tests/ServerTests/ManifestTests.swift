@@ -92,7 +92,7 @@ struct ManifestTests {
 
     @Test(arguments: [
         ("manifest", "admin"), ("manifest", "tls"), ("listener", "tls"),
-        ("listener", "proxy_protocol"), ("upstream", "tls"), ("upstream", "hash_key"),
+        ("upstream", "tls"), ("upstream", "hash_key"),
         ("peer", "tls"), ("match", "query"),
     ])
     func `knows the keys of later versions`(table: String, key: String) {

@@ -15,7 +15,7 @@ extension Table where Root == ListenerSettings {
     static let listener = Table(
         "listener",
         at: "listeners[]",
-        later: ["tls", "proxy_protocol", "reuse_port", "fast_open"],
+        later: ["tls", "reuse_port", "fast_open"],
         keys: [
             Key(
                 required: "listen",
@@ -64,9 +64,17 @@ extension Table where Root == ListenerSettings {
                 "A client that closed its sending side behind a whole request gets its answer"
                     + " (`\"serve\"`), or the exchange is given up (`\"abort\"`)."
             ),
+            Key(
+                "proxy_protocol",
+                \.proxyProtocol,
+                .absent(.table(.proxyProtocol)),
+                "Every connection begins with a header of the [PROXY protocol](proxy-protocol.md)"
+                    + " that says who the client is. Without this key none may."
+            ),
             Key("limits", \.limits, .table(.limits), "Bounds of one client."),
             Key("timeouts", \.timeouts, .table(.downstreamTimeouts), "Times of one client."),
-        ]
+        ],
+        check: checkTrusted
     )
 }
 
