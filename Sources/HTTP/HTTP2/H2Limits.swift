@@ -85,8 +85,8 @@ public struct H2Limits: Equatable, Sendable {
     public var settings = H2Allowance(burst: 32, perSecond: 1)
     /// PING frames, with and without ACK.
     ///
-    /// For ping floods (CVE-2019-9512). Each HEADERS or DATA frame that is sent gives one back:
-    /// gRPC clients ping along with the data that they receive.
+    /// For ping floods (CVE-2019-9512). Each HEADERS or DATA frame that is sent gives one back, and
+    /// each DATA frame with content that is received: gRPC clients ping along with data.
     public var pings = H2Allowance(burst: 100, perSecond: 10)
     /// PRIORITY and PRIORITY_UPDATE frames.
     ///
