@@ -72,6 +72,12 @@ let package = Package(
         .target(name: "Sys", dependencies: ["CLinux"], swiftSettings: strict),
         .target(name: "Reactor", dependencies: ["Sys"], swiftSettings: strict),
         .target(name: "HTTP", swiftSettings: strict),
+        // The machine's library, so that its fixes reach the proxy without a new build.
+        .target(
+            name: "COpenSSL",
+            linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]
+        ),
+        .target(name: "TLS", dependencies: ["COpenSSL", "Sys"], swiftSettings: strict),
         .target(
             name: "PluginHost",
             dependencies: ["HTTP", "Sys", .product(name: "CSluice", package: "SDK")],
@@ -79,7 +85,7 @@ let package = Package(
         ),
         .target(
             name: "Proxy",
-            dependencies: ["HTTP", "Reactor", "PluginHost", "Sys"],
+            dependencies: ["HTTP", "TLS", "Reactor", "PluginHost", "Sys"],
             swiftSettings: strict
         ),
         .target(
@@ -107,7 +113,7 @@ let package = Package(
         ),
         .target(
             name: "Server",
-            dependencies: ["Conformance", "Proxy", "Reactor", "PluginHost", "Sys"],
+            dependencies: ["Conformance", "Proxy", "TLS", "Reactor", "PluginHost", "Sys"],
             swiftSettings: safe
         ),
         .executableTarget(
@@ -124,6 +130,7 @@ let package = Package(
             exclude: ["Vectors"],
             swiftSettings: strict
         ),
+        .testTarget(name: "TLSTests", dependencies: ["TLS", "Sys"], swiftSettings: strict),
         .testTarget(name: "SysTests", dependencies: ["CLinux", "Sys"], swiftSettings: strict),
         .testTarget(name: "ReactorTests", dependencies: ["Reactor", "Sys"], swiftSettings: strict),
         .testTarget(
@@ -138,7 +145,7 @@ let package = Package(
         ),
         .testTarget(
             name: "ServerTests",
-            dependencies: ["Server", "Proxy", "PluginHost"],
+            dependencies: ["Server", "Proxy", "TLS", "PluginHost"],
             swiftSettings: strict
         ),
         .testTarget(name: "TidyTests", swiftSettings: strict),

@@ -1,3 +1,5 @@
+package import TLS
+
 /// Everything that a running proxy is told: the manifest after parsing, with defaults filled in.
 ///
 /// Plain values without behaviour. `Server` makes them from the manifest, `Proxy` compiles them
@@ -36,6 +38,8 @@ package struct ListenerSettings: Sendable, Equatable {
     package var timeouts = DownstreamTimeouts()
     /// Whether a client that closed its sending side after a whole request still gets its answer.
     package var halfClose = HalfClose.serve
+    /// Nil is in the clear.
+    package var tls: TLSServerSettings?
 
     package init(address: String) { self.address = address }
 }
@@ -120,6 +124,10 @@ package struct DownstreamTimeouts: Sendable, Equatable {
     package var write = 30_000
     /// A tunnel (after 101) without a byte in either direction.
     package var tunnel = 3_600_000
+    /// A TLS handshake, from the connection's begin.
+    ///
+    /// The connection is closed.
+    package var handshake = 10_000
     /// The longest that a plugin may let a request wait, or hold a response's head.
     package var suspend = 60_000
 
@@ -184,6 +192,8 @@ package struct UpstreamSettings: Sendable, Equatable {
     package var pool = PoolSettings()
     /// Value of Host that the peers see; nil keeps the client's.
     package var hostOverride: String?
+    /// Nil is in the clear.
+    package var tls: TLSClientSettings?
 
     package init(name: String) { self.name = name }
 }

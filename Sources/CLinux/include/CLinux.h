@@ -230,6 +230,12 @@ static inline long clinux_open_new(const char *path, uint32_t mode) {
     CLINUX_RETRY(open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, (mode_t)mode));
 }
 
+/* Opens a file to add to, and makes it when it is not there; a link is refused. */
+static inline long clinux_open_append(const char *path, uint32_t mode) {
+    CLINUX_RETRY(open(
+        path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, (mode_t)mode));
+}
+
 /* What the monotonic clock says while a test moves it by hand; 0 while it runs by itself. Of the
  * process, and hidden, so that reading it costs one instruction. */
 __attribute__((visibility("hidden"))) extern uint64_t clinux_manual_nanoseconds;
@@ -278,6 +284,24 @@ static inline long clinux_file_mode(const char *path) {
     struct stat status;
     if (stat(path, &status) < 0) return -errno;
     return (long)status.st_mode;
+}
+
+/* What tells one version of a file from another, and its mode. */
+typedef struct clinux_file_version {
+    uint64_t device, inode, size, changed_nanoseconds;
+    uint32_t mode;
+} clinux_file_version;
+
+static inline long clinux_get_file_version(const char *path, clinux_file_version *version) {
+    struct stat status;
+    if (stat(path, &status) < 0) return -errno;
+    version->device = (uint64_t)status.st_dev;
+    version->inode = (uint64_t)status.st_ino;
+    version->size = (uint64_t)status.st_size;
+    version->changed_nanoseconds =
+        (uint64_t)status.st_mtim.tv_sec * 1000000000u + (uint64_t)status.st_mtim.tv_nsec;
+    version->mode = (uint32_t)status.st_mode;
+    return 0;
 }
 
 /* Raises the soft limit of descriptors to the hard one; the limit that now holds. */

@@ -1,0 +1,49 @@
+import CLinux
+
+/// What tells one version of a file from another without reading it.
+public struct FileVersion: Sendable, Equatable {
+    public let device: UInt64
+    public let inode: UInt64
+    /// Bytes.
+    public let size: UInt64
+    /// Of the last write, in nanoseconds since the epoch.
+    public let changed: UInt64
+    /// Kind and permissions, as in `stat`.
+    public let mode: UInt32
+
+    /// The version that is there now, links followed; nil when there is none.
+    public init?(_ path: String) {
+        var version = clinux_file_version()
+        guard clinux_get_file_version(path, &version) == 0 else { return nil }
+        device = version.device
+        inode = version.inode
+        size = version.size
+        changed = version.changed_nanoseconds
+        mode = version.mode
+    }
+
+    /// Whether users that are neither the owner nor of its group may read the file.
+    public var isReadableByOthers: Bool { mode & 0o004 != 0 }
+
+    /// Whether users that are neither the owner nor of its group may write the file.
+    public var isWritableByOthers: Bool { mode & 0o002 != 0 }
+}
+
+/// A file that only grows.
+public struct AppendedFile: ~Copyable, Sendable {
+    private let descriptor: FileDescriptor
+
+    /// Opens the file, and makes it with this mode when it is not there.
+    ///
+    /// - Throws: what `open` said; ELOOP when the path ends in a symbolic link.
+    public init(_ path: String, mode: UInt32) throws(Errno) {
+        let number = try Errno.check(Int(clinux_open_append(path, mode)))
+        descriptor = FileDescriptor(owning: Int32(number))
+    }
+
+    /// Adds bytes with one call, so that lines of several threads do not mix; what can't be written
+    /// is lost.
+    public func append(_ bytes: [UInt8]) {
+        _ = clinux_write(descriptor.number, bytes, bytes.count)
+    }
+}
