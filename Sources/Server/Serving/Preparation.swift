@@ -13,6 +13,10 @@ struct Preparation: ~Copyable {
     let listening: [[Int32]]
     /// Addresses as bound, in the order of the listeners.
     let addresses: [SocketAddress]
+    let tls: TLSContexts
+
+    /// What is not as it should be, but can be served; a line each.
+    var warnings: [String] { tls.warnings }
 
     /// Why the process can't serve; a line each.
     struct Failure: Error {
@@ -32,6 +36,8 @@ struct Preparation: ~Copyable {
             workerCount: workerCount
         )
         problems += loaded.problems
+        tls = TLSContexts(settings)
+        problems += tls.problems
         let listeners = Self.resolveListeners(settings, &problems)
         let peers = Self.resolvePeers(settings, &problems)
         var bound = Bound()

@@ -38,6 +38,7 @@ struct Serving: ~Copyable {
             log.write(1) { $0.text("a worker could not be started: \(error.description)") }
             return .failure
         }
+        for warning in preparation.warnings { log.write(2) { $0.text(warning) } }
         for address in preparation.addresses {
             log.write(3) { $0.text("listening on \(address.text)") }
         }
