@@ -118,6 +118,8 @@ struct BodyPipe {
     var isBlocked = false
     /// Bytes not yet taken by the receiver.
     var held: Block?
+    /// The body ends with them: of streams, where the end is no bytes.
+    var endsHeld = false
     var heldStart = 0
     var heldEnd = 0
     /// A trailer section that is still coming in.
@@ -131,7 +133,10 @@ struct BodyPipe {
     /// The plugins that the body goes through; nil when there are none.
     var transform: UnsafeMutablePointer<BodyTransform>?
 
-    var hasHeld: Bool { heldEnd > heldStart }
+    /// The receiver's TLS has taken all bytes, and its socket not yet.
+    var awaitsWire = false
+
+    var hasHeld: Bool { heldEnd > heldStart || awaitsWire }
 
     /// Whether there is anything to give back.
     var holdsMemory: Bool {

@@ -1,7 +1,9 @@
+import CSluice
 import HTTP
 import PluginHost
 import Reactor
 import Sys
+import TLS
 
 /// What the timer of an object belongs to.
 enum TimerKind {
@@ -38,12 +40,16 @@ struct ConnectionFlags: OptionSet {
 
 /// Where a client's connection stands.
 enum DownstreamState: UInt8 {
+    /// Of TLS; no request has been seen.
+    case handshake
     /// Waiting for a request; holds no buffer.
     case idle
     /// Part of a head has come.
     case head
     /// A request is being served.
     case exchange
+    /// HTTP/2: requests come as streams.
+    case multiplexed
     /// The answer is out and says close; waiting for the client's end so that closing is no reset.
     case lingering
 }
@@ -65,6 +71,14 @@ struct Downstream {
     /// Searches a partial head for its end.
     var scanner = HeadEndScanner()
     var exchange: UnsafeMutablePointer<Exchange>?
+    /// Nil when the client does not speak TLS.
+    var tls: UnsafeMutablePointer<TLSStream>?
+    /// The HTTP/2 connection that this is, or that it is a stream of.
+    var session: UnsafeMutablePointer<H2Session>?
+    /// Id of the stream that this is; 0 of a connection.
+    var stream: UInt32 = 0
+    /// Made for the first request that plugins see.
+    var tlsFacts: UnsafeMutablePointer<sluice_tls_facts>?
     /// Next in the list of dead ones, or of those to go on with.
     var nextDead: UnsafeMutablePointer<Downstream>?
     var nextQueued: UnsafeMutablePointer<Downstream>?
@@ -80,6 +94,11 @@ struct Downstream {
         self.port = port
     }
 
+    var isStream: Bool { stream != 0 }
+
+    /// Whether its bytes go through a socket and nothing else.
+    var isPlain: Bool { tls == nil && stream == 0 }
+
     /// Bytes of unread input.
     var inputCount: Int { Int(inputEnd &- inputStart) }
 }
@@ -87,6 +106,8 @@ struct Downstream {
 /// Where a peer's connection stands.
 enum UpstreamState: UInt8 {
     case connecting
+    /// Of TLS.
+    case handshake
     /// Serves an exchange.
     case active
     /// In the pool.
@@ -107,6 +128,8 @@ struct Upstream {
     var inputCount = 0
     var scanner = HeadEndScanner()
     var exchange: UnsafeMutablePointer<Exchange>?
+    /// Nil when the peer does not speak TLS.
+    var tls: UnsafeMutablePointer<TLSStream>?
     /// The plugin's request that it serves in place of an exchange.
     var callout: UnsafeMutablePointer<Callout>?
     /// Neighbours in the pool, most recently used first; `next` also links dead ones.

@@ -3,6 +3,7 @@ import HTTP
 package import PluginHost
 import Synchronization
 package import Sys
+package import TLS
 
 /// What workers read of the settings: compiled once at start, in plain memory at fixed addresses,
 /// so that the request path follows pointers without reference counts, strings or look-ups by name.
@@ -27,6 +28,7 @@ package final class Plan: @unchecked Sendable {
     ///   - instances: in the order of `settings.plugins`.
     ///   - addresses: of each listener, in order.
     ///   - peerAddresses: of each upstream's peers, in order.
+    ///   - tls: made of the same settings, without a problem.
     ///   - workerCount: 1 or more.
     ///   - descriptorLimit: descriptors that the process may open.
     package init(
@@ -34,9 +36,12 @@ package final class Plan: @unchecked Sendable {
         instances: [PluginInstance],
         addresses: [SocketAddress],
         peerAddresses: [[SocketAddress]],
+        tls: TLSContexts,
         workerCount: Int,
         descriptorLimit: Int
     ) throws(PluginError) {
+        // What asks for TLS is never served in the clear.
+        precondition(tls.problems.isEmpty, "\(tls.problems)")
         self.workerCount = workerCount
         self.instances = instances
         logLevel = settings.logLevel.rawValue
@@ -47,6 +52,7 @@ package final class Plan: @unchecked Sendable {
                 to: ListenerPlan(
                     listener,
                     address: addresses[index],
+                    tls: tls.listeners[index],
                     descriptorLimit: descriptorLimit
                 )
             )
@@ -72,6 +78,7 @@ package final class Plan: @unchecked Sendable {
             upstreams.advanced(by: index).initialize(
                 to: try UpstreamPlan(
                     upstream,
+                    tls: tls.upstreams[index],
                     peers: peers + firstPeer,
                     firstPeer: firstPeer,
                     balancer: upstream.balancer.flatMap { byName[$0] },
@@ -135,10 +142,23 @@ package struct ListenerPlan {
     let connections: UnsafeMutablePointer<Atomic<Int>>
     /// Connections by client address; nil without such a bound.
     let addresses: AddressCounts?
+    /// Nil when clients don't speak TLS.
+    package let tls: TLSServerContext?
+    let speaksHTTP1: Bool
+    /// In the clear.
+    let speaksHTTP2: Bool
 
-    init(_ settings: ListenerSettings, address: SocketAddress, descriptorLimit: Int) {
+    init(
+        _ settings: ListenerSettings,
+        address: SocketAddress,
+        tls: TLSServerContext? = nil,
+        descriptorLimit: Int
+    ) {
+        self.tls = tls
         self.settings = settings
         self.address = address
+        speaksHTTP1 = settings.protocols.contains(.h1)
+        speaksHTTP2 = settings.tls == nil && settings.protocols.contains(.h2c)
         let copy = sluice_slice(permanent: settings.address)
         text = Slice(copy.ptr, Int(copy.len))
         var limits = HeadLimits()
@@ -174,6 +194,9 @@ package struct PeerPlan {
     let address: SocketAddress
     /// As in the manifest: what balancers, logs and plugins see.
     let text: Slice
+    /// The name or IP address in it, which ends with NUL: what TLS asks the peer for; nil of a
+    /// Unix socket.
+    let host: UnsafePointer<CChar>?
     let weight: UInt32
     let priority: UInt32
     /// Counters that balancers read.
@@ -183,10 +206,21 @@ package struct PeerPlan {
         self.address = address
         let copy = sluice_slice(permanent: settings.address)
         text = Slice(copy.ptr, Int(copy.len))
+        host = address.isUnix ? nil : Self.makeHost(settings.address)
         weight = UInt32(settings.weight)
         priority = UInt32(settings.priority)
         load = .allocate(capacity: 1)
         load.initialize(to: sluice_peer_load())
+    }
+
+    /// Of "192.0.2.1:80", "[2001:db8::1]:80" or "name:80".
+    private static func makeHost(_ address: String) -> UnsafePointer<CChar> {
+        let name = address[..<(address.lastIndex(of: ":") ?? address.endIndex)]
+        let bytes = name.utf8.filter { $0 != UInt8(ascii: "[") && $0 != UInt8(ascii: "]") }
+        let host = UnsafeMutablePointer<CChar>.allocate(capacity: bytes.count + 1)
+        for (index, byte) in bytes.enumerated() { host[index] = CChar(bitPattern: byte) }
+        host[bytes.count] = 0
+        return UnsafePointer(host)
     }
 
     /// Counts requests that are with this peer.
@@ -222,6 +256,8 @@ package struct UpstreamPlan {
     let retries: RetrySettings
     let pool: PoolSettings
     let hostOverride: Slice?
+    /// Nil when peers don't speak TLS.
+    let tls: TLSClientContext?
 
     struct Pick {
         let call:
@@ -236,6 +272,7 @@ package struct UpstreamPlan {
 
     init(
         _ settings: UpstreamSettings,
+        tls: TLSClientContext?,
         peers: UnsafeMutablePointer<PeerPlan>,
         firstPeer: Int,
         balancer: PluginInstance?,
@@ -246,6 +283,7 @@ package struct UpstreamPlan {
         self.peers = peers
         self.firstPeer = firstPeer
         peerCount = settings.peers.count
+        self.tls = tls
         timeouts = settings.timeouts
         retries = settings.retries
         pool = settings.pool

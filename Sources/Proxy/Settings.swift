@@ -29,6 +29,7 @@ package enum LogLevel: UInt32, Sendable, Equatable, CaseIterable {
 package struct ListenerSettings: Sendable, Equatable {
     /// "0.0.0.0:8080", "[::]:8080" or "unix:/path"; port 0 takes a free one.
     package var address: String
+    package var protocols = [ListenerProtocol.h1]
     package var backlog = 4_096
     /// Mode of a Unix socket's file.
     package var unixMode: UInt32 = 0o660
@@ -42,6 +43,16 @@ package struct ListenerSettings: Sendable, Equatable {
     package var tls: TLSServerSettings?
 
     package init(address: String) { self.address = address }
+}
+
+/// What clients of a listener may speak.
+package enum ListenerProtocol: String, Sendable, Equatable, CaseIterable {
+    /// HTTP/1.1 and HTTP/1.0.
+    case h1
+    /// HTTP/2 over TLS, chosen by ALPN.
+    case h2
+    /// HTTP/2 in the clear, by prior knowledge (RFC 9113 §3.3).
+    case h2c
 }
 
 /// What a client's FIN behind a whole request means.

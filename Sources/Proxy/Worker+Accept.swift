@@ -75,13 +75,17 @@ extension Worker {
             close(down)
             return
         }
-        timers.set(
-            timer(of: down),
-            deadline: now &+ UInt64(plan.pointee.settings.timeouts.head)
-        )
         // A client that has something to say has often said it by now.
         down.pointee.flags.insert(.readable)
-        advance(down)
+        if plan.pointee.tls != nil {
+            beginHandshake(down)
+        } else {
+            timers.set(
+                timer(of: down),
+                deadline: now &+ UInt64(plan.pointee.settings.timeouts.head)
+            )
+            advance(down)
+        }
     }
 
     private mutating func refuse(_ fd: Int32, _ ip: IPAddress, _ port: UInt16, limit: StaticString)
@@ -160,6 +164,7 @@ extension Worker {
         var next = firstOpen
         while let down = next {
             next = down.pointee.nextOpen
+            if down.pointee.state == .multiplexed { drainSession(down) }
             guard down.pointee.state == .idle else { continue }
             if down.pointee.flags.contains(.fresh) {
                 // Its request may be on the way.
@@ -173,9 +178,16 @@ extension Worker {
     /// Closes a client's connection and forgets it.
     mutating func close(_ down: UnsafeMutablePointer<Downstream>) {
         guard !down.pointee.flags.contains(.dead) else { return }
+        if down.pointee.isStream {
+            endStream(down, .internalError)
+            return
+        }
         down.pointee.flags.insert(.dead)
         timers.cancel(timer(of: down))
-        Syscall.close(down.pointee.fd)
+        down.wire.close()
+        down.pointee.tls = nil
+        down.pointee.tlsFacts?.deallocate()
+        down.pointee.tlsFacts = nil
         freeInput(down)
         let plan = listeners + Int(down.pointee.listener)
         plan.pointee.connections.pointee.wrappingSubtract(1, ordering: .relaxed)

@@ -24,7 +24,7 @@ extension Worker {
     ///   - sent: set to the bytes that the socket took.
     mutating func emit(
         _ pipe: inout BodyPipe,
-        to fd: Int32,
+        to wire: Wire,
         headCount: Int,
         data: UnsafePointer<UInt8>,
         count: Int,
@@ -49,9 +49,14 @@ extension Worker {
         }
         let total = pieces.byteCount
         guard total > 0 else { return .done }
-        let result = Syscall.send(fd, &pieces)
+        let result = wire.send(&pieces)
         sent = max(result, 0)
-        if result == total { return .done }
+        if result == total {
+            guard wire.hasPending else { return .done }
+            pipe.awaitsWire = true
+            pipe.isBlocked = true
+            return .blocked
+        }
         guard result >= 0 || result == Syscall.wouldBlock else { return .failed }
         hold(pieces, from: sent, in: &pipe)
         return .blocked
@@ -112,15 +117,22 @@ extension Worker {
     }
 
     /// Writes what is held.
-    mutating func flush(_ pipe: inout BodyPipe, to fd: Int32, sent: inout Int) -> WriteResult {
+    mutating func flush(_ pipe: inout BodyPipe, to wire: Wire, sent: inout Int) -> WriteResult {
+        if pipe.awaitsWire {
+            let result = wire.flush()
+            guard result > 0 else { return result == Syscall.wouldBlock ? .blocked : .failed }
+            pipe.awaitsWire = false
+            pipe.isBlocked = false
+        }
         guard let block = pipe.held else { return .done }
         let count = pipe.heldEnd &- pipe.heldStart
-        let result = Syscall.send(fd, block.bytes + pipe.heldStart, count)
+        let result = wire.send(block.bytes + pipe.heldStart, count)
         sent = max(result, 0)
         if result == count {
             releaseHeld(&pipe)
-            pipe.isBlocked = false
-            return .done
+            pipe.awaitsWire = wire.hasPending
+            pipe.isBlocked = pipe.awaitsWire
+            return pipe.awaitsWire ? .blocked : .done
         }
         guard result >= 0 || result == Syscall.wouldBlock else { return .failed }
         pipe.heldStart &+= sent

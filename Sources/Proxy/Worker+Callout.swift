@@ -109,12 +109,7 @@ extension Worker {
     private mutating func connect(_ callout: UnsafeMutablePointer<Callout>, _ peer: Int) -> Bool {
         guard let (up, isEstablished) = openConnection(peer) else { return false }
         bind(callout, up)
-        if isEstablished {
-            send(callout, up)
-        } else {
-            let timeout = callout.pointee.upstream.pointee.timeouts.connect
-            timers.set(timer(of: up), deadline: now &+ UInt64(timeout))
-        }
+        begin(up, callout.pointee.upstream, isEstablished: isEstablished)
         return true
     }
 
@@ -136,38 +131,19 @@ extension Worker {
         giveBack(up, callout.pointee.upstream, reuse: reuse)
     }
 
-    /// An event on a connection that is being made and has no exchange.
-    mutating func connectCalloutEvent(_ up: UnsafeMutablePointer<Upstream>) {
-        guard let callout = up.pointee.callout else {
-            closeUpstream(up)
-            return
+    /// The connection that was being made to a peer has come to nothing: tries the next peer.
+    mutating func attemptFailed(_ callout: UnsafeMutablePointer<Callout>) {
+        if let up = callout.pointee.up {
+            let first = callout.pointee.upstream.pointee.firstPeer
+            markTried(callout, Int(up.pointee.peer) &- first)
         }
-        let error = Syscall.socketError(up.pointee.fd)
-        guard error == 0 else {
-            calloutConnectFailed(up, Errno(Int32(truncatingIfNeeded: error)))
-            return
-        }
-        timers.cancel(timer(of: up))
-        peers[Int(up.pointee.peer)].setFailures(false)
-        send(callout, up)
-    }
-
-    /// Gives up a connection that is being made, and tries the next peer.
-    mutating func calloutConnectFailed(_ up: UnsafeMutablePointer<Upstream>, _ error: Errno) {
-        guard let callout = up.pointee.callout else {
-            closeUpstream(up)
-            return
-        }
-        let peer = Int(up.pointee.peer)
-        peerFailed(peer, "connect", error)
-        markTried(callout, peer &- callout.pointee.upstream.pointee.firstPeer)
         unbind(callout, reuse: false)
         attempt(callout)
     }
 
     // MARK: Sending and receiving
 
-    private mutating func send(
+    mutating func send(
         _ callout: UnsafeMutablePointer<Callout>,
         _ up: UnsafeMutablePointer<Upstream>
     ) {
@@ -205,8 +181,7 @@ extension Worker {
     mutating func advance(_ callout: UnsafeMutablePointer<Callout>) {
         guard let up = callout.pointee.up, up.pointee.state == .active else { return }
         while !callout.pointee.outgoing.isEmpty {
-            let sent = Syscall.send(
-                up.pointee.fd,
+            let sent = up.wire.send(
                 callout.pointee.outgoing.first,
                 callout.pointee.outgoing.count
             )
@@ -217,11 +192,10 @@ extension Worker {
             callout.pointee.outgoing.drop(sent)
         }
         while up.pointee.flags.contains(.readable) {
-            let count = Syscall.receive(up.pointee.fd, scratch, Self.headReadBytes)
+            let count = up.receive(scratch, Self.headReadBytes)
             guard count > 0 else {
-                if count == Syscall.wouldBlock {
-                    up.pointee.flags.remove(.readable)
-                } else if count == 0, callout.pointee.hasHead,
+                if count == Syscall.wouldBlock { return }
+                if count == 0, callout.pointee.hasHead,
                     callout.pointee.pipe.reader.kind == .untilClose
                 {
                     callout.pointee.closes = true

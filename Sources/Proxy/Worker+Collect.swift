@@ -126,7 +126,7 @@ extension Worker {
         var count = 0
         if let input = waitingInput(down) {
             (bytes, count) = input
-        } else {
+        } else if !down.pointee.isStream || !down.pointee.flags.contains(.ended) {
             guard down.pointee.flags.contains(.readable) else {
                 armBody(exchange)
                 return false

@@ -21,6 +21,13 @@ extension Worker {
             && exchange.pointee.requestBody.isFinished
             && exchange.pointee.requestBody.reader.isDone
         detachUpstream(exchange, reuse: reusable)
+        if exchange.pointee.down.pointee.isStream {
+            let down = exchange.pointee.down
+            end(exchange)
+            // A request that is not over yet is of no more use (RFC 9113 §8.1).
+            endStream(down, .noError)
+            return
+        }
         if !exchange.pointee.requestBody.reader.isDone,
             !exchange.pointee.flags.contains(.closeDownstream)
         {
@@ -64,12 +71,9 @@ extension Worker {
                     armBody(exchange)
                     return
                 }
-                count = Syscall.receive(down.pointee.fd, scratch, Self.headReadBytes)
+                count = down.receive(scratch, Self.headReadBytes)
                 guard count > 0 else {
-                    if count == Syscall.wouldBlock {
-                        down.pointee.flags.remove(.readable)
-                        continue
-                    }
+                    if count == Syscall.wouldBlock { continue }
                     end(exchange)
                     close(down)
                     return
@@ -146,7 +150,7 @@ extension Worker {
             body.writing == .chunked
             || body.reader.kind == .length
                 && exchange.pointee.outcome != UInt32(SLUICE_OUTCOME_RESET)
-        if !isDelimited { Syscall.resetOnClose(down.pointee.fd) }
+        if !isDelimited, !down.pointee.isStream { Syscall.resetOnClose(down.pointee.fd) }
         if exchange.pointee.outcome == UInt32(SLUICE_OUTCOME_COMPLETE) {
             exchange.pointee.outcome = UInt32(SLUICE_OUTCOME_UPSTREAM_CUT)
         }
@@ -161,6 +165,17 @@ extension Worker {
         exchange.pointee.outcome = UInt32(SLUICE_OUTCOME_CLIENT_GONE)
         end(exchange)
         close(down)
+    }
+
+    /// A client's connection is broken, whatever it was in.
+    mutating func lose(_ down: UnsafeMutablePointer<Downstream>) {
+        if let session = down.pointee.session {
+            closeSession(session)
+        } else if let exchange = down.pointee.exchange {
+            clientGone(exchange)
+        } else {
+            close(down)
+        }
     }
 
     /// Looks at a client that said it will send no more; true when its exchange was ended for it.
@@ -184,10 +199,10 @@ extension Worker {
 
     /// Closes after the client has seen the answer: closing with unread input would reset the
     /// connection and could take the answer away (RFC 9112 §9.6).
-    private mutating func beginLingering(_ down: UnsafeMutablePointer<Downstream>) {
+    mutating func beginLingering(_ down: UnsafeMutablePointer<Downstream>) {
         if restOwner == down { restCount = 0 }
         freeInput(down)
-        Syscall.shutdownWrite(down.pointee.fd)
+        down.wire.finishSending()
         down.pointee.state = .lingering
         down.pointee.flags.insert(.readable)
         timers.cancel(timer(of: down))
@@ -198,11 +213,8 @@ extension Worker {
     /// Reads and throws away until the client closes.
     mutating func linger(_ down: UnsafeMutablePointer<Downstream>) {
         for _ in 0..<Self.turnsMax {
-            let count = Syscall.receive(down.pointee.fd, scratch, Self.scratchBytes)
-            if count == Syscall.wouldBlock {
-                down.pointee.flags.remove(.readable)
-                return
-            }
+            let count = down.receive(scratch, Self.scratchBytes)
+            if count == Syscall.wouldBlock { return }
             if count <= 0 {
                 close(down)
                 return

@@ -22,17 +22,10 @@ extension Worker {
             }
             turns &-= 1
             let (to, room) = inputRoom(down)
-            let count = Syscall.receive(down.pointee.fd, to, room)
+            let count = down.receive(to, room)
             guard count > 0 else {
-                if count == Syscall.wouldBlock {
-                    down.pointee.flags.remove(.readable)
-                } else {
-                    close(down)
-                }
+                if count != Syscall.wouldBlock { close(down) }
                 return
-            }
-            if count < room, !down.pointee.flags.contains(.readClosed) {
-                down.pointee.flags.remove(.readable)
             }
             let parsed: Bool
             if let input = down.pointee.input {
@@ -79,6 +72,21 @@ extension Worker {
         _ count: Int
     ) -> Bool {
         let listener = listeners + Int(down.pointee.listener)
+        if listener.pointee.speaksHTTP2, down.pointee.flags.contains(.fresh) {
+            switch H2Connection.matchPreface(bytes, count) {
+            case .whole:
+                beginSession(down, bytes, count)
+                return false
+            case .part:
+                keepInput(down, bytes, count)
+                return true
+            case .none:
+                guard listener.pointee.speaksHTTP1 else {
+                    close(down)
+                    return false
+                }
+            }
+        }
         // A head that drips in is parsed once, when its end is there.
         if down.pointee.state == .head, count < listener.pointee.head.headBytesMax,
             !down.pointee.scanner.found(in: bytes, count: count)
@@ -163,7 +171,7 @@ extension Worker {
     }
 
     /// An exchange with its own copy of the head.
-    private mutating func makeExchange(
+    mutating func makeExchange(
         _ down: UnsafeMutablePointer<Downstream>,
         _ bytes: UnsafePointer<UInt8>,
         _ head: RequestHead
@@ -251,7 +259,7 @@ extension Worker {
     }
 
     /// Checks what the host itself answers, runs the request's hooks and finds its route.
-    private mutating func start(_ exchange: UnsafeMutablePointer<Exchange>) {
+    mutating func start(_ exchange: UnsafeMutablePointer<Exchange>) {
         enterChain(exchange)
         guard !answersByPolicy(exchange) else { return }
         guard runRequestHooks(exchange, positions: 0..<globalChain.pluginCount) else { return }

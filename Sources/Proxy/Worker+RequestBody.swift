@@ -48,7 +48,7 @@ extension Worker {
         _ up: UnsafeMutablePointer<Upstream>
     ) -> Bool {
         var sent = 0
-        let result = flush(&exchange.pointee.requestBody, to: up.pointee.fd, sent: &sent)
+        let result = flush(&exchange.pointee.requestBody, to: up.wire, sent: &sent)
         if sent > 0 {
             exchange.pointee.flags.insert(.sentToPeer)
             armWrite(up, exchange)
@@ -84,6 +84,7 @@ extension Worker {
             return true
         }
         if headCount > 0 { return true }
+        if down.pointee.isStream, down.pointee.flags.contains(.ended) { return true }
         guard down.pointee.flags.contains(.readable) else {
             armBody(exchange)
             _ = flushStages(exchange, .request)
@@ -106,6 +107,7 @@ extension Worker {
         _ up: UnsafeMutablePointer<Upstream>
     ) -> Bool {
         exchange.pointee.requestBody.canSplice && !keepsReplay(exchange, up)
+            && exchange.pointee.down.pointee.isPlain && up.pointee.tls == nil
     }
 
     /// Moves the body by a pipe.
@@ -159,18 +161,14 @@ extension Worker {
             // Not a byte of the next request is read.
             room = Int(min(Int64(room), exchange.pointee.requestBody.reader.remaining))
         }
-        let got = Syscall.receive(down.pointee.fd, scratch, room)
+        let got = down.receive(scratch, room)
         guard got > 0 else {
             if got == Syscall.wouldBlock {
-                down.pointee.flags.remove(.readable)
                 armBody(exchange)
             } else {
                 clientGone(exchange)
             }
             return false
-        }
-        if got < room, !down.pointee.flags.contains(.readClosed) {
-            down.pointee.flags.remove(.readable)
         }
         exchange.pointee.lastRead = now
         bytes = scratch
@@ -189,7 +187,7 @@ extension Worker {
         _ count: Int
     ) -> Bool {
         var result = BodyReader.Result()
-        if count > 0 {
+        if count > 0 || exchange.pointee.down.pointee.isStream {
             guard readMessage(exchange, bytes, count, &result) else { return false }
             guard countRequestBody(exchange, result.dataCount) else { return false }
         }
@@ -263,7 +261,7 @@ extension Worker {
         var sent = 0
         let written = emit(
             &exchange.pointee.requestBody,
-            to: up.pointee.fd,
+            to: up.wire,
             headCount: headCount,
             data: data,
             count: count,
@@ -293,6 +291,13 @@ extension Worker {
         _ count: Int,
         _ result: inout BodyReader.Result
     ) -> Bool {
+        if exchange.pointee.down.pointee.isStream {
+            result = exchange.pointee.requestBody.reader.read(bytes, count)
+            consume(exchange.pointee.down, bytes, count, consumed: result.consumed)
+            credit(exchange.pointee.down, result.consumed)
+            noteEnd(exchange)
+            return true
+        }
         result = readBody(&exchange.pointee.requestBody, bytes, count)
         if let error = result.error {
             badRequestBody(exchange, error, status: result.isTooLarge ? 431 : 400)
@@ -425,7 +430,7 @@ extension Worker {
         var sent = 0
         let written = emit(
             &exchange.pointee.requestBody,
-            to: up.pointee.fd,
+            to: up.wire,
             headCount: headCount,
             data: block.bytes,
             count: exchange.pointee.replayCount,

@@ -75,6 +75,14 @@ extension Worker {
         exchange.pointee.context.facts.client_port = UInt32(down.pointee.port)
         exchange.pointee.context.facts.time_start = nowNanoseconds
         exchange.pointee.context.facts.time_now = nowNanoseconds
+        if let session = down.pointee.session {
+            exchange.pointee.context.facts.http_version = UInt32(SLUICE_HTTP_2)
+            if session.pointee.owner.pointee.tls != nil {
+                fillFacts(exchange, ofTLS: session.pointee.owner)
+            }
+        } else if down.pointee.tls != nil {
+            fillFacts(exchange, ofTLS: down)
+        }
     }
 
     /// Runs `request_headers` of some plugins; false when the request was answered or cut.

@@ -19,12 +19,11 @@ extension Worker {
         }
         while exchange.pointee.response == .head, up.pointee.flags.contains(.readable) {
             let (to, room) = responseRoom(up)
-            let count = Syscall.receive(up.pointee.fd, to, room)
+            let count = up.receive(to, room)
             guard count > 0 else {
                 if count == Syscall.wouldBlock,
                     !exchange.pointee.flags.contains(.peerStoppedReading)
                 {
-                    up.pointee.flags.remove(.readable)
                     return
                 }
                 upstreamFailedBeforeResponse(
@@ -33,9 +32,6 @@ extension Worker {
                     reason: "the peer closed before its response"
                 )
                 return
-            }
-            if count < room, !up.pointee.flags.contains(.readClosed) {
-                up.pointee.flags.remove(.readable)
             }
             if let input = up.pointee.input {
                 up.pointee.inputCount &+= count

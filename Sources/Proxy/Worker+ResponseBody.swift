@@ -46,7 +46,9 @@ extension Worker {
                 return
             }
             turns &-= 1
-            if exchange.pointee.responseBody.canSplice {
+            if exchange.pointee.responseBody.canSplice,
+                exchange.pointee.down.pointee.isPlain, up.pointee.tls == nil
+            {
                 guard spliceResponse(exchange, up) else { return }
                 // No pipe to be had: copy.
             }
@@ -93,11 +95,10 @@ extension Worker {
             exchange.pointee.listener.pointee.settings.limits.bufferBytes,
             Self.scratchBytes &- ChunkLimits.trailerBytesMax &- 64
         )
-        let count = Syscall.receive(up.pointee.fd, scratch, room)
+        let count = up.receive(scratch, room)
         guard count > 0 else {
-            if count == Syscall.wouldBlock {
-                up.pointee.flags.remove(.readable)
-            } else if count == 0, exchange.pointee.responseBody.reader.kind == .untilClose {
+            if count == Syscall.wouldBlock { return }
+            if count == 0, exchange.pointee.responseBody.reader.kind == .untilClose {
                 exchange.pointee.responseBody.reader.finish()
                 exchange.pointee.flags.insert(.closeUpstream)
                 forwardResponse(exchange, up, headCount: 0, scratch, 0)
@@ -105,9 +106,6 @@ extension Worker {
                 upstreamCut(exchange)
             }
             return
-        }
-        if count < room, !up.pointee.flags.contains(.readClosed) {
-            up.pointee.flags.remove(.readable)
         }
         forwardResponse(exchange, up, headCount: 0, scratch, count)
     }
@@ -186,15 +184,28 @@ extension Worker {
         isEnd: Bool
     ) -> WriteResult {
         var sent = 0
-        let result = emit(
-            &exchange.pointee.responseBody,
-            to: exchange.pointee.down.pointee.fd,
-            headCount: headCount,
-            data: data,
-            count: count,
-            isEnd: isEnd,
-            sent: &sent
-        )
+        let result: WriteResult
+        if let session = exchange.pointee.down.pointee.session {
+            result = emitToStream(
+                exchange,
+                session,
+                headCount: headCount,
+                data: data,
+                count: count,
+                isEnd: isEnd
+            )
+            sent = result == .done ? headCount &+ count : 0
+        } else {
+            result = emit(
+                &exchange.pointee.responseBody,
+                to: exchange.pointee.down.wire,
+                headCount: headCount,
+                data: data,
+                count: count,
+                isEnd: isEnd,
+                sent: &sent
+            )
+        }
         if sent > 0 { exchange.pointee.lastWrite = now }
         exchange.pointee.context.facts.bytes_out &+= UInt64(count)
         if result == .failed {
@@ -208,11 +219,16 @@ extension Worker {
     /// Writes what is held for the client; false when the exchange can't go on now.
     mutating func flushResponse(_ exchange: UnsafeMutablePointer<Exchange>) -> Bool {
         var sent = 0
-        let result = flush(
-            &exchange.pointee.responseBody,
-            to: exchange.pointee.down.pointee.fd,
-            sent: &sent
-        )
+        let result: WriteResult
+        if let session = exchange.pointee.down.pointee.session {
+            result = flushToStream(exchange, session, sent: &sent)
+        } else {
+            result = flush(
+                &exchange.pointee.responseBody,
+                to: exchange.pointee.down.wire,
+                sent: &sent
+            )
+        }
         if sent > 0 { exchange.pointee.lastWrite = now }
         switch result {
         case .done: return true

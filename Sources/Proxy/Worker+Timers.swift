@@ -31,6 +31,13 @@ extension Worker {
     private mutating func expireDownstream(_ down: UnsafeMutablePointer<Downstream>) {
         switch down.pointee.state {
         case .idle, .lingering: close(down)
+        case .multiplexed: expireSession(down)
+        case .handshake:
+            log.write(3) { line in
+                line.text("timeouts.handshake: the TLS handshake did not end in time; client ")
+                line.address(down.pointee.ip, port: down.pointee.port)
+            }
+            close(down)
         case .head:
             log.write(3) { line in
                 line.text("408: timeouts.head: the request head did not come in time; client ")
@@ -117,12 +124,7 @@ extension Worker {
     private mutating func expireUpstream(_ up: UnsafeMutablePointer<Upstream>) {
         switch up.pointee.state {
         case .idle: closeUpstream(up)
-        case .connecting:
-            guard let exchange = up.pointee.exchange else {
-                calloutConnectFailed(up, .timedOut)
-                return
-            }
-            connectFailed(exchange, .timedOut)
+        case .connecting, .handshake: connectFailed(up, .timedOut)
         case .active:
             guard let exchange = up.pointee.exchange, let upstream = exchange.pointee.upstream
             else { return }

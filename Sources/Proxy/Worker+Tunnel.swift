@@ -61,7 +61,7 @@ extension Worker {
         for _ in 0..<Self.turnsMax {
             var sent = 0
             if exchange.pointee.requestBody.hasHeld {
-                let result = flush(&exchange.pointee.requestBody, to: up.pointee.fd, sent: &sent)
+                let result = flush(&exchange.pointee.requestBody, to: up.wire, sent: &sent)
                 if result == .failed { return finishTunnel(exchange) }
                 if result == .blocked { return }
             }
@@ -73,10 +73,10 @@ extension Worker {
             } else {
                 if exchange.pointee.flags.contains(.tunnelUpEnded) { return }
                 guard down.pointee.flags.contains(.readable) else { return }
-                count = readTunnel(exchange, down.pointee.fd, &down.pointee.flags)
+                count = down.receive(scratch, tunnelRoom(exchange))
                 if count == 0 {
                     exchange.pointee.flags.insert(.tunnelUpEnded)
-                    Syscall.shutdownWrite(up.pointee.fd)
+                    up.wire.finishSending()
                 }
                 if count < 0, count != Syscall.wouldBlock { return finishTunnel(exchange) }
                 if count <= 0 { return }
@@ -84,7 +84,7 @@ extension Worker {
             }
             let written = emit(
                 &exchange.pointee.requestBody,
-                to: up.pointee.fd,
+                to: up.wire,
                 headCount: 0,
                 data: bytes,
                 count: count,
@@ -107,7 +107,7 @@ extension Worker {
             if exchange.pointee.responseBody.hasHeld {
                 let result = flush(
                     &exchange.pointee.responseBody,
-                    to: down.pointee.fd,
+                    to: down.wire,
                     sent: &sent
                 )
                 if result == .failed { return finishTunnel(exchange) }
@@ -115,17 +115,17 @@ extension Worker {
             }
             if exchange.pointee.flags.contains(.tunnelDownEnded) { return }
             guard up.pointee.flags.contains(.readable) else { return }
-            let count = readTunnel(exchange, up.pointee.fd, &up.pointee.flags)
+            let count = up.receive(scratch, tunnelRoom(exchange))
             if count == 0 {
                 exchange.pointee.flags.insert(.tunnelDownEnded)
-                Syscall.shutdownWrite(down.pointee.fd)
+                down.wire.finishSending()
             }
             if count < 0, count != Syscall.wouldBlock { return finishTunnel(exchange) }
             if count <= 0 { return }
             exchange.pointee.lastWrite = now
             let written = emit(
                 &exchange.pointee.responseBody,
-                to: down.pointee.fd,
+                to: down.wire,
                 headCount: 0,
                 data: scratch,
                 count: count,
@@ -139,18 +139,8 @@ extension Worker {
         enqueue(down)
     }
 
-    /// Reads into the scratch; notes when there is no more.
-    private func readTunnel(
-        _ exchange: UnsafeMutablePointer<Exchange>,
-        _ fd: Int32,
-        _ flags: inout ConnectionFlags
-    ) -> Int {
-        let room = exchange.pointee.listener.pointee.settings.limits.bufferBytes
-        let count = Syscall.receive(fd, scratch, room)
-        if count == Syscall.wouldBlock || (count < room && !flags.contains(.readClosed)) {
-            flags.remove(.readable)
-        }
-        return count
+    private func tunnelRoom(_ exchange: UnsafeMutablePointer<Exchange>) -> Int {
+        exchange.pointee.listener.pointee.settings.limits.bufferBytes
     }
 
     private mutating func finishTunnel(_ exchange: UnsafeMutablePointer<Exchange>) {

@@ -121,73 +121,20 @@ extension Worker {
     ) -> Bool {
         guard let (up, isEstablished) = openConnection(peer) else { return false }
         bind(exchange, up)
-        if isEstablished {
-            exchange.pointee.context.facts.time_connected = nowNanoseconds
-            send(exchange)
-        } else {
-            timers.set(timer(of: up), deadline: now &+ UInt64(upstream.pointee.timeouts.connect))
-        }
+        begin(up, upstream, isEstablished: isEstablished)
         return true
     }
 
-    /// Begins a connection to a peer.
-    ///
-    /// - Returns: nil when that fails at once, which was logged.
-    mutating func openConnection(
-        _ peer: Int
-    ) -> (up: UnsafeMutablePointer<Upstream>, isEstablished: Bool)? {
-        guard let up = upstreams.take() else { return nil }
-        var socket: Int32 = -1
-        do {
-            let (fd, isEstablished) = try Socket.connect(peers[peer].address)
-            socket = fd
-            up.initialize(to: Upstream(fd: fd, peer: peer))
-            try poller.add(
-                connection: fd,
-                token: Token.make(Token.upstream, UnsafeMutableRawPointer(up))
-            )
-            return (up, isEstablished)
-        } catch {
-            if socket >= 0 { Syscall.close(socket) }
-            upstreams.give(up)
-            peerFailed(peer, "connect", error)
-            return nil
-        }
-    }
-
-    /// An event on a connection that is being made.
-    mutating func connectEvent(_ up: UnsafeMutablePointer<Upstream>) {
-        guard let exchange = up.pointee.exchange else {
-            connectCalloutEvent(up)
-            return
-        }
-        let error = Syscall.socketError(up.pointee.fd)
-        if error != 0 {
-            connectFailed(exchange, Errno(Int32(truncatingIfNeeded: error)))
-            return
-        }
-        if exchange.pointee.down.pointee.flags.contains(.failed) {
-            clientGone(exchange)
-            return
-        }
-        timers.cancel(timer(of: up))
-        peers[Int(up.pointee.peer)].setFailures(false)
-        exchange.pointee.context.facts.time_connected = nowNanoseconds
-        send(exchange)
-    }
-
-    /// Gives up a connection that is being made, and tries the next peer.
-    mutating func connectFailed(_ exchange: UnsafeMutablePointer<Exchange>, _ error: Errno) {
+    /// The connection that was being made to a peer has come to nothing: tries the next peer.
+    mutating func attemptFailed(_ exchange: UnsafeMutablePointer<Exchange>, timedOut: Bool) {
         guard let up = exchange.pointee.up, let upstream = exchange.pointee.upstream else { return }
-        let peer = Int(up.pointee.peer)
-        peerFailed(peer, "connect", error)
-        markTried(exchange, upstream, peer &- upstream.pointee.firstPeer)
+        markTried(exchange, upstream, Int(up.pointee.peer) &- upstream.pointee.firstPeer)
         reportAttempt(
             exchange,
-            error == .timedOut ? SLUICE_ATTEMPT_TIMEOUT : SLUICE_ATTEMPT_CONNECT
+            timedOut ? SLUICE_ATTEMPT_TIMEOUT : SLUICE_ATTEMPT_CONNECT
         )
         detachUpstream(exchange, reuse: false)
-        if exchange.pointee.attempts >= upstream.pointee.retries.attempts, error == .timedOut {
+        if exchange.pointee.attempts >= upstream.pointee.retries.attempts, timedOut {
             reply(exchange, 504, reason: "connect timed out")
             return
         }
@@ -210,7 +157,7 @@ extension Worker {
     // MARK: Sending
 
     /// Runs the attempt's hooks, writes the head and as much of the body as there is.
-    private mutating func send(_ exchange: UnsafeMutablePointer<Exchange>) {
+    mutating func send(_ exchange: UnsafeMutablePointer<Exchange>) {
         guard let up = exchange.pointee.up else { return }
         up.pointee.state = .active
         up.pointee.requests &+= 1
@@ -423,10 +370,9 @@ extension Worker {
     mutating func idleEvent(_ up: UnsafeMutablePointer<Upstream>) {
         guard up.pointee.flags.contains(.readable) else { return }
         // The event may be older than the connection's return to the pool.
-        if Syscall.receive(up.pointee.fd, scratch, 1) == Syscall.wouldBlock,
+        if up.receive(scratch, 1) == Syscall.wouldBlock,
             !up.pointee.flags.contains(.readClosed)
         {
-            up.pointee.flags.remove(.readable)
             return
         }
         closeUpstream(up)
@@ -479,7 +425,8 @@ extension Worker {
         if up.pointee.state == .idle { removeIdle(up) }
         up.pointee.flags.insert(.dead)
         timers.cancel(timer(of: up))
-        Syscall.close(up.pointee.fd)
+        up.wire.close()
+        up.pointee.tls = nil
         freeInput(up)
         up.pointee.next = deadUpstreams
         deadUpstreams = up

@@ -4,6 +4,7 @@ package import PluginHost
 package import Reactor
 import Synchronization
 package import Sys
+import TLS
 
 /// What the control thread tells a worker.
 package enum WorkerMessage: Sendable {
@@ -56,11 +57,22 @@ package struct Worker: ~Copyable {
 
     /// Where reads go: one buffer, always warm in the cache.
     let scratch: UnsafeMutablePointer<UInt8>
+    /// Where reads of HTTP/2 go: `scratch` is used while their frames are looked at.
+    let sessionInput: UnsafeMutablePointer<UInt8>
+    /// Where heads of HTTP/2 are written as those of HTTP/1, and a block of fields is made.
+    let headText: UnsafeMutablePointer<UInt8>
+    let fieldBlock: UnsafeMutablePointer<UInt8>
+    /// Where names and values of a block are decoded.
+    let fieldScratch: UnsafeMutablePointer<UInt8>
     /// Where heads are written.
     let out: UnsafeMutablePointer<UInt8>
     /// Framing around a chunk: its size line, and what follows its data.
     let chunkLine: UnsafeMutablePointer<UInt8>
     let chunkTail: UnsafeMutablePointer<UInt8>
+    /// By peer: the session of its last TLS connection.
+    let sessions: UnsafeMutablePointer<TLSSessionSlot>
+    /// What is to be sent by TLS.
+    let ciphertext: UnsafeMutablePointer<TLSOutput>
     let requestFields: UnsafeMutablePointer<FieldSpan>
     let responseFields: UnsafeMutablePointer<FieldSpan>
     let slots: UnsafeMutablePointer<UnsafeMutableRawPointer?>
@@ -113,6 +125,17 @@ package struct Worker: ~Copyable {
     static let headReadBytes = 131_072
     /// Bytes of a head that the host writes.
     static let headOutBytes = 130_048
+    /// Bytes of one read of HTTP/2.
+    static let sessionInputBytes = 65_536
+    static let headTextBytes = 131_072
+    /// Bytes of a block of fields: each of those that `out` may hold takes a few bytes more.
+    static let fieldBlockBytes = 262_144
+    /// Of the longest block that a connection takes.
+    static let fieldScratchBytes = HPACKDecoder.scratchBytes(
+        blockBytes: H2Limits().headerBlockBytesMax
+    )
+    /// Times that a session's streams are asked for more before others get their turn.
+    static let sendTurnsMax = 4
     /// Reads of one connection before others get their turn.
     static let turnsMax = 4
 
@@ -147,7 +170,16 @@ package struct Worker: ~Copyable {
         precondition(MemoryLayout<Exchange>.stride <= Exchange.blockBytes / 2)
         exchanges = Slab(chunkCount: 64, countMax: .max / 2, stride: Exchange.blockBytes)
         scratch = .allocate(capacity: Self.scratchBytes)
+        guard let output = TLSOutput() else { preconditionFailure("no memory") }
+        ciphertext = .allocate(capacity: 1)
+        ciphertext.initialize(to: output)
+        sessions = .allocate(capacity: max(plan.peerCount, 1))
+        sessions.initialize(repeating: TLSSessionSlot(), count: max(plan.peerCount, 1))
         rest = scratch
+        sessionInput = .allocate(capacity: Self.sessionInputBytes)
+        headText = .allocate(capacity: Self.headTextBytes)
+        fieldBlock = .allocate(capacity: Self.fieldBlockBytes)
+        fieldScratch = .allocate(capacity: Self.fieldScratchBytes)
         out = .allocate(capacity: Self.headOutBytes + 1_024)
         chunkLine = .allocate(capacity: 32)
         chunkTail = .allocate(capacity: ChunkLimits.trailerBytesMax + 64)
@@ -192,6 +224,14 @@ package struct Worker: ~Copyable {
 
     deinit {
         scratch.deallocate()
+        for peer in 0..<plan.peerCount { sessions[peer].clear() }
+        sessions.deallocate()
+        ciphertext.deinitialize(count: 1)
+        ciphertext.deallocate()
+        sessionInput.deallocate()
+        headText.deallocate()
+        fieldBlock.deallocate()
+        fieldScratch.deallocate()
         out.deallocate()
         chunkLine.deallocate()
         chunkTail.deallocate()
@@ -351,11 +391,20 @@ package struct Worker: ~Copyable {
 
     /// Goes on with a client's connection as far as it can go now.
     mutating func advance(_ down: UnsafeMutablePointer<Downstream>) {
+        if down.wire.hasPending {
+            let result = down.wire.flush()
+            guard result > 0 || result == Syscall.wouldBlock else {
+                lose(down)
+                return
+            }
+        }
         switch down.pointee.state {
+        case .handshake: handshake(down)
         case .idle, .head: readRequests(down)
         case .exchange:
             guard let exchange = down.pointee.exchange else { return }
             advance(exchange)
+        case .multiplexed: serve(down)
         case .lingering: linger(down)
         }
     }
@@ -367,7 +416,7 @@ package struct Worker: ~Copyable {
         guard !up.pointee.flags.contains(.dead) else { return }
         Self.note(readiness, in: &up.pointee.flags)
         switch up.pointee.state {
-        case .connecting: connectEvent(up)
+        case .connecting, .handshake: connectEvent(up)
         case .idle: idleEvent(up)
         case .active:
             guard let exchange = up.pointee.exchange else {
@@ -443,6 +492,10 @@ package struct Worker: ~Copyable {
                 down.pointee.nextDead = kept
                 kept = down
             } else {
+                if !down.pointee.isStream, let session = down.pointee.session {
+                    session.deinitialize(count: 1)
+                    session.deallocate()
+                }
                 downstreams.give(down)
             }
         }

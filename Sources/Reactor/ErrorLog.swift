@@ -108,6 +108,14 @@ public struct LogLine {
         for byte in text.utf8 { put(byte) }
     }
 
+    /// A text of C; nothing for nil.
+    public mutating func text(_ text: UnsafePointer<CChar>?) {
+        guard let text else { return }
+        var count = 0
+        while text[count] != 0 { count += 1 }
+        escaped(UnsafeRawPointer(text).assumingMemoryBound(to: UInt8.self), count)
+    }
+
     public mutating func number(_ value: Int) {
         text(String(value))
     }

@@ -25,6 +25,7 @@ public struct Errno: Error, Equatable, Sendable, CustomStringConvertible {
     public static let inProgress = Errno(EINPROGRESS)
     public static let tooManyOpenFiles = Errno(EMFILE)
     public static let tooManyOpenFilesInSystem = Errno(ENFILE)
+    public static let outOfMemory = Errno(ENOMEM)
     public static let addressInUse = Errno(EADDRINUSE)
     public static let connectionReset = Errno(ECONNRESET)
     public static let brokenPipe = Errno(EPIPE)

@@ -7,6 +7,9 @@ extension TLSStream {
     /// "TLSv1.2" or "TLSv1.3".
     public var version: UnsafePointer<CChar> { SSL_get_version(ssl) }
 
+    /// 0x0303 for TLS 1.2, 0x0304 for TLS 1.3.
+    public var versionNumber: UInt32 { UInt32(truncatingIfNeeded: SSL_version(ssl)) }
+
     /// The suite by OpenSSL's name, as in "TLS_AES_128_GCM_SHA256".
     public var cipher: UnsafePointer<CChar> { copenssl_cipher(ssl) }
 

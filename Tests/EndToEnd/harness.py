@@ -57,8 +57,9 @@ class Origin:
     an AssertionError, fails the test at its end.
     """
 
-    def __init__(self, script, path=None, host="127.0.0.1", port=0):
+    def __init__(self, script, path=None, host="127.0.0.1", port=0, tls=None):
         self.script = script
+        self.tls = tls
         self.requests = []
         self.connections = 0
         self.closed = 0
@@ -97,6 +98,9 @@ class Origin:
 
     def _serve(self, connection):
         try:
+            if self.tls:
+                connection.sock = self.tls.wrap_socket(connection.sock, server_side=True,
+                                                       suppress_ragged_eofs=False)
             self.script(connection)
         except (OSError, Truncated):
             pass

@@ -174,9 +174,10 @@ class Wire:
 
 
 class Client(Wire):
-    """A client's connection. `address`: (host, port) or the path of a Unix socket."""
+    """A client's connection. `address`: (host, port) or the path of a Unix socket; `tls`: an
+    `ssl.SSLContext`."""
 
-    def __init__(self, address, source=None, receive_buffer=None):
+    def __init__(self, address, source=None, receive_buffer=None, tls=None, server_name=None):
         if isinstance(address, str):
             sock = socket.socket(socket.AF_UNIX)
         else:
@@ -189,6 +190,9 @@ class Client(Wire):
         sock.connect(address)
         if sock.family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls:
+            sock = tls.wrap_socket(sock, server_hostname=server_name,
+                                   suppress_ragged_eofs=False)
         super().__init__(sock)
 
     def head(self):

@@ -17,6 +17,8 @@ public struct FieldSpan: BitwiseCopyable {
     @inlinable public static var dropped: UInt8 { 1 }
     /// A known field of the same id comes earlier in the head.
     @inlinable public static var repeated: UInt8 { 2 }
+    /// The field came over HTTP/2 as never indexed, and goes on so (RFC 7541 §6.2.3).
+    @inlinable public static var neverIndexed: UInt8 { 4 }
 }
 
 /// Request methods that the host must tell apart (RFC 9110 §9, RFC 5789).

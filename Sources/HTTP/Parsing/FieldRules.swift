@@ -37,6 +37,11 @@ struct FieldRules {
     /// Lists of equal lengths are refused, which RFC 9112 §6.3 allows.
     func contentLength(_ index: Int) -> Int64 {
         let (text, count) = value(index)
+        return FieldRules.contentLength(text, count: count)
+    }
+
+    /// The same of a value.
+    static func contentLength(_ text: UnsafePointer<UInt8>, count: Int) -> Int64 {
         guard count > 0, count <= 19 else { return -1 }
         var length: UInt64 = 0
         var at = 0

@@ -14,6 +14,7 @@ struct Preparation: ~Copyable {
     /// Addresses as bound, in the order of the listeners.
     let addresses: [SocketAddress]
     let tls: TLSContexts
+    let watch: CertificateWatch
 
     /// What is not as it should be, but can be served; a line each.
     var warnings: [String] { tls.warnings }
@@ -52,6 +53,7 @@ struct Preparation: ~Copyable {
                     instances: loaded.instances,
                     addresses: binds ? bound.addresses : listeners,
                     peerAddresses: peers,
+                    tls: tls,
                     workerCount: workerCount,
                     descriptorLimit: descriptorLimit
                 )
@@ -64,6 +66,7 @@ struct Preparation: ~Copyable {
             throw Failure(lines: problems.map { "\(manifest): \($0)" })
         }
         self.plan = plan
+        watch = CertificateWatch(settings, tls)
         instances = loaded.instances
         listening = bound.descriptors
         addresses = bound.addresses

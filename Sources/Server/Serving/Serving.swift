@@ -46,6 +46,10 @@ struct Serving: ~Copyable {
         let boxes = mailboxes
         let level = logLevel.rawValue
         _ = PinnedThread.start(name: "signals") { Self.handleSignals(boxes, level) }
+        let watch = preparation.watch
+        if !watch.isEmpty {
+            _ = PinnedThread.start(name: "certificates") { watch.run(level) }
+        }
         for thread in threads { thread.join() }
         for instance in preparation.instances { instance.destroy() }
         for address in preparation.addresses where address.isUnix {

@@ -25,10 +25,18 @@ extension Table where Root == ListenerSettings {
                     + " `\":80\"` for all addresses, IPv6 and IPv4. Port 0 takes a free port."
             ),
             Key(
-                check: "protocols",
-                .list(of: .words([("h1", true)], later: ["h2", "h2c", "h3"]), 1...1),
-                default: "[\"h1\"]",
-                "Protocols that clients may speak. `\"h1\"` is HTTP/1.1 and HTTP/1.0."
+                "protocols",
+                \.protocols,
+                .list(
+                    of: .words(
+                        ListenerProtocol.allCases.map { ($0.rawValue, $0) },
+                        later: ["h3"]
+                    ),
+                    1...2
+                ),
+                "Protocols that clients may speak. `\"h1\"` is HTTP/1.1 and HTTP/1.0, `\"h2\"` is"
+                    + " HTTP/2 over TLS, which ALPN chooses, and `\"h2c\"` is HTTP/2 in the clear,"
+                    + " which a client knows beforehand."
             ),
             Key(
                 "backlog",

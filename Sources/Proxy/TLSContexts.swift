@@ -1,23 +1,17 @@
-internal import Proxy
-internal import TLS
+package import TLS
 
 /// The contexts of all listeners and upstreams that speak TLS, made from their files.
-struct TLSContexts {
+package struct TLSContexts: Sendable {
     /// In the order of the listeners; nil is in the clear.
-    private(set) var listeners: [TLSServerContext?] = []
+    package private(set) var listeners: [TLSServerContext?] = []
     /// In the order of the upstreams; nil is in the clear.
-    private(set) var upstreams: [TLSClientContext?] = []
-    /// A line each, with the key of the manifest.
-    private(set) var problems: [String] = []
-    private(set) var warnings: [String] = []
+    package private(set) var upstreams: [TLSClientContext?] = []
+    /// A line each, with the key of the manifest; while there are any, nothing may be served.
+    package private(set) var problems: [String] = []
+    /// What is not as it should be, but can be served; a line each.
+    package private(set) var warnings: [String] = []
 
-    /// Whether workers speak TLS.
-    ///
-    /// While they do not, a manifest that asks for it is refused: it must not be served in the
-    /// clear.
-    static let areServed = false
-
-    init(_ settings: ProxySettings) {
+    package init(_ settings: ProxySettings) {
         for (index, listener) in settings.listeners.enumerated() {
             listeners.append(context(of: listener, "listeners[\(index)].tls"))
         }
@@ -31,9 +25,11 @@ struct TLSContexts {
         _ place: String
     ) -> TLSServerContext? {
         guard let tls = listener.tls else { return nil }
-        refuseUnserved(place)
+        let protocols: [TLSProtocol] =
+            (listener.protocols.contains(.h2) ? [.h2] : [])
+            + (listener.protocols.contains(.h1) ? [.h1] : [])
         do throws(TLSFailure) {
-            let context = try TLSServerContext(tls, protocols: [.h1])
+            let context = try TLSServerContext(tls, protocols: protocols)
             warnings += context.warnings.map { "\(place): \($0)" }
             return context
         } catch {
@@ -47,7 +43,6 @@ struct TLSContexts {
         _ place: String
     ) -> TLSClientContext? {
         guard let tls = upstream.tls else { return nil }
-        refuseUnserved(place)
         do throws(TLSFailure) {
             let context = try TLSClientContext(tls, protocols: [])
             warnings += context.warnings.map { "\(place): \($0)" }
@@ -56,9 +51,5 @@ struct TLSContexts {
             problems += error.lines.map { "\(place): \($0)" }
             return nil
         }
-    }
-
-    private mutating func refuseUnserved(_ place: String) {
-        if !Self.areServed { problems.append("\(place): not supported by this version of sluice") }
     }
 }

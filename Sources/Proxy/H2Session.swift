@@ -1,0 +1,41 @@
+import HTTP
+
+/// A client's connection that speaks HTTP/2 (RFC 9113).
+///
+/// Each of its streams is a `Downstream` of its own, without a socket, so that an exchange does not
+/// know what its client speaks: what it reads was taken out of DATA frames, and what it writes is
+/// put into frames when the turn of the loop ends.
+struct H2Session: ~Copyable {
+    var connection: H2Connection
+    var decoder: HPACKDecoder
+    var encoder: HPACKEncoder
+    /// What owns the socket.
+    let owner: UnsafeMutablePointer<Downstream>
+    /// Milliseconds of the worker's clock: when bytes last came, and when some were last taken.
+    var lastRead: UInt64
+    var lastWrite: UInt64
+    /// When the first GOAWAY of a drain went out; 0 before.
+    var drainBegan: UInt64 = 0
+    /// The last GOAWAY has gone out.
+    var isFinal = false
+    /// `serve` runs: it sends what is queued when it ends.
+    var isServed = false
+    /// Its streams, linked by `nextOpen`.
+    var firstStream: UnsafeMutablePointer<Downstream>?
+    /// The client's preface and settings have come.
+    var hasStarted = false
+
+    init(_ owner: UnsafeMutablePointer<Downstream>, _ settings: H2Settings, now: UInt64) {
+        connection = H2Connection(role: .server, settings: settings, limits: H2Limits())
+        decoder = HPACKDecoder()
+        encoder = HPACKEncoder()
+        self.owner = owner
+        lastRead = now
+        lastWrite = now
+    }
+
+    /// Bytes of one stream's turn: what a frame of the usual size holds, so that streams mix.
+    static let turnBytes = 16_384
+    /// Milliseconds between the two GOAWAYs of a drain: longer than a round trip.
+    static let drainMilliseconds: UInt64 = 1_000
+}

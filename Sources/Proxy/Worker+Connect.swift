@@ -1,0 +1,151 @@
+import CSluice
+import HTTP
+import PluginHost
+import Reactor
+import Sys
+import TLS
+
+/// Making connections to peers, for exchanges and for plugins' own requests: the socket, then TLS.
+///
+/// All of it has the time of `timeouts.connect`.
+extension Worker {
+    /// Begins a connection to a peer.
+    ///
+    /// - Returns: nil when that fails at once, which was logged.
+    mutating func openConnection(
+        _ peer: Int
+    ) -> (up: UnsafeMutablePointer<Upstream>, isEstablished: Bool)? {
+        guard let up = upstreams.take() else { return nil }
+        var socket: Int32 = -1
+        do {
+            let (fd, isEstablished) = try Socket.connect(peers[peer].address)
+            socket = fd
+            up.initialize(to: Upstream(fd: fd, peer: peer))
+            try poller.add(
+                connection: fd,
+                token: Token.make(Token.upstream, UnsafeMutableRawPointer(up))
+            )
+            return (up, isEstablished)
+        } catch {
+            if socket >= 0 { Syscall.close(socket) }
+            upstreams.give(up)
+            peerFailed(peer, "connect", error)
+            return nil
+        }
+    }
+
+    /// Goes on with a connection that an exchange or a callout waits for.
+    mutating func begin(
+        _ up: UnsafeMutablePointer<Upstream>,
+        _ upstream: UnsafeMutablePointer<UpstreamPlan>,
+        isEstablished: Bool
+    ) {
+        if isEstablished, upstream.pointee.tls == nil {
+            ready(up)
+            return
+        }
+        timers.set(timer(of: up), deadline: now &+ UInt64(upstream.pointee.timeouts.connect))
+        if isEstablished { beginHandshake(up, upstream) }
+    }
+
+    /// An event on a connection that is being made.
+    mutating func connectEvent(_ up: UnsafeMutablePointer<Upstream>) {
+        let owner = up.pointee.exchange?.pointee.upstream ?? up.pointee.callout?.pointee.upstream
+        guard let upstream = owner else {
+            closeUpstream(up)
+            return
+        }
+        if up.pointee.state == .handshake {
+            handshake(up)
+            return
+        }
+        let error = Syscall.socketError(up.pointee.fd)
+        if error != 0 {
+            connectFailed(up, Errno(Int32(truncatingIfNeeded: error)))
+            return
+        }
+        if let exchange = up.pointee.exchange,
+            exchange.pointee.down.pointee.flags.contains(.failed)
+        {
+            clientGone(exchange)
+            return
+        }
+        if upstream.pointee.tls != nil {
+            beginHandshake(up, upstream)
+        } else {
+            ready(up)
+        }
+    }
+
+    /// The connection can take a request.
+    private mutating func ready(_ up: UnsafeMutablePointer<Upstream>) {
+        timers.cancel(timer(of: up))
+        peers[Int(up.pointee.peer)].setFailures(false)
+        if let exchange = up.pointee.exchange {
+            exchange.pointee.context.facts.time_connected = nowNanoseconds
+            send(exchange)
+        } else if let callout = up.pointee.callout {
+            send(callout, up)
+        }
+    }
+
+    /// Gives up a connection that is being made, or took too long.
+    mutating func connectFailed(_ up: UnsafeMutablePointer<Upstream>, _ error: Errno) {
+        let what: StaticString = up.pointee.state == .handshake ? "TLS handshake" : "connect"
+        peerFailed(Int(up.pointee.peer), what, error)
+        giveUp(up, timedOut: error == .timedOut)
+    }
+
+    private mutating func giveUp(_ up: UnsafeMutablePointer<Upstream>, timedOut: Bool) {
+        if let exchange = up.pointee.exchange {
+            attemptFailed(exchange, timedOut: timedOut)
+        } else if let callout = up.pointee.callout {
+            attemptFailed(callout)
+        } else {
+            closeUpstream(up)
+        }
+    }
+
+    // MARK: TLS
+
+    private mutating func beginHandshake(
+        _ up: UnsafeMutablePointer<Upstream>,
+        _ upstream: UnsafeMutablePointer<UpstreamPlan>
+    ) {
+        up.pointee.state = .handshake
+        let peer = Int(up.pointee.peer)
+        if let context = upstream.pointee.tls {
+            up.pointee.tls = TLSStream.connect(
+                context,
+                fd: up.pointee.fd,
+                ciphertext,
+                session: sessions + peer,
+                serverName: peers[peer].host
+            )
+        }
+        handshake(up)
+    }
+
+    /// Goes on with a peer's handshake as far as it can go now.
+    private mutating func handshake(_ up: UnsafeMutablePointer<Upstream>) {
+        guard let tls = up.pointee.tls else {
+            connectFailed(up, .outOfMemory)
+            return
+        }
+        switch tls.pointee.handshake() {
+        case .again: return
+        case .done: ready(up)
+        case .failed:
+            let peer = Int(up.pointee.peer)
+            let text = peers[peer].text
+            peers[peer].setFailures(true)
+            log.write(2) { line in
+                line.text("peer ")
+                line.escaped(text.bytes, text.count)
+                line.text(" TLS handshake: ")
+                line.text(tls.pointee.failure)
+            }
+            giveUp(up, timedOut: false)
+        }
+    }
+}

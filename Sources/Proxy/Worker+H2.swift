@@ -1,0 +1,261 @@
+import CSluice
+import HTTP
+import PluginHost
+import Reactor
+import Sys
+
+/// Clients' connections that speak HTTP/2: their life, what they send, and what is sent to them.
+extension Worker {
+    // MARK: Life
+
+    /// Turns a connection into one of HTTP/2; `bytes` came first.
+    mutating func beginSession(
+        _ down: UnsafeMutablePointer<Downstream>,
+        _ bytes: UnsafeMutablePointer<UInt8>,
+        _ count: Int
+    ) {
+        let session = UnsafeMutablePointer<H2Session>.allocate(capacity: 1)
+        var settings = H2Settings.local(.server)
+        let plan = listeners + Int(down.pointee.listener)
+        settings.maxHeaderListSize = UInt32(plan.pointee.settings.limits.headBytes)
+        session.initialize(to: H2Session(down, settings, now: now))
+        down.pointee.session = session
+        down.pointee.state = .multiplexed
+        down.pointee.flags.remove(.fresh)
+        if isDraining { session.pointee.connection.beginShutdown() }
+        timers.set(
+            timer(of: down),
+            deadline: now &+ UInt64(plan.pointee.settings.timeouts.head)
+        )
+        if count > 0 {
+            sessionInput.update(from: bytes, count: count)
+            freeInput(down)
+        }
+        serve(down, count)
+    }
+
+    /// Reads what the client sent and writes what its streams have, as far as both can go now.
+    ///
+    /// - Parameter count: bytes that are in `sessionInput` already.
+    mutating func serve(_ down: UnsafeMutablePointer<Downstream>, _ count: Int = 0) {
+        guard let session = down.pointee.session else { return }
+        session.pointee.isServed = true
+        defer { session.pointee.isServed = false }
+        guard count == 0 || take(session, count) else { return }
+        var turns = Self.turnsMax
+        while down.pointee.flags.contains(.readable) {
+            guard turns > 0 else {
+                enqueue(down)
+                break
+            }
+            turns &-= 1
+            let count = down.receive(sessionInput, Self.sessionInputBytes)
+            guard count > 0 else {
+                if count == Syscall.wouldBlock { break }
+                closeSession(session)
+                return
+            }
+            guard take(session, count) else { return }
+        }
+        send(session)
+    }
+
+    /// Takes what was read into `sessionInput`; false when the connection is over.
+    private mutating func take(
+        _ session: UnsafeMutablePointer<H2Session>,
+        _ count: Int
+    ) -> Bool {
+        session.pointee.lastRead = now
+        var at = 0
+        while true {
+            var consumed = 0
+            let event = session.pointee.connection.next(
+                sessionInput + at,
+                count &- at,
+                consumed: &consumed,
+                now: now
+            )
+            at &+= consumed
+            switch event {
+            case .needsMore: return true
+            case .settings:
+                let limit = session.pointee.connection.peerSettings.headerTableSize
+                session.pointee.encoder.setTableLimit(limit)
+                if !session.pointee.hasStarted {
+                    session.pointee.hasStarted = true
+                    armSession(session)
+                }
+            case .settingsAcknowledged, .pingAnswered, .goAway: break
+            case .headers(let headers): takeHeaders(session, headers)
+            case .discardedHeaders(_, let block, let count): discard(session, block, count)
+            case .data(let data): takeData(session, data)
+            case .streamReset(let reset):
+                if let stream = stream(reset.stream) { streamIsGone(stream) }
+            case .windowOpened: break
+            case .connectionError(let failure):
+                failSession(session, failure)
+                return false
+            }
+            if session.pointee.owner.pointee.flags.contains(.dead) { return false }
+        }
+    }
+
+    /// The client broke the protocol: tells it, and closes.
+    private mutating func failSession(
+        _ session: UnsafeMutablePointer<H2Session>,
+        _ failure: H2Failure
+    ) {
+        let down = session.pointee.owner
+        log.write(3) { line in
+            line.text("HTTP/2 connection error: ")
+            line.text(failure.reason)
+            line.text("; client ")
+            line.address(down.pointee.ip, port: down.pointee.port)
+        }
+        endSession(session)
+    }
+
+    /// Ends all streams, writes what is queued and closes once the client has.
+    private mutating func endSession(_ session: UnsafeMutablePointer<H2Session>) {
+        let down = session.pointee.owner
+        loseStreams(session)
+        _ = flush(session)
+        guard !down.pointee.flags.contains(.dead) else { return }
+        beginLingering(down)
+    }
+
+    /// The connection is broken, or the client has closed it.
+    mutating func closeSession(_ session: UnsafeMutablePointer<H2Session>) {
+        let down = session.pointee.owner
+        loseStreams(session)
+        close(down)
+    }
+
+    private mutating func loseStreams(_ session: UnsafeMutablePointer<H2Session>) {
+        // Ending one changes the list, so it is walked anew for each.
+        while let stream = session.pointee.firstStream { streamIsGone(stream) }
+    }
+
+    // MARK: Sending
+
+    /// Lets streams write what they have, and gives it to the socket.
+    private mutating func send(_ session: UnsafeMutablePointer<H2Session>) {
+        let down = session.pointee.owner
+        var turns = Self.sendTurnsMax
+        while true {
+            guard flush(session) else { return }
+            guard !down.wire.hasPending, session.pointee.connection.outputCount == 0 else {
+                armSession(session)
+                return
+            }
+            var hasSent = false
+            while let reference = session.pointee.connection.nextToSend() {
+                guard let stream = stream(reference), let exchange = stream.pointee.exchange else {
+                    session.pointee.connection.setWantsToWrite(reference.id, false)
+                    continue
+                }
+                hasSent = true
+                advance(exchange)
+                guard !down.pointee.flags.contains(.dead) else { return }
+            }
+            guard hasSent || session.pointee.connection.outputCount > 0 else { break }
+            turns &-= 1
+            guard turns > 0 else {
+                enqueue(down)
+                break
+            }
+        }
+        if session.pointee.connection.isDrained { endSession(session) }
+    }
+
+    /// Gives the socket what is queued; false when the connection is broken and was closed.
+    private mutating func flush(_ session: UnsafeMutablePointer<H2Session>) -> Bool {
+        let down = session.pointee.owner
+        while let bytes = session.pointee.connection.output {
+            let sent = down.wire.send(bytes, session.pointee.connection.outputCount)
+            guard sent > 0 else {
+                if sent == Syscall.wouldBlock { return true }
+                closeSession(session)
+                return false
+            }
+            session.pointee.lastWrite = now
+            session.pointee.connection.consumeOutput(sent)
+        }
+        return true
+    }
+
+    /// Makes sure that what streams have queued goes out before the loop waits.
+    mutating func wake(_ session: UnsafeMutablePointer<H2Session>) {
+        if !session.pointee.isServed { enqueue(session.pointee.owner) }
+    }
+
+    // MARK: Time
+
+    /// Sets the time at which the connection is looked at again.
+    private mutating func armSession(_ session: UnsafeMutablePointer<H2Session>) {
+        let down = session.pointee.owner
+        timers.set(timer(of: down), deadline: sessionDeadline(session))
+    }
+
+    private func sessionDeadline(_ session: UnsafeMutablePointer<H2Session>) -> UInt64 {
+        let down = session.pointee.owner
+        let timeouts = (listeners + Int(down.pointee.listener)).pointee.settings.timeouts
+        if session.pointee.drainBegan > 0, !session.pointee.isFinal {
+            return session.pointee.drainBegan &+ H2Session.drainMilliseconds
+        }
+        if session.pointee.connection.outputCount > 0 || down.wire.hasPending {
+            return session.pointee.lastWrite &+ UInt64(timeouts.write)
+        }
+        let last = max(session.pointee.lastRead, session.pointee.lastWrite)
+        guard session.pointee.hasStarted else { return last &+ UInt64(timeouts.head) }
+        return last &+ UInt64(timeouts.idle)
+    }
+
+    /// Looks at a connection whose time has come.
+    mutating func expireSession(_ down: UnsafeMutablePointer<Downstream>) {
+        guard let session = down.pointee.session else { return }
+        if session.pointee.drainBegan > 0, !session.pointee.isFinal,
+            session.pointee.drainBegan &+ H2Session.drainMilliseconds <= now
+        {
+            finishShutdown(session)
+            serve(down)
+            return
+        }
+        guard sessionDeadline(session) <= now else {
+            armSession(session)
+            return
+        }
+        let isBlocked = session.pointee.connection.outputCount > 0 || down.wire.hasPending
+        if isBlocked || !session.pointee.hasStarted {
+            log.write(3) { line in
+                line.text(isBlocked ? "timeouts.write" : "timeouts.head")
+                line.text(": an HTTP/2 client did not go on; client ")
+                line.address(down.pointee.ip, port: down.pointee.port)
+            }
+            closeSession(session)
+            return
+        }
+        guard session.pointee.connection.streamCount == 0 else {
+            // Its streams have times of their own.
+            session.pointee.lastRead = now
+            armSession(session)
+            return
+        }
+        finishShutdown(session)
+        endSession(session)
+    }
+
+    private func finishShutdown(_ session: UnsafeMutablePointer<H2Session>) {
+        session.pointee.isFinal = true
+        session.pointee.connection.finishShutdown()
+    }
+
+    /// Tells the client to begin no more streams; those that are open go on.
+    mutating func drainSession(_ down: UnsafeMutablePointer<Downstream>) {
+        guard let session = down.pointee.session, session.pointee.drainBegan == 0 else { return }
+        session.pointee.drainBegan = max(now, 1)
+        session.pointee.connection.beginShutdown()
+        armSession(session)
+        enqueue(down)
+    }
+}

@@ -1,0 +1,250 @@
+import HTTP
+import PluginHost
+import Reactor
+import Sys
+
+/// Heads and trailers of HTTP/2 streams, from and to the text of HTTP/1 that exchanges work on.
+extension Worker {
+    // MARK: From the client
+
+    /// Begins a request, or takes its trailers.
+    mutating func takeHeaders(
+        _ session: UnsafeMutablePointer<H2Session>,
+        _ headers: H2Headers
+    ) {
+        if headers.isTrailers {
+            takeTrailers(session, headers)
+            return
+        }
+        let id = headers.stream.id
+        let listener = listeners + Int(session.pointee.owner.pointee.listener)
+        var request = FieldBlock.Request()
+        let outcome = FieldBlock.readRequest(
+            headers.block,
+            count: headers.count,
+            decoder: &session.pointee.decoder,
+            scratch: fieldScratch,
+            scratchCount: Self.fieldScratchBytes,
+            limits: listener.pointee.head,
+            allowsProtocol: false,
+            to: headText,
+            into: &request
+        )
+        switch outcome {
+        case .complete:
+            // RFC 9113 §8.1.1: a length that no content follows.
+            guard !headers.endStream || request.contentLength <= 0 else {
+                session.pointee.connection.resetStream(id, .protocolError)
+                return
+            }
+            beginStream(
+                session,
+                headers,
+                request.byteCount,
+                length: request.contentLength < 0 ? nil : request.contentLength,
+                H2Priority(
+                    urgency: request.priority.urgency,
+                    isIncremental: request.priority.isIncremental
+                )
+            )
+        case .tooLarge: refuseStream(session, id, status: 431)
+        case .malformed(let error): malformed(session, id, error)
+        case .invalid(let error): broken(session, error)
+        }
+    }
+
+    private mutating func takeTrailers(
+        _ session: UnsafeMutablePointer<H2Session>,
+        _ headers: H2Headers
+    ) {
+        var count = 0
+        let outcome = FieldBlock.readTrailers(
+            headers.block,
+            count: headers.count,
+            decoder: &session.pointee.decoder,
+            scratch: fieldScratch,
+            scratchCount: Self.fieldScratchBytes,
+            to: headText,
+            byteCount: &count
+        )
+        let down = stream(headers.stream)
+        switch outcome {
+        case .complete:
+            guard let down, let exchange = down.pointee.exchange else { return }
+            let block = exchange.pointee.requestBody.trailer ?? buffers.take(count)
+            block.bytes.update(from: headText, count: count)
+            exchange.pointee.requestBody.trailer = block
+            exchange.pointee.requestBody.trailerCount = count
+            down.pointee.flags.insert(.ended)
+            advance(exchange)
+        case .tooLarge: malformed(session, headers.stream.id, nil)
+        case .malformed(let error): malformed(session, headers.stream.id, error)
+        case .invalid(let error): broken(session, error)
+        }
+    }
+
+    /// The message breaks a rule: a stream error (RFC 9113 §8.1.1).
+    private mutating func malformed(
+        _ session: UnsafeMutablePointer<H2Session>,
+        _ id: UInt32,
+        _ error: FieldBlockError?
+    ) {
+        let owner = session.pointee.owner
+        log.write(3) { line in
+            line.text("HTTP/2 stream error: ")
+            line.text(error?.reason ?? "the trailer section is too large")
+            line.text("; client ")
+            line.address(owner.pointee.ip, port: owner.pointee.port)
+        }
+        let down = session.pointee.connection.user(id)?.assumingMemoryBound(to: Downstream.self)
+        session.pointee.connection.resetStream(id, .protocolError)
+        if let down { streamIsGone(down) }
+    }
+
+    /// The tables of the two sides no longer agree (RFC 9113 §4.3).
+    private mutating func broken(
+        _ session: UnsafeMutablePointer<H2Session>,
+        _ error: HPACKError
+    ) {
+        session.pointee.connection.abort(.compressionError, reason: error.reason)
+    }
+
+    /// Decodes a block that nobody wants, because it changes the decoder's table.
+    mutating func discard(
+        _ session: UnsafeMutablePointer<H2Session>,
+        _ block: UnsafePointer<UInt8>,
+        _ count: Int
+    ) {
+        var sink = NoFields()
+        let outcome = session.pointee.decoder.decode(
+            block,
+            count: count,
+            scratch: fieldScratch,
+            scratchCount: Self.fieldScratchBytes,
+            limits: HPACKLimits(),
+            into: &sink
+        )
+        if case .invalid(let error) = outcome { broken(session, error) }
+    }
+
+    /// Takes fields and does nothing.
+    private struct NoFields: HPACKSink {
+        mutating func take(_ field: HPACKField) {}
+    }
+
+    // MARK: To the client
+
+    /// Sends the head that stands in `out`, a status line and field lines of our own making.
+    mutating func sendHead(
+        _ session: UnsafeMutablePointer<H2Session>,
+        _ id: UInt32,
+        _ count: Int,
+        endStream: Bool
+    ) {
+        // "HTTP/1.1 200 OK"
+        let digits = out + 9
+        let status =
+            UInt16(digits[0] &- 48) &* 100 &+ UInt16(digits[1] &- 48) &* 10
+            &+ UInt16(digits[2] &- 48)
+        var writer = FieldBlock.Writer(
+            status: status,
+            to: fieldBlock,
+            room: Self.fieldBlockBytes,
+            encoder: &session.pointee.encoder
+        )
+        var at = lineEnd(12, count) &+ 2
+        while at < count, out[at] != UInt8(ascii: "\r") {
+            var colon = at
+            while out[colon] != UInt8(ascii: ":") { colon &+= 1 }
+            let end = lineEnd(colon, count)
+            var value = colon &+ 1
+            if value < end, out[value] == UInt8(ascii: " ") { value &+= 1 }
+            writer.field(
+                FieldNames.id(out + at, count: colon &- at),
+                out + at,
+                colon &- at,
+                out + value,
+                end &- value,
+                encoder: &session.pointee.encoder
+            )
+            at = end &+ 2
+        }
+        guard !writer.hasOverflowed else {
+            session.pointee.connection.abort(.internalError, reason: "a head is too large")
+            return
+        }
+        session.pointee.connection.sendHeaders(
+            id,
+            fieldBlock,
+            writer.count,
+            endStream: endStream
+        )
+    }
+
+    /// Where the line ends that `start` is in: its CR.
+    private func lineEnd(_ start: Int, _ count: Int) -> Int {
+        var at = start
+        while at < count, out[at] != UInt8(ascii: "\r") { at &+= 1 }
+        return at
+    }
+
+    /// Whether a response has trailer fields to send.
+    func hasTrailers(_ exchange: UnsafeMutablePointer<Exchange>) -> Bool {
+        if let section = exchange.pointee.responseBody.transform?.pointee.trailers {
+            return section.pointee.message.fieldBytesMax > 0
+        }
+        return exchange.pointee.responseBody.trailerCount > 2
+    }
+
+    /// Ends a stream with the trailer fields of its response.
+    mutating func sendTrailers(
+        _ session: UnsafeMutablePointer<H2Session>,
+        _ exchange: UnsafeMutablePointer<Exchange>
+    ) {
+        let id = exchange.pointee.down.pointee.stream
+        var writer = FieldBlock.Writer(
+            trailersTo: fieldBlock,
+            room: Self.fieldBlockBytes,
+            encoder: &session.pointee.encoder
+        )
+        if let section = exchange.pointee.responseBody.transform?.pointee.trailers {
+            let message = section.pointee.message
+            writer.copyFields(
+                message.head,
+                message.fields,
+                count: message.fieldCount,
+                encoder: &session.pointee.encoder
+            )
+            for index in 0..<message.addedCount {
+                guard let field = message.added?[index], !field.isDropped else { continue }
+                writer.field(
+                    field.id,
+                    field.name,
+                    Int(field.nameLength),
+                    field.value,
+                    Int(field.valueLength),
+                    encoder: &session.pointee.encoder
+                )
+            }
+        } else if let trailer = exchange.pointee.responseBody.trailer {
+            var fieldCount = 0
+            var consumed = 0
+            let outcome = HeadParser.parseTrailers(
+                trailer.bytes,
+                count: exchange.pointee.responseBody.trailerCount,
+                fields: responseFields,
+                fieldCount: &fieldCount,
+                consumed: &consumed
+            )
+            if outcome == .complete {
+                writer.copyFields(
+                    trailer.bytes,
+                    responseFields,
+                    count: fieldCount,
+                    encoder: &session.pointee.encoder
+                )
+            }
+        }
+        session.pointee.connection.sendHeaders(id, fieldBlock, writer.count, endStream: true)
+    }
+}

@@ -1,0 +1,212 @@
+import CSluice
+import HTTP
+import PluginHost
+import Reactor
+import Sys
+
+/// Streams of HTTP/2 as exchanges: how they begin, take their request's body, and end.
+extension Worker {
+    /// The stream that an event is about; nil when it has ended here.
+    func stream(_ reference: H2StreamReference) -> UnsafeMutablePointer<Downstream>? {
+        // Safe: the user pointer is the stream's `Downstream` until it ends.
+        reference.user?.assumingMemoryBound(to: Downstream.self)
+    }
+
+    // MARK: Beginning
+
+    /// Begins a request whose head stands in `headText`.
+    ///
+    /// - Parameter length: Content-Length; nil when there is none.
+    mutating func beginStream(
+        _ session: UnsafeMutablePointer<H2Session>,
+        _ headers: H2Headers,
+        _ count: Int,
+        length: Int64?,
+        _ priority: H2Priority
+    ) {
+        let id = headers.stream.id
+        let owner = session.pointee.owner
+        let listener = listeners + Int(owner.pointee.listener)
+        var head = RequestHead()
+        let outcome = HeadParser.parseRequest(
+            headText,
+            count: count,
+            limits: listener.pointee.head,
+            fields: requestFields,
+            into: &head
+        )
+        guard outcome == .complete else {
+            refuseStream(session, id, outcome)
+            return
+        }
+        if headers.endStream {
+            head.framing = .none
+        } else if length == nil {
+            head.framing = .chunked
+        }
+        guard let down = downstreams.take() else {
+            session.pointee.connection.resetStream(id, .refusedStream)
+            return
+        }
+        down.initialize(
+            to: Downstream(
+                fd: -1,
+                listener: Int(owner.pointee.listener),
+                ip: owner.pointee.ip,
+                port: owner.pointee.port
+            )
+        )
+        down.pointee.session = session
+        down.pointee.stream = id
+        down.pointee.nextOpen = session.pointee.firstStream
+        session.pointee.firstStream?.pointee.previousOpen = down
+        session.pointee.firstStream = down
+        session.pointee.connection.setUser(id, UnsafeMutableRawPointer(down))
+        session.pointee.connection.setPriority(id, priority)
+        if let length { session.pointee.connection.setExpectedLength(id, UInt64(length)) }
+        if headers.endStream { down.pointee.flags.insert(.ended) }
+        owner.pointee.requests &+= 1
+        if Int(owner.pointee.requests) >= listener.pointee.settings.limits.requests {
+            drainSession(owner)
+        }
+        guard let exchange = makeExchange(down, headText, head) else {
+            endStream(down, .internalError)
+            return
+        }
+        if !headers.endStream, length == nil {
+            exchange.pointee.requestBody.reader = BodyReader(.untilClose)
+        }
+        start(exchange)
+    }
+
+    /// The head is good HTTP/2, but over a bound, or not what HTTP allows.
+    private mutating func refuseStream(
+        _ session: UnsafeMutablePointer<H2Session>,
+        _ id: UInt32,
+        _ outcome: HeadOutcome
+    ) {
+        guard case .invalid(let error) = outcome, error.status != 400 else {
+            session.pointee.connection.resetStream(id, .protocolError)
+            return
+        }
+        refuseStream(session, id, status: error.status)
+    }
+
+    /// Answers with a status alone, and takes nothing more of the request.
+    mutating func refuseStream(
+        _ session: UnsafeMutablePointer<H2Session>,
+        _ id: UInt32,
+        status: UInt16
+    ) {
+        let owner = session.pointee.owner
+        log.write(3) { line in
+            line.number(Int(status))
+            line.text(": an HTTP/2 request's head was refused; client ")
+            line.address(owner.pointee.ip, port: owner.pointee.port)
+        }
+        var at = HeadWriter.copy("HTTP/1.1 ", to: out)
+        at &+= HeadWriter.writeDecimal(UInt64(status), to: out + at)
+        at &+= HeadWriter.copy(" \r\nContent-Length: 0\r\n\r\n", to: out + at)
+        sendHead(session, id, at, endStream: true)
+        session.pointee.connection.resetStream(id, .noError)
+    }
+
+    // MARK: The request's body
+
+    /// Takes a piece of a request's body.
+    mutating func takeData(_ session: UnsafeMutablePointer<H2Session>, _ data: H2Data) {
+        guard let down = stream(data.stream), let exchange = down.pointee.exchange else {
+            session.pointee.connection.consume(data.stream.id, data.count)
+            return
+        }
+        if data.endStream { down.pointee.flags.insert(.ended) }
+        exchange.pointee.lastRead = now
+        if let bytes = data.bytes, data.count > 0 {
+            if down.pointee.inputCount > 0 {
+                appendInput(down, bytes, data.count)
+            } else {
+                rest = bytes
+                restCount = data.count
+                restOwner = down
+            }
+        }
+        advance(exchange)
+        keepRest(down)
+    }
+
+    /// Puts bytes behind those that wait: no more than a stream's window.
+    private mutating func appendInput(
+        _ down: UnsafeMutablePointer<Downstream>,
+        _ bytes: UnsafePointer<UInt8>,
+        _ count: Int
+    ) {
+        guard let input = down.pointee.input else { return }
+        let (start, end) = (Int(down.pointee.inputStart), Int(down.pointee.inputEnd))
+        if end &+ count <= Int(down.pointee.inputCapacity) {
+            (input + end).update(from: bytes, count: count)
+            down.pointee.inputEnd &+= UInt32(count)
+            return
+        }
+        let have = end &- start
+        let block = buffers.take(have &+ count)
+        block.bytes.update(from: input + start, count: have)
+        (block.bytes + have).update(from: bytes, count: count)
+        buffers.give(Block(bytes: input, capacity: Int(down.pointee.inputCapacity)))
+        down.pointee.input = block.bytes
+        down.pointee.inputCapacity = UInt32(block.capacity)
+        down.pointee.inputStart = 0
+        down.pointee.inputEnd = UInt32(have &+ count)
+    }
+
+    /// The client may send as many bytes more as were passed on.
+    mutating func credit(_ down: UnsafeMutablePointer<Downstream>, _ count: Int) {
+        guard let session = down.pointee.session, count > 0 else { return }
+        session.pointee.connection.consume(down.pointee.stream, count)
+        wake(session)
+    }
+
+    /// Notes the end of the body once all of it was passed on.
+    func noteEnd(_ exchange: UnsafeMutablePointer<Exchange>) {
+        let down = exchange.pointee.down
+        if down.pointee.flags.contains(.ended), waitingInput(down) == nil {
+            exchange.pointee.requestBody.reader.finish()
+        }
+    }
+
+    // MARK: Ends
+
+    /// The client has cancelled the stream, or its connection is gone.
+    mutating func streamIsGone(_ down: UnsafeMutablePointer<Downstream>) {
+        if let exchange = down.pointee.exchange {
+            clientGone(exchange)
+        } else {
+            endStream(down, .cancel)
+        }
+    }
+
+    /// Lets go of a stream, whose exchange has ended.
+    ///
+    /// - Parameter code: why, when the stream is not over yet.
+    mutating func endStream(_ down: UnsafeMutablePointer<Downstream>, _ code: H2ErrorCode) {
+        guard !down.pointee.flags.contains(.dead), let session = down.pointee.session else {
+            return
+        }
+        if session.pointee.connection.isOpen(down.pointee.stream) {
+            session.pointee.connection.setUser(down.pointee.stream, nil)
+            session.pointee.connection.resetStream(down.pointee.stream, code)
+        }
+        if let previous = down.pointee.previousOpen {
+            previous.pointee.nextOpen = down.pointee.nextOpen
+        } else {
+            session.pointee.firstStream = down.pointee.nextOpen
+        }
+        down.pointee.nextOpen?.pointee.previousOpen = down.pointee.previousOpen
+        down.pointee.flags.insert(.dead)
+        timers.cancel(timer(of: down))
+        if restOwner == down { restCount = 0 }
+        freeInput(down)
+        down.pointee.nextDead = deadDownstreams
+        deadDownstreams = down
+        wake(session)
+    }
+}
