@@ -15,7 +15,7 @@ extension Table where Root == ListenerSettings {
     static let listener = Table(
         "listener",
         at: "listeners[]",
-        later: ["tls", "reuse_port", "fast_open"],
+        later: ["reuse_port", "fast_open"],
         keys: [
             Key(
                 required: "listen",
@@ -73,6 +73,12 @@ extension Table where Root == ListenerSettings {
             ),
             Key("limits", \.limits, .table(.limits), "Bounds of one client."),
             Key("timeouts", \.timeouts, .table(.downstreamTimeouts), "Times of one client."),
+            Key(
+                "tls",
+                \.tls,
+                .absent(.table(.tls)),
+                "How clients are spoken to in TLS. In the clear, when left out."
+            ),
         ],
         check: checkTrusted
     )
@@ -198,6 +204,12 @@ extension Table where Root == DownstreamTimeouts {
                 \.tunnel,
                 .time,
                 "A tunnel (after 101) without a byte in either direction. After it: closed."
+            ),
+            Key(
+                "handshake",
+                \.handshake,
+                .time,
+                "A TLS handshake, from the connection's begin. After it: closed without an answer."
             ),
             Key(
                 "suspend",
