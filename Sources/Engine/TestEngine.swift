@@ -109,6 +109,10 @@ package final class TestEngine {
                 origins.append(Origin(address: address, listening: try listen(address)))
             }
             var next = origins.map(\.address)[...]
+            let tls = TLSContexts(settings)
+            guard tls.problems.isEmpty else {
+                throw PluginError(tls.problems.joined(separator: "\n"))
+            }
             let plan = try Plan(
                 settings,
                 instances: instances,
@@ -117,6 +121,7 @@ package final class TestEngine {
                     defer { next = next.dropFirst(upstream.peers.count) }
                     return Array(next.prefix(upstream.peers.count))
                 },
+                tls: tls,
                 workerCount: 1,
                 descriptorLimit: 1_024
             )

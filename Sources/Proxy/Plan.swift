@@ -28,6 +28,7 @@ package final class Plan: @unchecked Sendable {
     ///   - instances: in the order of `settings.plugins`.
     ///   - addresses: of each listener, in order.
     ///   - peerAddresses: of each upstream's peers, in order.
+    ///   - tls: made of the same settings, without a problem.
     ///   - workerCount: 1 or more.
     ///   - descriptorLimit: descriptors that the process may open.
     package init(
@@ -35,9 +36,12 @@ package final class Plan: @unchecked Sendable {
         instances: [PluginInstance],
         addresses: [SocketAddress],
         peerAddresses: [[SocketAddress]],
+        tls: TLSContexts,
         workerCount: Int,
         descriptorLimit: Int
     ) throws(PluginError) {
+        // What asks for TLS is never served in the clear.
+        precondition(tls.problems.isEmpty, "\(tls.problems)")
         self.workerCount = workerCount
         self.instances = instances
         logLevel = settings.logLevel.rawValue
@@ -45,9 +49,10 @@ package final class Plan: @unchecked Sendable {
         listeners = .allocate(capacity: max(listenerCount, 1))
         for (index, listener) in settings.listeners.enumerated() {
             listeners.advanced(by: index).initialize(
-                to: try ListenerPlan(
+                to: ListenerPlan(
                     listener,
                     address: addresses[index],
+                    tls: tls.listeners[index],
                     descriptorLimit: descriptorLimit
                 )
             )
@@ -73,6 +78,7 @@ package final class Plan: @unchecked Sendable {
             upstreams.advanced(by: index).initialize(
                 to: try UpstreamPlan(
                     upstream,
+                    tls: tls.upstreams[index],
                     peers: peers + firstPeer,
                     firstPeer: firstPeer,
                     balancer: upstream.balancer.flatMap { byName[$0] },
@@ -136,6 +142,8 @@ package struct ListenerPlan {
     let connections: UnsafeMutablePointer<Atomic<Int>>
     /// Connections by client address; nil without such a bound.
     let addresses: AddressCounts?
+    /// What the headers of connections must be like; nil when they have none.
+    let proxyProtocol: UnsafePointer<ProxyProtocolPlan>?
     /// Nil when clients don't speak TLS.
     package let tls: TLSServerContext?
     let speaksHTTP1: Bool
@@ -145,21 +153,10 @@ package struct ListenerPlan {
     init(
         _ settings: ListenerSettings,
         address: SocketAddress,
+        tls: TLSServerContext? = nil,
         descriptorLimit: Int
-    ) throws(PluginError) {
-        do {
-            tls = try settings.tls.map { (tls) throws(TLSFailure) in
-                try TLSServerContext(
-                    tls,
-                    protocols: (settings.protocols.contains(.h2) ? [.h2] : [])
-                        + (settings.protocols.contains(.h1) ? [.h1] : [])
-                )
-            }
-        } catch {
-            throw PluginError(
-                "listener \(settings.address): tls: \(error.lines.joined(separator: "\n"))"
-            )
-        }
+    ) {
+        self.tls = tls
         self.settings = settings
         self.address = address
         speaksHTTP1 = settings.protocols.contains(.h1)
@@ -178,6 +175,11 @@ package struct ListenerPlan {
         addresses =
             settings.limits.connectionsPerAddress > 0
             ? AddressCounts(most: settings.limits.connectionsPerAddress) : nil
+        proxyProtocol = settings.proxyProtocol.map { settings in
+            let plan = UnsafeMutablePointer<ProxyProtocolPlan>.allocate(capacity: 1)
+            plan.initialize(to: ProxyProtocolPlan(settings))
+            return UnsafePointer(plan)
+        }
     }
 }
 
@@ -261,6 +263,7 @@ package struct UpstreamPlan {
     let retries: RetrySettings
     let pool: PoolSettings
     let hostOverride: Slice?
+    let proxyProtocol: ProxyProtocolVersion?
     /// Nil when peers don't speak TLS.
     let tls: TLSClientContext?
 
@@ -277,6 +280,7 @@ package struct UpstreamPlan {
 
     init(
         _ settings: UpstreamSettings,
+        tls: TLSClientContext?,
         peers: UnsafeMutablePointer<PeerPlan>,
         firstPeer: Int,
         balancer: PluginInstance?,
@@ -287,18 +291,11 @@ package struct UpstreamPlan {
         self.peers = peers
         self.firstPeer = firstPeer
         peerCount = settings.peers.count
-        do {
-            tls = try settings.tls.map { (tls) throws(TLSFailure) in
-                try TLSClientContext(tls, protocols: [])
-            }
-        } catch {
-            throw PluginError(
-                "upstreams.\(settings.name).tls: \(error.lines.joined(separator: "\n"))"
-            )
-        }
+        self.tls = tls
         timeouts = settings.timeouts
         retries = settings.retries
         pool = settings.pool
+        proxyProtocol = settings.proxyProtocol
         hostOverride = settings.hostOverride.map { text in
             let copy = sluice_slice(permanent: text)
             return Slice(copy.ptr, Int(copy.len))

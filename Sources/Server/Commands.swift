@@ -64,6 +64,7 @@ package struct Commands {
         withSettings(of: manifest) { settings in
             do throws(Preparation.Failure) {
                 let prepared = try Preparation(settings, manifest: manifest, binds: binds)
+                prepared.warnings.forEach { terminal.complain("\(manifest): warning: \($0)") }
                 prepared.release()
             } catch {
                 error.lines.forEach(terminal.complain)

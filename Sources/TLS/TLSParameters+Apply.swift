@@ -29,6 +29,13 @@ extension TLSParameters {
             findings.refuse("min_version", LibraryError.take())
             return
         }
+        for (key, names) in [
+            ("ciphers", ciphers), ("cipher_suites", cipherSuites), ("groups", groups),
+        ]
+        where Set(names).count < names.count {
+            findings.refuse(key, "a name occurs twice")
+            return
+        }
         applyCiphers(to: context, &findings)
         applyGroups(to: context, &findings)
     }

@@ -157,27 +157,8 @@ final class TicketKeys: Sendable {
         encrypts: Int32
     ) -> Bool {
         let cipherKey = key + Self.sizes.name
-        let macKey = UnsafeMutablePointer(mutating: cipherKey + Self.sizes.cipher)
-        guard
-            EVP_CipherInit_ex(cipher, algorithms.cipher, nil, cipherKey, vector, encrypts) == 1
-        else { return false }
-        // The name of the digest goes by a mutable pointer, but is only read.
-        return "SHA256".withCString { digest in
-            var parameters = (
-                OSSL_PARAM_construct_octet_string("key", macKey, Self.sizes.mac),
-                OSSL_PARAM_construct_utf8_string(
-                    "digest",
-                    UnsafeMutablePointer(mutating: digest),
-                    0
-                ),
-                OSSL_PARAM_construct_end()
-            )
-            return withUnsafeMutablePointer(to: &parameters) { parameters in
-                // Safe: a tuple of three of one type is laid out as an array of them.
-                parameters.withMemoryRebound(to: OSSL_PARAM.self, capacity: 3) {
-                    EVP_MAC_CTX_set_params(mac, $0) == 1
-                }
-            }
-        }
+        let macKey = cipherKey + Self.sizes.cipher
+        return EVP_CipherInit_ex(cipher, algorithms.cipher, nil, cipherKey, vector, encrypts) == 1
+            && copenssl_mac_set_key(mac, macKey, Self.sizes.mac) == 1
     }
 }

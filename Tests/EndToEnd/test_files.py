@@ -30,6 +30,9 @@ def test_nothing_needs_a_swift_runtime(path):
     assert "not found" not in needed
     names = re.findall(r"^\s*(\S+)", needed, re.M)
     allowed = r"linux-vdso|libc\.|libm\.|libgcc_s|libstdc\+\+|libdl|libpthread|librt|libutil|/lib"
+    if path in (BINARY, ENGINE):
+        # TLS comes from the machine, so that its fixes reach the proxy without a new build.
+        allowed += r"|libssl\.so\.3|libcrypto\.so\.3"
     assert [n for n in names if not re.match(allowed, n)] == []
 
 

@@ -75,6 +75,24 @@ enum Sample {
         case "listener": manifest(listener: member)
         case "limits": manifest(listener: "limits: { \(member) }")
         case "downstream_timeouts": manifest(listener: "timeouts: { \(member) }")
+        case "proxy_protocol":
+            manifest(
+                listener: member.hasPrefix("trusted:")
+                    ? "proxy_protocol: { \(member) }"
+                    : "proxy_protocol: { trusted: ['::/0'], \(member) }"
+            )
+        case "tls":
+            manifest(
+                listener:
+                    "tls: { certificates: [{ certificate: 'a.pem', key: 'a.key' }], \(member) }"
+            )
+        case "certificate":
+            manifest(
+                listener:
+                    "tls: { certificates: [{ certificate: 'a.pem', key: 'a.key', \(member) }] }"
+            )
+        case "client_auth": Self.manifest("tls", "client_auth: { \(member) }")
+        case "upstream_tls": manifest(upstream: "tls: { \(member) }")
         case "plugin": manifest(plugin: member)
         case "upstream": manifest(upstream: member)
         case "peer":
@@ -99,6 +117,11 @@ enum Sample {
         case "listener": "listeners[0]."
         case "limits": "listeners[0].limits."
         case "downstream_timeouts": "listeners[0].timeouts."
+        case "proxy_protocol": "listeners[0].proxy_protocol."
+        case "tls": "listeners[0].tls."
+        case "certificate": "listeners[0].tls.certificates[0]."
+        case "client_auth": "listeners[0].tls.client_auth."
+        case "upstream_tls": "upstreams.app.tls."
         case "plugin": "plugins.one."
         case "upstream": "upstreams.app."
         case "peer": "upstreams.app.peers[0]."

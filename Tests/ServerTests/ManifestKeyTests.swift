@@ -223,34 +223,35 @@ struct ManifestKeyTests {
     // MARK: Bounds
 
     /// Table, key, least and greatest value; the unit of values behind them.
-    static let bounds: [(String, String, Int64, Int64, String)] = [
-        ("manifest", "workers", 1, 256, ""),
-        ("listener", "backlog", 1, 65_535, ""),
-        ("listener", "tcp_keepalive", 0, 32_400, "s"),
-        ("limits", "head", 256, 65_535, "B"), ("limits", "fields", 1, 1_024, ""),
-        ("limits", "target", 1, 65_000, "B"), ("limits", "body", 0, 512 << 40, "B"),
-        ("limits", "body_rate", 0, 1 << 30, "B"), ("limits", "requests", 1, 1_000_000_000, ""),
-        ("limits", "connections", 1, 1_048_576, ""),
-        ("limits", "connections_per_address", 0, 1_048_576, ""),
-        ("limits", "buffer", 4_096, 262_144, "B"), ("limits", "drain", 0, 16_777_216, "B"),
-        ("limits", "body_buffer", 4_096, 16_777_216, "B"),
-        ("limits", "hold", 4_096, 1_048_576, "B"),
-        ("downstream_timeouts", "head", 1, 86_400_000, "ms"),
-        ("downstream_timeouts", "body", 1, 86_400_000, "ms"),
-        ("downstream_timeouts", "idle", 1, 86_400_000, "ms"),
-        ("downstream_timeouts", "write", 1, 86_400_000, "ms"),
-        ("downstream_timeouts", "tunnel", 1, 86_400_000, "ms"),
-        ("downstream_timeouts", "suspend", 1, 86_400_000, "ms"),
-        ("plugin", "memory", 65_536, 1 << 40, "B"),
-        ("peer", "weight", 1, 65_535, ""), ("peer", "priority", 0, 65_535, ""),
-        ("upstream_timeouts", "connect", 1, 86_400_000, "ms"),
-        ("upstream_timeouts", "first_byte", 1, 86_400_000, "ms"),
-        ("upstream_timeouts", "read", 1, 86_400_000, "ms"),
-        ("upstream_timeouts", "write", 1, 86_400_000, "ms"),
-        ("upstream_timeouts", "idle", 1, 86_400_000, "ms"),
-        ("retries", "attempts", 1, 16, ""), ("retries", "replay", 0, 1_048_576, "B"),
-        ("pool", "idle_per_peer", 0, 65_535, ""), ("pool", "requests", 0, 1_000_000_000, ""),
-    ]
+    static let bounds: [(String, String, Int64, Int64, String)] =
+        [
+            ("manifest", "workers", 1, 256, ""),
+            ("listener", "backlog", 1, 65_535, ""),
+            ("listener", "tcp_keepalive", 0, 32_400, "s"),
+            ("limits", "head", 256, 65_535, "B"), ("limits", "fields", 1, 1_024, ""),
+            ("limits", "target", 1, 65_000, "B"), ("limits", "body", 0, 512 << 40, "B"),
+            ("limits", "body_rate", 0, 1 << 30, "B"), ("limits", "requests", 1, 1_000_000_000, ""),
+            ("limits", "connections", 1, 1_048_576, ""),
+            ("limits", "connections_per_address", 0, 1_048_576, ""),
+            ("limits", "buffer", 4_096, 262_144, "B"), ("limits", "drain", 0, 16_777_216, "B"),
+            ("limits", "body_buffer", 4_096, 16_777_216, "B"),
+            ("limits", "hold", 4_096, 1_048_576, "B"),
+            ("downstream_timeouts", "head", 1, 86_400_000, "ms"),
+            ("downstream_timeouts", "body", 1, 86_400_000, "ms"),
+            ("downstream_timeouts", "idle", 1, 86_400_000, "ms"),
+            ("downstream_timeouts", "write", 1, 86_400_000, "ms"),
+            ("downstream_timeouts", "tunnel", 1, 86_400_000, "ms"),
+            ("downstream_timeouts", "suspend", 1, 86_400_000, "ms"),
+            ("plugin", "memory", 65_536, 1 << 40, "B"),
+            ("peer", "weight", 1, 65_535, ""), ("peer", "priority", 0, 65_535, ""),
+            ("upstream_timeouts", "connect", 1, 86_400_000, "ms"),
+            ("upstream_timeouts", "first_byte", 1, 86_400_000, "ms"),
+            ("upstream_timeouts", "read", 1, 86_400_000, "ms"),
+            ("upstream_timeouts", "write", 1, 86_400_000, "ms"),
+            ("upstream_timeouts", "idle", 1, 86_400_000, "ms"),
+            ("retries", "attempts", 1, 16, ""), ("retries", "replay", 0, 1_048_576, "B"),
+            ("pool", "idle_per_peer", 0, 65_535, ""), ("pool", "requests", 0, 1_000_000_000, ""),
+        ] + ManifestTLSTests.bounds
 
     @Test(arguments: bounds)
     func `keeps the bounds of a key`(
@@ -302,7 +303,7 @@ struct ManifestKeyTests {
         // The sample manifest has these already; a second one would be a duplicate.
         let present = [
             "version", "listeners", "plugins", "upstreams", "routes", "listen",
-            "library", "peers", "upstream", "address",
+            "library", "peers", "upstream", "address", "certificates", "certificate", "key",
         ]
         for key in table.keys where !present.contains(key.name) {
             for wrong in ["[[]]", "null", "false"] {

@@ -15,7 +15,7 @@ struct ManifestTests {
               listeners: [
                 { listen: "0.0.0.0:8080", limits: { head: "1MiB" } },
               ],
-              upstreams: { app: { peers: ["192.0.2.1:80"], tls: {} } },
+              upstreams: { app: { peers: ["192.0.2.1:80"], health: {} } },
               routes: [
                 { match: { hots: "example.com" }, upstream: "ap" },
                 { match: { path: 7 } },
@@ -28,7 +28,7 @@ struct ManifestTests {
                 "\(file):3:3: listners: unknown key; did you mean \"listeners\"?",
                 "\(file):5:47: listeners[0].limits.head: 1MiB is out of range; expected"
                     + " 256B to 65535B",
-                "\(file):7:48: upstreams.app.tls: not supported by this version of sluice",
+                "\(file):7:48: upstreams.app.health: not supported by this version of sluice",
                 "\(file):9:16: routes[0].match.hots: unknown key; did you mean \"host\"?",
                 "\(file):9:49: routes[0].upstream: no upstream has the name \"ap\"; did you"
                     + " mean \"app\"?",
@@ -91,8 +91,8 @@ struct ManifestTests {
     }
 
     @Test(arguments: [
-        ("manifest", "admin"), ("manifest", "tls"), ("listener", "tls"),
-        ("listener", "proxy_protocol"), ("upstream", "tls"), ("upstream", "hash_key"),
+        ("manifest", "admin"), ("manifest", "tls"), ("listener", "reuse_port"),
+        ("upstream", "hash_key"),
         ("peer", "tls"), ("match", "query"),
     ])
     func `knows the keys of later versions`(table: String, key: String) {

@@ -96,6 +96,16 @@ static inline void *copenssl_allocate(size_t count) {
     return OPENSSL_malloc(count);
 }
 
+/* Makes it HMAC-SHA-256 with this key, which is copied. */
+static inline int copenssl_mac_set_key(EVP_MAC_CTX *mac, const unsigned char *key, size_t count) {
+    OSSL_PARAM parameters[] = {
+        OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, (void *)key, count),
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)"SHA256", 0),
+        OSSL_PARAM_construct_end(),
+    };
+    return EVP_MAC_CTX_set_params(mac, parameters);
+}
+
 /* -- lists ------------------------------------------------------------------------------------- */
 
 /* Number of ciphers of a context. */

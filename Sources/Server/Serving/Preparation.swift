@@ -13,6 +13,11 @@ struct Preparation: ~Copyable {
     let listening: [[Int32]]
     /// Addresses as bound, in the order of the listeners.
     let addresses: [SocketAddress]
+    let tls: TLSContexts
+    let watch: CertificateWatch
+
+    /// What is not as it should be, but can be served; a line each.
+    var warnings: [String] { tls.warnings }
 
     /// Why the process can't serve; a line each.
     struct Failure: Error {
@@ -32,6 +37,8 @@ struct Preparation: ~Copyable {
             workerCount: workerCount
         )
         problems += loaded.problems
+        tls = TLSContexts(settings)
+        problems += tls.problems
         let listeners = Self.resolveListeners(settings, &problems)
         let peers = Self.resolvePeers(settings, &problems)
         var bound = Bound()
@@ -46,6 +53,7 @@ struct Preparation: ~Copyable {
                     instances: loaded.instances,
                     addresses: binds ? bound.addresses : listeners,
                     peerAddresses: peers,
+                    tls: tls,
                     workerCount: workerCount,
                     descriptorLimit: descriptorLimit
                 )
@@ -58,6 +66,7 @@ struct Preparation: ~Copyable {
             throw Failure(lines: problems.map { "\(manifest): \($0)" })
         }
         self.plan = plan
+        watch = CertificateWatch(settings, tls)
         instances = loaded.instances
         listening = bound.descriptors
         addresses = bound.addresses

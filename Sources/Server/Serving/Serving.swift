@@ -38,6 +38,7 @@ struct Serving: ~Copyable {
             log.write(1) { $0.text("a worker could not be started: \(error.description)") }
             return .failure
         }
+        for warning in preparation.warnings { log.write(2) { $0.text(warning) } }
         for address in preparation.addresses {
             log.write(3) { $0.text("listening on \(address.text)") }
         }
@@ -45,6 +46,10 @@ struct Serving: ~Copyable {
         let boxes = mailboxes
         let level = logLevel.rawValue
         _ = PinnedThread.start(name: "signals") { Self.handleSignals(boxes, level) }
+        let watch = preparation.watch
+        if !watch.isEmpty {
+            _ = PinnedThread.start(name: "certificates") { watch.run(level) }
+        }
         for thread in threads { thread.join() }
         for instance in preparation.instances { instance.destroy() }
         for address in preparation.addresses where address.isUnix {

@@ -15,7 +15,7 @@ extension Table where Root == ListenerSettings {
     static let listener = Table(
         "listener",
         at: "listeners[]",
-        later: ["tls", "proxy_protocol", "reuse_port", "fast_open"],
+        later: ["reuse_port", "fast_open"],
         keys: [
             Key(
                 required: "listen",
@@ -64,9 +64,23 @@ extension Table where Root == ListenerSettings {
                 "A client that closed its sending side behind a whole request gets its answer"
                     + " (`\"serve\"`), or the exchange is given up (`\"abort\"`)."
             ),
+            Key(
+                "proxy_protocol",
+                \.proxyProtocol,
+                .absent(.table(.proxyProtocol)),
+                "Every connection begins with a header of the [PROXY protocol](proxy-protocol.md)"
+                    + " that says who the client is. Without this key none may."
+            ),
             Key("limits", \.limits, .table(.limits), "Bounds of one client."),
             Key("timeouts", \.timeouts, .table(.downstreamTimeouts), "Times of one client."),
-        ]
+            Key(
+                "tls",
+                \.tls,
+                .absent(.table(.tls)),
+                "How clients are spoken to in TLS. In the clear, when left out."
+            ),
+        ],
+        check: checkTrusted
     )
 }
 
@@ -190,6 +204,12 @@ extension Table where Root == DownstreamTimeouts {
                 \.tunnel,
                 .time,
                 "A tunnel (after 101) without a byte in either direction. After it: closed."
+            ),
+            Key(
+                "handshake",
+                \.handshake,
+                .time,
+                "A TLS handshake, from the connection's begin. After it: closed without an answer."
             ),
             Key(
                 "suspend",

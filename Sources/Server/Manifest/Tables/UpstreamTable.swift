@@ -1,4 +1,5 @@
 internal import Proxy
+internal import TLS
 
 extension UpstreamSettings: Defaulted {
     static var defaults: Self { UpstreamSettings(name: "") }
@@ -21,7 +22,7 @@ extension Table where Root == UpstreamSettings {
     static let upstream = Table(
         "upstream",
         at: "upstreams.NAME",
-        later: ["tls", "hash_key", "discovery", "health", "proxy_protocol"],
+        later: ["hash_key", "discovery", "health"],
         keys: [
             Key(
                 "balancer",
@@ -47,11 +48,28 @@ extension Table where Root == UpstreamSettings {
                 .list(of: .peer, 1...ManifestLimits.peersMax),
                 "Addresses of the peers: strings, or objects where more than the address is set."
             ),
+            Key(
+                "proxy_protocol",
+                \.proxyProtocol,
+                .absent(.words(ProxyProtocolVersion.allCases.map { ($0.rawValue, $0) })),
+                "Version of the [PROXY protocol](proxy-protocol.md) that tells the peers who the"
+                    + " client is. Such a connection serves one client, and is closed with the"
+                    + " client's."
+            ),
             Key("timeouts", \.timeouts, .table(.upstreamTimeouts), "Times of an exchange."),
             Key("retries", \.retries, .table(.retries), "When a request is tried again."),
             Key("pool", \.pool, .table(.pool), "Idle connections to the peers."),
+            Key(
+                "tls",
+                \.tls,
+                .absent(.table(.upstreamTLS)),
+                "How the peers are spoken to in TLS. In the clear, when left out."
+            ),
         ],
-        check: checkPeers
+        check: { node, settings, reader in
+            checkPeers(node, settings, &reader)
+            checkNames(node, settings, &reader)
+        }
     )
 
     @Sendable
@@ -84,6 +102,28 @@ extension Table where Root == UpstreamSettings {
                         at: peers.elements[index]
                     )
                 }
+            }
+        }
+    }
+}
+
+extension Table where Root == UpstreamSettings {
+    /// A peer without a host has no name to verify: it must not pass for that.
+    private static func checkNames(
+        _ node: Node,
+        _ settings: UpstreamSettings,
+        _ reader: inout ManifestReader
+    ) {
+        guard let tls = settings.tls, tls.verify, tls.serverName == nil, tls.verifyName == nil,
+            let found = node.member("tls"),
+            let peer = settings.peers.first(where: { $0.address.hasPrefix("unix:") })
+        else { return }
+        reader.inside(.key("tls")) { reader in
+            reader.inside(.key("verify_name")) {
+                $0.report(
+                    "this key is missing; the peer \(peer.address) has no host to verify",
+                    at: found
+                )
             }
         }
     }
