@@ -9,7 +9,8 @@ from h2wire import (
     MAX_CONCURRENT_STREAMS, MAX_FRAME_SIZE, MAX_HEADER_LIST_SIZE, NO_RFC7540_PRIORITIES, PING,
     PROTOCOL_ERROR, PUSH_PROMISE, SETTINGS, WINDOW_MAX, frame, get, post, settings)
 
-server, bench = h2server.fixture()
+# Room for the head of /fields.
+server, bench = h2server.fixture(listener={"limits": {"head": "60KiB", "fields": 1_000}})
 
 
 # ------------------------------------------------------------------ 6.5 SETTINGS
