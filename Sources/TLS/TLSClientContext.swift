@@ -77,7 +77,8 @@ public final class TLSClientContext: Sendable {
         peer: UnsafePointer<CChar>?,
         _ slot: UnsafeMutablePointer<TLSSessionSlot>?
     ) -> Connection? {
-        guard var (ssl, id) = cell.makeConnection() else { return nil }
+        guard let (ssl, version) = cell.makeConnection() else { return nil }
+        var id = version
         let named =
             if let name = settings.serverName {
                 name.withCString { PeerName.announce($0, ssl) }
