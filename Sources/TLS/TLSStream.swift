@@ -128,6 +128,11 @@ public struct TLSStream {
         if stream.pointee.isEstablished, stream.pointee.reason == nil {
             SSL_set_shutdown(stream.pointee.ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN)
         }
+        // OpenSSL takes a session for broken whose connection did not end by close_notify on both
+        // sides, which few do; only an error of the protocol says that.
+        if stream.pointee.isEstablished, stream.pointee.readFailure != protocolError {
+            SSL_set_shutdown(stream.pointee.ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN)
+        }
         SSL_free(stream.pointee.ssl)
         stream.pointee.transport.pointee.drop()
         Memory.free(stream)

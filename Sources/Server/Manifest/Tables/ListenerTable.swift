@@ -80,8 +80,32 @@ extension Table where Root == ListenerSettings {
                 "How clients are spoken to in TLS. In the clear, when left out."
             ),
         ],
-        check: checkTrusted
+        check: { node, settings, reader in
+            checkTrusted(node, settings, &reader)
+            checkProtocols(node, settings, &reader)
+        }
     )
+}
+
+extension Table where Root == ListenerSettings {
+    /// Which protocols there are is a matter of TLS.
+    private static func checkProtocols(
+        _ node: Node,
+        _ settings: ListenerSettings,
+        _ reader: inout ManifestReader
+    ) {
+        guard let found = node.member("protocols") else { return }
+        let wrong = settings.tls == nil ? ListenerProtocol.h2 : .h2c
+        guard settings.protocols.contains(wrong) else { return }
+        reader.inside(.key("protocols")) { reader in
+            reader.report(
+                settings.tls == nil
+                    ? "\"h2\" is spoken over TLS, and there is no tls; in the clear it is \"h2c\""
+                    : "\"h2c\" is spoken in the clear, and there is a tls; over TLS it is \"h2\"",
+                at: found
+            )
+        }
+    }
 }
 
 extension Table where Root == DownstreamLimits {
