@@ -101,6 +101,14 @@ struct ManifestTLSTests {
         ),
         ("tls", "key_log: ''", "listeners[0].tls.key_log: not a file name"),
         (
+            "tls", "}, protocols: ['h1', 'h2c'], limits: {",
+            "listeners[0].protocols[1]: is HTTP/2 in the clear; over tls it is \"h2\""
+        ),
+        (
+            "tls", "}, protocols: ['h2', 'h2'], limits: {",
+            "listeners[0].protocols[1]: \"h2\" occurs twice"
+        ),
+        (
             "client_auth", "mode: 'optional'",
             "listeners[0].tls.client_auth.ca: this key is missing; mode \"optional\" needs it"
         ),

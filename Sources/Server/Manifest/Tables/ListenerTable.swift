@@ -72,8 +72,41 @@ extension Table where Root == ListenerSettings {
                 .absent(.table(.tls)),
                 "How clients are spoken to in TLS. In the clear, when left out."
             ),
-        ]
+        ],
+        check: checkProtocols
     )
+
+    /// Each protocol is there once, and fits what it runs on.
+    @Sendable
+    private static func checkProtocols(
+        _ node: Node,
+        _ settings: ListenerSettings,
+        _ reader: inout ManifestReader
+    ) {
+        // A wrong protocol is not in the settings, so that the places no longer fit.
+        guard let protocols = node.member("protocols"),
+            protocols.elements.count == settings.protocols.count
+        else { return }
+        let isTLS = node.member("tls") != nil
+        for (index, name) in settings.protocols.enumerated() {
+            let problem: String? =
+                if settings.protocols[..<index].contains(name) {
+                    "\(quote(name.rawValue)) occurs twice"
+                } else if name == .h2, !isTLS {
+                    "needs tls; HTTP/2 in the clear is \"h2c\""
+                } else if name == .h2c, isTLS {
+                    "is HTTP/2 in the clear; over tls it is \"h2\""
+                } else {
+                    nil
+                }
+            guard let problem else { continue }
+            reader.inside(.key("protocols")) { reader in
+                reader.inside(.index(index)) {
+                    $0.report(problem, at: protocols.elements[index])
+                }
+            }
+        }
+    }
 }
 
 extension Table where Root == DownstreamLimits {
