@@ -40,6 +40,8 @@ struct ConnectionFlags: OptionSet {
 
 /// Where a client's connection stands.
 enum DownstreamState: UInt8 {
+    /// Waiting for the PROXY header; not yet counted with its client's address.
+    case proxyHeader
     /// Of TLS; no request has been seen.
     case handshake
     /// Waiting for a request; holds no buffer.
@@ -54,7 +56,7 @@ enum DownstreamState: UInt8 {
     case lingering
 }
 
-/// A client's connection: plain memory in a slab, about 130 bytes, and nothing else while idle.
+/// A client's connection: plain memory in a slab, about 150 bytes, and nothing else while idle.
 struct Downstream {
     var timer = TimerNode(kind: TimerKind.downstream)
     var fd: Int32
@@ -85,7 +87,12 @@ struct Downstream {
     /// Neighbours in the list of all open ones.
     var nextOpen: UnsafeMutablePointer<Downstream>?
     var previousOpen: UnsafeMutablePointer<Downstream>?
+    /// The client's, which the PROXY header may have named.
     var ip: IPAddress
+    /// Where the PROXY header says that the client connected to.
+    var proxiedEnd: UnsafeMutablePointer<ProxyEndpoint>?
+    /// The idle connection to a peer whose PROXY header named this client.
+    var keptUpstream: UnsafeMutablePointer<Upstream>?
 
     init(fd: Int32, listener: Int, ip: IPAddress, port: UInt16) {
         self.fd = fd
@@ -135,6 +142,8 @@ struct Upstream {
     /// Neighbours in the pool, most recently used first; `next` also links dead ones.
     var next: UnsafeMutablePointer<Upstream>?
     var previous: UnsafeMutablePointer<Upstream>?
+    /// The client that it is kept for while idle, outside of the pool.
+    var keeper: UnsafeMutablePointer<Downstream>?
 
     init(fd: Int32, peer: Int) {
         self.fd = fd

@@ -11,27 +11,30 @@ struct H2Session: ~Copyable {
     var encoder: HPACKEncoder
     /// What owns the socket.
     let owner: UnsafeMutablePointer<Downstream>
-    /// Milliseconds of the worker's clock: when bytes last came, and when some were last taken.
-    var lastRead: UInt64
-    var lastWrite: UInt64
+    /// Milliseconds of the worker's clock: when bytes last came or went.
+    var lastActive: UInt64
+    /// Since when the socket takes nothing; 0 while it does.
+    var blockedSince: UInt64 = 0
+    /// Since when the rest of a header block or of a frame is awaited; 0 while none is.
+    var headSince: UInt64
     /// When the first GOAWAY of a drain went out; 0 before.
     var drainBegan: UInt64 = 0
+    /// The client has said that it begins no more streams.
+    var clientLeaves = false
     /// The last GOAWAY has gone out.
     var isFinal = false
     /// `serve` runs: it sends what is queued when it ends.
     var isServed = false
     /// Its streams, linked by `nextOpen`.
     var firstStream: UnsafeMutablePointer<Downstream>?
-    /// The client's preface and settings have come.
-    var hasStarted = false
 
     init(_ owner: UnsafeMutablePointer<Downstream>, _ settings: H2Settings, now: UInt64) {
         connection = H2Connection(role: .server, settings: settings, limits: H2Limits())
         decoder = HPACKDecoder()
         encoder = HPACKEncoder()
         self.owner = owner
-        lastRead = now
-        lastWrite = now
+        lastActive = now
+        headSince = max(now, 1)
     }
 
     /// Bytes of one stream's turn: what a frame of the usual size holds, so that streams mix.

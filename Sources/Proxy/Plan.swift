@@ -142,6 +142,8 @@ package struct ListenerPlan {
     let connections: UnsafeMutablePointer<Atomic<Int>>
     /// Connections by client address; nil without such a bound.
     let addresses: AddressCounts?
+    /// What the headers of connections must be like; nil when they have none.
+    let proxyProtocol: UnsafePointer<ProxyProtocolPlan>?
     /// Nil when clients don't speak TLS.
     package let tls: TLSServerContext?
     let speaksHTTP1: Bool
@@ -173,6 +175,11 @@ package struct ListenerPlan {
         addresses =
             settings.limits.connectionsPerAddress > 0
             ? AddressCounts(most: settings.limits.connectionsPerAddress) : nil
+        proxyProtocol = settings.proxyProtocol.map { settings in
+            let plan = UnsafeMutablePointer<ProxyProtocolPlan>.allocate(capacity: 1)
+            plan.initialize(to: ProxyProtocolPlan(settings))
+            return UnsafePointer(plan)
+        }
     }
 }
 
@@ -256,6 +263,7 @@ package struct UpstreamPlan {
     let retries: RetrySettings
     let pool: PoolSettings
     let hostOverride: Slice?
+    let proxyProtocol: ProxyProtocolVersion?
     /// Nil when peers don't speak TLS.
     let tls: TLSClientContext?
 
@@ -287,6 +295,7 @@ package struct UpstreamPlan {
         timeouts = settings.timeouts
         retries = settings.retries
         pool = settings.pool
+        proxyProtocol = settings.proxyProtocol
         hostOverride = settings.hostOverride.map { text in
             let copy = sluice_slice(permanent: text)
             return Slice(copy.ptr, Int(copy.len))

@@ -39,6 +39,8 @@ package struct ListenerSettings: Sendable, Equatable {
     package var timeouts = DownstreamTimeouts()
     /// Whether a client that closed its sending side after a whole request still gets its answer.
     package var halfClose = HalfClose.serve
+    /// Nil: connections begin with the client's own bytes.
+    package var proxyProtocol: ProxyProtocolSettings?
     /// Nil is in the clear.
     package var tls: TLSServerSettings?
 
@@ -203,6 +205,8 @@ package struct UpstreamSettings: Sendable, Equatable {
     package var pool = PoolSettings()
     /// Value of Host that the peers see; nil keeps the client's.
     package var hostOverride: String?
+    /// Version of the PROXY header that connections to the peers begin with; nil is none.
+    package var proxyProtocol: ProxyProtocolVersion?
     /// Nil is in the clear.
     package var tls: TLSClientSettings?
 

@@ -40,6 +40,11 @@ extension Worker {
     package mutating func open(_ fd: Int32, _ listener: Int, _ peer: borrowing SocketAddress) {
         let plan = listeners + listener
         let ip = peer.ip
+        let rules = plan.pointee.proxyProtocol
+        if let rules, !rules.pointee.trusts(ip) {
+            refuseSender(fd, ip, peer.port)
+            return
+        }
         guard
             plan.pointee.connections.pointee.wrappingAdd(1, ordering: .relaxed).newValue
                 <= plan.pointee.connectionsMax
@@ -48,7 +53,9 @@ extension Worker {
             refuse(fd, ip, peer.port, limit: "connections")
             return
         }
-        if let addresses = plan.pointee.addresses, ip.family != 0, !addresses.add(ip) {
+        // With a header it is the client behind the proxy that counts.
+        if rules == nil, let addresses = plan.pointee.addresses, ip.family != 0, !addresses.add(ip)
+        {
             plan.pointee.connections.pointee.wrappingSubtract(1, ordering: .relaxed)
             refuse(fd, ip, peer.port, limit: "connections_per_address")
             return
@@ -58,6 +65,7 @@ extension Worker {
             return
         }
         down.initialize(to: Downstream(fd: fd, listener: listener, ip: ip, port: peer.port))
+        if rules != nil { down.pointee.state = .proxyHeader }
         connectionCount &+= 1
         down.pointee.nextOpen = firstOpen
         firstOpen?.pointee.previousOpen = down
@@ -77,7 +85,7 @@ extension Worker {
         }
         // A client that has something to say has often said it by now.
         down.pointee.flags.insert(.readable)
-        if plan.pointee.tls != nil {
+        if rules == nil, plan.pointee.tls != nil {
             beginHandshake(down)
         } else {
             timers.set(
@@ -90,6 +98,17 @@ extension Worker {
 
     private mutating func refuse(_ fd: Int32, _ ip: IPAddress, _ port: UInt16, limit: StaticString)
     {
+        answerRefused(fd, ip, port, limit: limit)
+        Syscall.close(fd)
+    }
+
+    /// Tells a client that there are too many connections; the caller closes this one.
+    mutating func answerRefused(
+        _ fd: Int32,
+        _ ip: IPAddress,
+        _ port: UInt16,
+        limit: StaticString
+    ) {
         log.write(2) { line in
             line.text("connection refused, limit ")
             line.text(limit)
@@ -110,7 +129,6 @@ extension Worker {
         // What the client has sent already must be read, or closing resets the answer.
         _ = Syscall.receive(fd, scratch, Self.scratchBytes)
         Syscall.shutdownWrite(fd)
-        Syscall.close(fd)
     }
 
     /// Stops accepting for a while.
@@ -165,7 +183,9 @@ extension Worker {
         while let down = next {
             next = down.pointee.nextOpen
             if down.pointee.state == .multiplexed { drainSession(down) }
-            guard down.pointee.state == .idle else { continue }
+            guard down.pointee.state == .idle || down.pointee.state == .proxyHeader else {
+                continue
+            }
             if down.pointee.flags.contains(.fresh) {
                 // Its request may be on the way.
                 timers.set(timer(of: down), deadline: now &+ Self.freshGraceMilliseconds)
@@ -191,9 +211,16 @@ extension Worker {
         freeInput(down)
         let plan = listeners + Int(down.pointee.listener)
         plan.pointee.connections.pointee.wrappingSubtract(1, ordering: .relaxed)
-        if let addresses = plan.pointee.addresses, down.pointee.ip.family != 0 {
+        if let addresses = plan.pointee.addresses, down.pointee.ip.family != 0,
+            down.pointee.state != .proxyHeader
+        {
             addresses.remove(down.pointee.ip)
         }
+        if let end = down.pointee.proxiedEnd {
+            down.pointee.proxiedEnd = nil
+            proxiedEnds.give(end)
+        }
+        if let up = down.pointee.keptUpstream { closeUpstream(up) }
         connectionCount &-= 1
         if let previous = down.pointee.previousOpen {
             previous.pointee.nextOpen = down.pointee.nextOpen

@@ -128,7 +128,7 @@ extension Worker {
         callout.pointee.up = nil
         up.pointee.callout = nil
         peers[Int(up.pointee.peer)].addInFlight(-1)
-        giveBack(up, callout.pointee.upstream, reuse: reuse)
+        giveBack(up, callout.pointee.upstream, client: nil, reuse: reuse)
     }
 
     /// The connection that was being made to a peer has come to nothing: tries the next peer.

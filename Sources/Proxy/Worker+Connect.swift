@@ -40,12 +40,10 @@ extension Worker {
         _ upstream: UnsafeMutablePointer<UpstreamPlan>,
         isEstablished: Bool
     ) {
-        if isEstablished, upstream.pointee.tls == nil {
-            ready(up)
-            return
+        if !isEstablished || upstream.pointee.tls != nil {
+            timers.set(timer(of: up), deadline: now &+ UInt64(upstream.pointee.timeouts.connect))
         }
-        timers.set(timer(of: up), deadline: now &+ UInt64(upstream.pointee.timeouts.connect))
-        if isEstablished { beginHandshake(up, upstream) }
+        if isEstablished { connected(up, upstream) }
     }
 
     /// An event on a connection that is being made.
@@ -68,6 +66,18 @@ extension Worker {
             exchange.pointee.down.pointee.flags.contains(.failed)
         {
             clientGone(exchange)
+            return
+        }
+        connected(up, upstream)
+    }
+
+    /// The socket stands: the PROXY header goes first, before TLS.
+    private mutating func connected(
+        _ up: UnsafeMutablePointer<Upstream>,
+        _ upstream: UnsafeMutablePointer<UpstreamPlan>
+    ) {
+        if let error = sendProxyHeader(up, upstream, client: up.pointee.exchange?.pointee.down) {
+            connectFailed(up, error)
             return
         }
         if upstream.pointee.tls != nil {

@@ -65,7 +65,7 @@ extension Worker {
         _ session: UnsafeMutablePointer<H2Session>,
         _ count: Int
     ) -> Bool {
-        session.pointee.lastRead = now
+        session.pointee.lastActive = now
         var at = 0
         while true {
             var consumed = 0
@@ -77,15 +77,14 @@ extension Worker {
             )
             at &+= consumed
             switch event {
-            case .needsMore: return true
+            case .needsMore:
+                noteHead(session)
+                return true
             case .settings:
                 let limit = session.pointee.connection.peerSettings.headerTableSize
                 session.pointee.encoder.setTableLimit(limit)
-                if !session.pointee.hasStarted {
-                    session.pointee.hasStarted = true
-                    armSession(session)
-                }
-            case .settingsAcknowledged, .pingAnswered, .goAway: break
+            case .settingsAcknowledged, .pingAnswered: break
+            case .goAway: session.pointee.clientLeaves = true
             case .headers(let headers): takeHeaders(session, headers)
             case .discardedHeaders(_, let block, let count): discard(session, block, count)
             case .data(let data): takeData(session, data)
@@ -144,10 +143,7 @@ extension Worker {
         var turns = Self.sendTurnsMax
         while true {
             guard flush(session) else { return }
-            guard !down.wire.hasPending, session.pointee.connection.outputCount == 0 else {
-                armSession(session)
-                return
-            }
+            guard session.pointee.blockedSince == 0 else { return }
             var hasSent = false
             while let reference = session.pointee.connection.nextToSend() {
                 guard let stream = stream(reference), let exchange = stream.pointee.exchange else {
@@ -165,7 +161,14 @@ extension Worker {
                 break
             }
         }
-        if session.pointee.connection.isDrained { endSession(session) }
+        if session.pointee.clientLeaves, session.pointee.connection.streamCount == 0 {
+            finishShutdown(session)
+        }
+        if session.pointee.connection.isDrained
+            || session.pointee.isFinal && session.pointee.connection.streamCount == 0
+        {
+            endSession(session)
+        }
     }
 
     /// Gives the socket what is queued; false when the connection is broken and was closed.
@@ -174,14 +177,38 @@ extension Worker {
         while let bytes = session.pointee.connection.output {
             let sent = down.wire.send(bytes, session.pointee.connection.outputCount)
             guard sent > 0 else {
-                if sent == Syscall.wouldBlock { return true }
-                closeSession(session)
-                return false
+                guard sent == Syscall.wouldBlock else {
+                    closeSession(session)
+                    return false
+                }
+                block(session)
+                return true
             }
-            session.pointee.lastWrite = now
+            session.pointee.lastActive = now
+            session.pointee.blockedSince = 0
             session.pointee.connection.consumeOutput(sent)
         }
+        if down.wire.hasPending { block(session) } else { session.pointee.blockedSince = 0 }
         return true
+    }
+
+    private mutating func block(_ session: UnsafeMutablePointer<H2Session>) {
+        guard session.pointee.blockedSince == 0 else { return }
+        session.pointee.blockedSince = max(now, 1)
+        armSession(session)
+    }
+
+    /// A head has its time from its first byte to its last, as in HTTP/1; so have the preface and
+    /// the first settings.
+    private mutating func noteHead(_ session: UnsafeMutablePointer<H2Session>) {
+        let waits =
+            session.pointee.connection.awaitsRest || !session.pointee.connection.hasPeerSettings
+        if !waits {
+            session.pointee.headSince = 0
+        } else if session.pointee.headSince == 0 {
+            session.pointee.headSince = max(now, 1)
+            armSession(session)
+        }
     }
 
     /// Makes sure that what streams have queued goes out before the loop waits.
@@ -203,12 +230,14 @@ extension Worker {
         if session.pointee.drainBegan > 0, !session.pointee.isFinal {
             return session.pointee.drainBegan &+ H2Session.drainMilliseconds
         }
-        if session.pointee.connection.outputCount > 0 || down.wire.hasPending {
-            return session.pointee.lastWrite &+ UInt64(timeouts.write)
+        var deadline = session.pointee.lastActive &+ UInt64(timeouts.idle)
+        if session.pointee.blockedSince > 0 {
+            deadline = min(deadline, session.pointee.blockedSince &+ UInt64(timeouts.write))
         }
-        let last = max(session.pointee.lastRead, session.pointee.lastWrite)
-        guard session.pointee.hasStarted else { return last &+ UInt64(timeouts.head) }
-        return last &+ UInt64(timeouts.idle)
+        if session.pointee.headSince > 0 {
+            deadline = min(deadline, session.pointee.headSince &+ UInt64(timeouts.head))
+        }
+        return deadline
     }
 
     /// Looks at a connection whose time has come.
@@ -225,19 +254,24 @@ extension Worker {
             armSession(session)
             return
         }
-        let isBlocked = session.pointee.connection.outputCount > 0 || down.wire.hasPending
-        if isBlocked || !session.pointee.hasStarted {
+        if session.pointee.blockedSince > 0 || session.pointee.headSince > 0 {
+            let isBlocked = session.pointee.blockedSince > 0
             log.write(3) { line in
                 line.text(isBlocked ? "timeouts.write" : "timeouts.head")
                 line.text(": an HTTP/2 client did not go on; client ")
                 line.address(down.pointee.ip, port: down.pointee.port)
             }
-            closeSession(session)
+            if isBlocked {
+                closeSession(session)
+            } else {
+                finishShutdown(session)
+                endSession(session)
+            }
             return
         }
         guard session.pointee.connection.streamCount == 0 else {
             // Its streams have times of their own.
-            session.pointee.lastRead = now
+            session.pointee.lastActive = now
             armSession(session)
             return
         }

@@ -42,10 +42,7 @@ extension Worker {
                 headers,
                 request.byteCount,
                 length: request.contentLength < 0 ? nil : request.contentLength,
-                H2Priority(
-                    urgency: request.priority.urgency,
-                    isIncremental: request.priority.isIncremental
-                )
+                request.priority
             )
         case .tooLarge: refuseStream(session, id, status: 431)
         case .malformed(let error): malformed(session, id, error)
@@ -157,14 +154,17 @@ extension Worker {
             var colon = at
             while out[colon] != UInt8(ascii: ":") { colon &+= 1 }
             let end = lineEnd(colon, count)
+            // No white space may stand around a value (RFC 9113 §8.2.1).
             var value = colon &+ 1
-            if value < end, out[value] == UInt8(ascii: " ") { value &+= 1 }
+            while value < end, isBlank(out[value]) { value &+= 1 }
+            var valueEnd = end
+            while valueEnd > value, isBlank(out[valueEnd &- 1]) { valueEnd &-= 1 }
             writer.field(
                 FieldNames.id(out + at, count: colon &- at),
                 out + at,
                 colon &- at,
                 out + value,
-                end &- value,
+                valueEnd &- value,
                 encoder: &session.pointee.encoder
             )
             at = end &+ 2
@@ -179,6 +179,10 @@ extension Worker {
             writer.count,
             endStream: endStream
         )
+    }
+
+    private func isBlank(_ byte: UInt8) -> Bool {
+        byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t")
     }
 
     /// Where the line ends that `start` is in: its CR.

@@ -31,6 +31,7 @@ extension Worker {
     private mutating func expireDownstream(_ down: UnsafeMutablePointer<Downstream>) {
         switch down.pointee.state {
         case .idle, .lingering: close(down)
+        case .proxyHeader: proxyHeaderTimedOut(down)
         case .multiplexed: expireSession(down)
         case .handshake:
             log.write(3) { line in

@@ -41,6 +41,8 @@ package struct Worker: ~Copyable {
     var downstreams: Slab<Downstream>
     var upstreams: Slab<Upstream>
     var exchanges: Slab<Exchange>
+    /// Where clients connected to, by their PROXY headers.
+    var proxiedEnds = Slab<ProxyEndpoint>(chunkCount: 128, countMax: .max / 2)
     var buffers = BufferPool()
     var pipes = PipePool()
     var calls: HookCall
@@ -399,6 +401,7 @@ package struct Worker: ~Copyable {
             }
         }
         switch down.pointee.state {
+        case .proxyHeader: readProxyHeader(down)
         case .handshake: handshake(down)
         case .idle, .head: readRequests(down)
         case .exchange:

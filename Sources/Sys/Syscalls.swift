@@ -24,9 +24,20 @@ public enum Syscall {
         Int(clinux_recv(fd, to, count))
     }
 
+    /// Reads what has come and leaves it there for the next read.
+    public static func peek(_ fd: Int32, _ to: UnsafeMutableRawPointer, _ count: Int) -> Int {
+        Int(clinux_peek(fd, to, count))
+    }
+
     @inlinable
     public static func send(_ fd: Int32, _ from: UnsafeRawPointer, _ count: Int) -> Int {
         Int(clinux_send(fd, from, count))
+    }
+
+    /// Sends bytes that TCP may hold back, for up to 200 ms, to send them in one segment with those
+    /// that follow (MSG_MORE).
+    public static func sendMore(_ fd: Int32, _ from: UnsafeRawPointer, _ count: Int) -> Int {
+        Int(clinux_send_more(fd, from, count))
     }
 
     /// Sends the pieces in order with one call.

@@ -94,9 +94,12 @@ class Nginx:
     """A real origin: static files, gzip off, uploads answered with their length."""
 
     def __init__(self, folder):
-        with socket.socket() as probe:
+        with socket.socket() as probe, socket.socket() as other:
             probe.bind(("127.0.0.1", 0))
+            other.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
+            # Wants a PROXY header, and answers with what it says.
+            self.proxied = "127.0.0.1:%d" % other.getsockname()[1]
         self.address = "127.0.0.1:%d" % self.port
         self.root = folder / "www"
         self.root.mkdir()
@@ -114,8 +117,14 @@ http {
     location = /missing { return 404; }
     location = /moved { return 301 /hello; }
   }
+  server {
+    listen %(p)s proxy_protocol;
+    location / { return 200 "$proxy_protocol_addr $proxy_protocol_port \
+$proxy_protocol_server_addr $proxy_protocol_server_port"; }
+  }
 }
-""" % dict(d=folder, a=self.address, user="user root;" if os.getuid() == 0 else ""))
+""" % dict(d=folder, a=self.address, p=self.proxied,
+           user="user root;" if os.getuid() == 0 else ""))
         self.process = subprocess.Popen(
             ["nginx", "-p", str(folder), "-e", "stderr", "-c", str(config)],
             stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -129,6 +138,54 @@ http {
     def close(self):
         self.process.terminate()
         self.process.wait(10)
+
+
+class HAProxy:
+    """A real proxy. `sections`: its frontends and backends, with @PORT@ for its own port."""
+
+    def __init__(self, folder, sections):
+        assert shutil.which("haproxy"), "haproxy is needed: run `make test-deps`"
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.address = probe.getsockname()
+        config = folder / "haproxy.cfg"
+        config.write_text("""
+global
+  nbthread 1
+  maxconn 100
+defaults
+  mode http
+  timeout connect 10s
+  timeout client 10s
+  timeout server 10s
+""" + sections.replace("@PORT@", str(self.address[1])))
+        self.process = subprocess.Popen(
+            ["haproxy", "-db", "-q", "-f", str(config)], stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        harness.eventually(self._listens, "haproxy listens")
+
+    def _listens(self):
+        assert self.process.poll() is None, "haproxy did not start"
+        with socket.socket() as probe:
+            return probe.connect_ex(self.address) == 0
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait(10)
+
+
+@pytest.fixture
+def haproxy(tmp_path):
+    made = []
+
+    def make(sections):
+        folder = tmp_path / ("haproxy%d" % len(made))
+        folder.mkdir()
+        made.append(HAProxy(folder, sections))
+        return made[-1]
+
+    yield make
+    close_all(made)
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ def script(c):
         elif path.startswith("/echo"):
             c.send(reply(head.body))
         elif path.startswith("/fields"):
-            fields = [("x-%03d" % i, "v" * 80) for i in range(FIELD_OCTETS // 80)]
+            fields = [("x-%02d" % i, "v" * 800) for i in range(FIELD_OCTETS // 800)]
             c.send(reply(b"many", fields=fields))
         elif path.startswith("/trailers"):
             c.send(b"HTTP/1.1 200 OK\r\nTrailer: x-sum\r\nTransfer-Encoding: chunked\r\n\r\n"

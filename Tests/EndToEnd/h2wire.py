@@ -1,8 +1,8 @@
 """HTTP/2 as frames: a client that can send any octets, and that holds the server to RFC 9113.
 
 It reads frames one by one and checks what every server must keep, whatever a test is about: sizes,
-windows to the octet, contiguous header blocks, states of streams, HPACK. A server that breaks one of
-these fails the test with a Violation. What the client sends is up to the test and may be wrong.
+windows to the octet, contiguous header blocks, states of streams, HPACK. A server that breaks one
+of these fails the test with a Violation. What the client sends is up to the test and may be wrong.
 """
 import socket
 import struct

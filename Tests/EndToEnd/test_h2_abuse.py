@@ -15,8 +15,8 @@ from h2hpack import ADDED, block, indexed, literal
 from h2wire import (
     CANCEL, CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, HEADERS,
     INITIAL_WINDOW_SIZE, MAX_CONCURRENT_STREAMS, NO_ERROR, PADDED, PING, PREFACE, PRIORITY,
-    PRIORITY_UPDATE, PROTOCOL_ERROR, RST_STREAM, SETTINGS, Stream, WINDOW_MAX, WINDOW_UPDATE, frame, get,
-    padded, post, settings)
+    PRIORITY_UPDATE, PROTOCOL_ERROR, RST_STREAM, SETTINGS, Stream, WINDOW_MAX, WINDOW_UPDATE, frame,
+    get, padded, post, settings)
 from harness import eventually
 from wire import DEADLINE, Truncated
 
@@ -154,7 +154,8 @@ def test_streams_beyond_the_limit(bench):
 
 
 # ------------------------------------------------------------------ header blocks
-@pytest.mark.parametrize("part", [b"", b"\x20", literal("x-y", "z"), b"\x00\x04long\x7f\xff\xff\x7f"],
+@pytest.mark.parametrize("part", [b"", b"\x20", literal("x-y", "z"),
+                                  b"\x00\x04long\x7f\xff\xff\x7f"],
                          ids=["empty", "one octet", "fields", "one endless field"])
 def test_continuation_flood(bench, part):
     """CVE-2024-27316 and its kin: a header block that never ends."""
@@ -320,8 +321,8 @@ def test_a_body_that_stops(bench):
 
 @pytest.mark.parametrize("initial", [0, 1, 65_535], ids=["no window", "one octet", "the default"])
 def test_a_client_that_opens_no_window(bench, initial):
-    """CVE-2019-9517 and 2019-9511: answers are asked for and never taken. What they hold is bounded,
-    and after the time for a write they are given up, and their origins with them."""
+    """CVE-2019-9517 and 2019-9511: answers are asked for and never taken. What they hold is
+    bounded, and after the time for a write they are given up, and their origins with them."""
     if not bench.strict:
         pytest.skip("others have times of their own")
     c = bench.connect((INITIAL_WINDOW_SIZE, initial))

@@ -254,7 +254,8 @@ HALF = len(REQUEST) // 2
     frame(CONTINUATION, END_HEADERS, 0, REQUEST)],
     ids=["DATA", "HEADERS of it", "HEADERS of another", "PRIORITY", "PRIORITY of it", "RST_STREAM",
          "RST_STREAM of it", "SETTINGS", "SETTINGS ACK", "PUSH_PROMISE", "PING", "GOAWAY",
-         "WINDOW_UPDATE", "WINDOW_UPDATE of it", "PRIORITY_UPDATE", "CONTINUATION of an open stream",
+         "WINDOW_UPDATE", "WINDOW_UPDATE of it", "PRIORITY_UPDATE",
+         "CONTINUATION of an open stream",
          "CONTINUATION of an idle stream", "CONTINUATION of stream 0"])
 @pytest.mark.parametrize("after", [0, 1], ids=["HEADERS", "CONTINUATION"])
 def test_6_10_nothing_comes_between_the_frames_of_a_block(bench, between, after):

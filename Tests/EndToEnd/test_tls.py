@@ -309,7 +309,7 @@ def test_a_peer_is_verified(sluice, secure, client, ca, tmp_path):
         assert client(p).request().status == 502
         p.wait_log("certificate|verif")
     assert not app.requests
-    for tls in ({"verify": False, "server_name": "wrong.example"},
+    for tls in ({"verify": "none", "server_name": "wrong.example"},
                 {"ca": ca.path, "server_name": "wrong.example", "verify_name": "localhost"}):
         p = sluice(app, upstream={"tls": tls})
         assert client(p).request().body == b"secret"

@@ -75,6 +75,12 @@ enum Sample {
         case "listener": manifest(listener: member)
         case "limits": manifest(listener: "limits: { \(member) }")
         case "downstream_timeouts": manifest(listener: "timeouts: { \(member) }")
+        case "proxy_protocol":
+            manifest(
+                listener: member.hasPrefix("trusted:")
+                    ? "proxy_protocol: { \(member) }"
+                    : "proxy_protocol: { trusted: ['::/0'], \(member) }"
+            )
         case "tls":
             manifest(
                 listener:
@@ -111,6 +117,7 @@ enum Sample {
         case "listener": "listeners[0]."
         case "limits": "listeners[0].limits."
         case "downstream_timeouts": "listeners[0].timeouts."
+        case "proxy_protocol": "listeners[0].proxy_protocol."
         case "tls": "listeners[0].tls."
         case "certificate": "listeners[0].tls.certificates[0]."
         case "client_auth": "listeners[0].tls.client_auth."

@@ -373,10 +373,6 @@ struct ManifestKeyTests {
             "log.level: expected one of \"error\", \"warn\", \"info\", \"debug\", found \"warning\""
         ),
         (
-            "listener", "protocols: ['h1', 'h2']",
-            "listeners[0].protocols[1]: needs tls; HTTP/2 in the clear is \"h2c\""
-        ),
-        (
             "listener", "protocols: ['h3']",
             "listeners[0].protocols[0]: \"h3\" is not supported by this version of sluice"
         ),

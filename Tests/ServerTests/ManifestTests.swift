@@ -91,8 +91,8 @@ struct ManifestTests {
     }
 
     @Test(arguments: [
-        ("manifest", "admin"), ("manifest", "tls"),
-        ("listener", "proxy_protocol"), ("upstream", "hash_key"),
+        ("manifest", "admin"), ("manifest", "tls"), ("listener", "reuse_port"),
+        ("upstream", "hash_key"),
         ("peer", "tls"), ("match", "query"),
     ])
     func `knows the keys of later versions`(table: String, key: String) {

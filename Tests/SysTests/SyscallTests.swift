@@ -81,4 +81,26 @@ struct SyscallTests {
         #expect(pieces.count == 4)
         #expect(pieces.byteCount == 4)
     }
+
+    @Test func `a look leaves the bytes for the next read`() throws {
+        let pair = try Connection(to: loopback())
+        #expect(send(pair.client.number, [1, 2]) == 2)
+        #expect(wait(pair.server.number, for: POLLIN))
+        var block: [UInt8] = [0, 0, 0, 0]
+        #expect(Syscall.peek(pair.server.number, &block, 1) == 1)
+        #expect(Syscall.peek(pair.server.number, &block, 4) == 2)
+        #expect(block == [1, 2, 0, 0])
+        #expect(receive(pair.server.number, 2) == [1, 2])
+        #expect(Syscall.peek(pair.server.number, &block, 4) == Syscall.wouldBlock)
+    }
+
+    @Test func `bytes that are held back come with the next ones, or alone after a while`() throws {
+        let pair = try Connection(to: loopback())
+        let bytes: [UInt8] = [1, 2]
+        #expect(Syscall.sendMore(pair.client.number, bytes, 2) == 2)
+        #expect(send(pair.client.number, [3]) == 1)
+        #expect(receive(pair.server.number, 3) == [1, 2, 3])
+        #expect(Syscall.sendMore(pair.client.number, bytes, 2) == 2)
+        #expect(receive(pair.server.number, 2) == [1, 2])
+    }
 }

@@ -59,8 +59,19 @@ static inline long clinux_recv(int fd, void *to, size_t count) {
     CLINUX_RETRY(syscall(SYS_recvfrom, (long)fd, to, count, 0L, 0L, 0L));
 }
 
+/* The same, and leaves the bytes where they are. */
+static inline long clinux_peek(int fd, void *to, size_t count) {
+    CLINUX_RETRY(syscall(SYS_recvfrom, (long)fd, to, count, (long)MSG_PEEK, 0L, 0L));
+}
+
 static inline long clinux_send(int fd, const void *from, size_t count) {
     CLINUX_RETRY(syscall(SYS_sendto, (long)fd, from, count, (long)MSG_NOSIGNAL, 0L, 0L));
+}
+
+/* The same, and says that more follows at once. */
+static inline long clinux_send_more(int fd, const void *from, size_t count) {
+    CLINUX_RETRY(
+        syscall(SYS_sendto, (long)fd, from, count, (long)(MSG_NOSIGNAL | MSG_MORE), 0L, 0L));
 }
 
 /* Sends up to four pieces. A piece of no bytes is allowed. */

@@ -88,6 +88,7 @@ extension H2Connection {
             stream.pointee.expected = expected &- Int64(length)
         }
         guard length == 0 else {
+            budgets.pings.give()
             reader.phase = .data
             return nil
         }
@@ -156,8 +157,8 @@ extension H2Connection {
     /// Says that so many bytes of a stream's content were passed on.
     ///
     /// The windows open again when half of one is passed on: fewer frames than for each piece, and
-    /// the peer never waits while its receiver keeps up. For a stream that is closed it does nothing:
-    /// its bytes were given back then.
+    /// the peer never waits while its receiver keeps up. For a stream that is closed it does
+    /// nothing: its bytes were given back then.
     public mutating func consume(_ id: UInt32, _ count: Int) {
         guard let stream = streams.find(id), count > 0 else { return }
         precondition(

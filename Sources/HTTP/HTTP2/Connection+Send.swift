@@ -2,8 +2,8 @@
 extension H2Connection {
     /// Whether headers may be queued: `output` is below its bound.
     ///
-    /// Ask before encoding a block: one that is encoded must be sent, because it changed the state of
-    /// the encoder.
+    /// Ask before encoding a block: one that is encoded must be sent, because it changed the state
+    /// of the encoder.
     public var hasRoomForHeaders: Bool { pending.count < limits.outputBytesMax }
 
     /// Whether a client may open a stream: one more is allowed, no GOAWAY was read, ids are left.
@@ -98,7 +98,8 @@ extension H2Connection {
     /// Bytes below which a frame is not begun only because `output` is nearly full.
     private static var smallestPiece: Int { 1_024 }
 
-    /// Sends content, as much as the windows of stream and connection and the room in `output` allow.
+    /// Sends content, as much as the windows of stream and connection and the room in `output`
+    /// allow.
     ///
     /// `endStream` is sent with the last byte; with `count` 0 it is sent by itself, for which no
     /// window is needed.
@@ -146,9 +147,9 @@ extension H2Connection {
 
     /// Ends a stream with RST_STREAM (RFC 9113 §6.4); nothing happens when it is closed.
     ///
-    /// Codes that blame the peer (a malformed message is PROTOCOL_ERROR, RFC 9113 §8.1.1) count among
-    /// the resets that it caused. NO_ERROR after a whole response only declines the rest of the
-    /// request (§8.1).
+    /// Codes that blame the peer (a malformed message is PROTOCOL_ERROR, RFC 9113 §8.1.1) count
+    /// among the resets that it caused. NO_ERROR after a whole response only declines the rest of
+    /// the request (§8.1).
     public mutating func resetStream(_ id: UInt32, _ code: H2ErrorCode) {
         guard failure == nil, let stream = streams.find(id) else { return }
         let isPeersFault =
@@ -166,8 +167,8 @@ extension H2Connection {
 
     /// Begins a drain: GOAWAY with the highest id says that the end is near (RFC 9113 §6.8).
     ///
-    /// Streams are still accepted, because the peer may not have read it. Call `finishShutdown` after
-    /// a round trip or more. Nothing happens the second time.
+    /// Streams are still accepted, because the peer may not have read it. Call `finishShutdown`
+    /// after a round trip or more. Nothing happens the second time.
     public mutating func beginShutdown() {
         guard failure == nil, !isShuttingDown else { return }
         isShuttingDown = true

@@ -7,8 +7,8 @@
 /// - Header blocks are bytes here. Every block that an event carries must be decoded, in order.
 /// - Content is passed on in pieces as it comes, in the caller's memory. Each byte counts against
 ///   the windows until the caller says `consume`; that is the back-pressure.
-/// - A stream that both sides ended, or one of them reset, is forgotten at once: what it held of the
-///   connection's window is given back, and calls with its id do nothing.
+/// - A stream that both sides ended, or one of them reset, is forgotten at once: what it held of
+///   the connection's window is given back, and calls with its id do nothing.
 /// - Once warm, frames and streams cost no allocation. An idle connection holds no block.
 /// - Errors of the peer are strict: the kind and code that RFC 9113 gives for frame and state.
 ///   Where it leaves a choice, the comment at the place says which one was made.
@@ -67,8 +67,8 @@ public struct H2Connection: ~Copyable {
 
     /// Starts a connection: `output` holds its first frames at once.
     ///
-    /// A client's are the preface, SETTINGS and the connection's window; a server's the same without
-    /// the preface. A server may read before they are written (RFC 9113 §3.4).
+    /// A client's are the preface, SETTINGS and the connection's window; a server's the same
+    /// without the preface. A server may read before they are written (RFC 9113 §3.4).
     ///
     /// - Parameter settings: must be within the ranges that `H2Settings` gives.
     public init(
@@ -99,6 +99,11 @@ public struct H2Connection: ~Copyable {
         writeStart()
     }
 
+    /// Whether the rest of a frame other than DATA, or of a header block, has yet to come.
+    public var awaitsRest: Bool {
+        reader.blockStream != 0 || reader.phase == .payload || reader.isInHeader
+    }
+
     /// Streams that are open.
     public var streamCount: Int { streams.count }
 
@@ -117,8 +122,8 @@ public struct H2Connection: ~Copyable {
 
     /// Reads `bytes[0..<count]` up to the next event, and sets `consumed` to the bytes used.
     ///
-    /// Call it with the rest of the input until it says `.needsMore`; then all of the input is used.
-    /// Events that need no input are also returned when `count` is 0.
+    /// Call it with the rest of the input until it says `.needsMore`; then all of the input is
+    /// used. Events that need no input are also returned when `count` is 0.
     ///
     /// - Parameter now: milliseconds of a clock that does not go back.
     public mutating func next(
@@ -249,8 +254,8 @@ public struct H2Connection: ~Copyable {
     /// The stream that should send next: one that wants to write and has window, while the
     /// connection has window and `output` has room.
     ///
-    /// Who is asked again without a change in between is another one, where streams take turns. Give
-    /// each a bounded piece, such as 16 KiB.
+    /// Who is asked again without a change in between is another one, where streams take turns.
+    /// Give each a bounded piece, such as 16 KiB.
     public mutating func nextToSend() -> H2StreamReference? {
         guard sendWindow > 0, pending.count < limits.outputBytesMax, failure == nil else {
             return nil

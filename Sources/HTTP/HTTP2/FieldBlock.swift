@@ -30,7 +30,8 @@ public enum FieldBlock {
         public var isConnect = false
         public var scheme = Scheme.none
         public var upgrade = Upgrade.none
-        public var priority = Priority()
+        /// Of the Priority field; what is usual where there is none.
+        public var priority = H2Priority()
         public var neverIndexed = NeverIndexed()
 
         public init() {}

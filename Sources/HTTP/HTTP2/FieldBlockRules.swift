@@ -19,7 +19,8 @@ enum FieldBlockRules {
         case .te:
             // RFC 9113 §8.2.2: in requests alone, and no more than this.
             guard section == .request else { return .connectionField }
-            return FieldNames.equals(field.value, count: field.valueCount, "trailers") ? nil : .badTE
+            return FieldNames.equals(field.value, count: field.valueCount, "trailers")
+                ? nil : .badTE
         default:
             return nil
         }

@@ -62,8 +62,8 @@ extension FieldBlock {
 
         /// Begins a request (RFC 9113 §8.3.1).
         ///
-        /// CONNECT without a protocol has neither scheme nor path (§8.5). An empty path becomes `/`,
-        /// or `*` for OPTIONS.
+        /// CONNECT without a protocol has neither scheme nor path (§8.5). An empty path becomes
+        /// `/`, or `*` for OPTIONS.
         public init(
             _ target: Target,
             to out: UnsafeMutablePointer<UInt8>,

@@ -43,6 +43,9 @@ struct FrameReader {
     private var stream: UInt32 = 0
     var prefaceHave = 0
 
+    /// Part of a frame's header has come.
+    var isInHeader: Bool { headerHave > 0 }
+
     /// Reads the nine bytes of a frame header; false when more input is needed.
     ///
     /// Safe: reads `bytes[consumed..<count]` only.
@@ -91,8 +94,8 @@ extension H2Connection {
     /// What a client sends first (RFC 9113 §3.4).
     static var preface: StaticString { "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" }
 
-    /// Compares input with the preface; false when it differs (then a failure is pending) or more is
-    /// needed.
+    /// Compares input with the preface; false when it differs (then a failure is pending) or more
+    /// is needed.
     mutating func readPreface(
         _ bytes: UnsafePointer<UInt8>,
         _ count: Int,
@@ -114,7 +117,8 @@ extension H2Connection {
 
     /// The whole payload of the frame, in the input or gathered; nil when more is needed.
     ///
-    /// It is valid until the next call of `next`. The fragments of a header block in several frames are gathered one behind the other.
+    /// It is valid until the next call of `next`. The fragments of a header block in several frames
+    /// are gathered one behind the other.
     ///
     /// Safe: reads `bytes[consumed..<count]` only.
     mutating func readPayload(

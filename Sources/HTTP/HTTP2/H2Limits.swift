@@ -52,14 +52,16 @@ public struct H2Limits: Equatable, Sendable {
     public var continuationFramesMax = 16
     /// Frames of a block that are empty and do not end it: 0 to 1,024.
     ///
-    /// For empty-fragment floods (CVE-2019-9518): they cost 9 bytes and never reach a bound of bytes.
+    /// For empty-fragment floods (CVE-2019-9518): they cost 9 bytes and never reach a bound of
+    /// bytes.
     public var emptyFragmentsMax = 1
 
     // MARK: Floods
 
     /// Entries of one SETTINGS frame: 8 to 2,730.
     ///
-    /// For large SETTINGS frames (CVE-2020-11080): each window size in it is applied to every stream.
+    /// For large SETTINGS frames (CVE-2020-11080): each window size in it is applied to every
+    /// stream.
     public var settingsEntriesMax = 32
     /// Streams of ours that a client resets before the response ended.
     ///
@@ -83,8 +85,8 @@ public struct H2Limits: Equatable, Sendable {
     public var settings = H2Allowance(burst: 32, perSecond: 1)
     /// PING frames, with and without ACK.
     ///
-    /// For ping floods (CVE-2019-9512). Each HEADERS or DATA frame that is sent gives one back: gRPC
-    /// clients ping along with the data that they receive.
+    /// For ping floods (CVE-2019-9512). Each HEADERS or DATA frame that is sent gives one back, and
+    /// each DATA frame with content that is received: gRPC clients ping along with data.
     public var pings = H2Allowance(burst: 100, perSecond: 10)
     /// PRIORITY and PRIORITY_UPDATE frames.
     ///

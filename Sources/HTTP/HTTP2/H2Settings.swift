@@ -11,7 +11,8 @@ public struct H2Settings: Equatable, Sendable {
     public var initialWindowSize: UInt32 = 65_535
     /// Bytes of the longest frame payload that is taken: 16,384 to 16,777,215.
     public var maxFrameSize: UInt32 = 16_384
-    /// Advice on the size of a header section, uncompressed: 0 to 2^32 - 1, the last for "not said".
+    /// Advice on the size of a header section, uncompressed: 0 to 2^32 - 1, the last for "not
+    /// said".
     public var maxHeaderListSize = UInt32.max
     /// Whether a server takes extended CONNECT (RFC 8441 §3).
     public var isConnectProtocolEnabled = false

@@ -54,7 +54,7 @@ struct H2Stream {
     /// Whether it takes turns with others of its urgency, byte ranges mixed.
     ///
     /// RFC 9218 §10 sends what is not incremental one after the other. That is for clients that
-    /// signalled it. For those that did not (gRPC, HTTP/1 libraries grown up), a download without an
-    /// end on a low id would stop all others, so they share.
+    /// signalled it. For those that did not (gRPC, HTTP/1 libraries grown up), a download without
+    /// an end on a low id would stop all others, so they share.
     var takesTurns: Bool { priority.isIncremental || !isPrioritySignalled }
 }

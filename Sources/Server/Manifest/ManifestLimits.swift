@@ -15,6 +15,8 @@ enum ManifestLimits {
     static let hostsMax = 256
     static let methodsMax = 32
     static let headersMax = 32
+    /// Networks of one listener's trusted proxies, which each new connection is compared with.
+    static let trustedMax = 256
     /// Certificates of one listener.
     static let certificatesMax = 1_024
     /// Bytes of the name of a plugin, an upstream or a route, which logs repeat.

@@ -15,7 +15,7 @@ extension Table where Root == ListenerSettings {
     static let listener = Table(
         "listener",
         at: "listeners[]",
-        later: ["proxy_protocol", "reuse_port", "fast_open"],
+        later: ["reuse_port", "fast_open"],
         keys: [
             Key(
                 required: "listen",
@@ -64,6 +64,13 @@ extension Table where Root == ListenerSettings {
                 "A client that closed its sending side behind a whole request gets its answer"
                     + " (`\"serve\"`), or the exchange is given up (`\"abort\"`)."
             ),
+            Key(
+                "proxy_protocol",
+                \.proxyProtocol,
+                .absent(.table(.proxyProtocol)),
+                "Every connection begins with a header of the [PROXY protocol](proxy-protocol.md)"
+                    + " that says who the client is. Without this key none may."
+            ),
             Key("limits", \.limits, .table(.limits), "Bounds of one client."),
             Key("timeouts", \.timeouts, .table(.downstreamTimeouts), "Times of one client."),
             Key(
@@ -73,7 +80,10 @@ extension Table where Root == ListenerSettings {
                 "How clients are spoken to in TLS. In the clear, when left out."
             ),
         ],
-        check: checkProtocols
+        check: { node, settings, reader in
+            checkTrusted(node, settings, &reader)
+            checkProtocols(node, settings, &reader)
+        }
     )
 
     /// Each protocol is there once, and fits what it runs on.

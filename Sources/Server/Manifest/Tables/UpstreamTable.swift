@@ -22,7 +22,7 @@ extension Table where Root == UpstreamSettings {
     static let upstream = Table(
         "upstream",
         at: "upstreams.NAME",
-        later: ["hash_key", "discovery", "health", "proxy_protocol"],
+        later: ["hash_key", "discovery", "health"],
         keys: [
             Key(
                 "balancer",
@@ -47,6 +47,14 @@ extension Table where Root == UpstreamSettings {
                 \.peers,
                 .list(of: .peer, 1...ManifestLimits.peersMax),
                 "Addresses of the peers: strings, or objects where more than the address is set."
+            ),
+            Key(
+                "proxy_protocol",
+                \.proxyProtocol,
+                .absent(.words(ProxyProtocolVersion.allCases.map { ($0.rawValue, $0) })),
+                "Version of the [PROXY protocol](proxy-protocol.md) that tells the peers who the"
+                    + " client is. Such a connection serves one client, and is closed with the"
+                    + " client's."
             ),
             Key("timeouts", \.timeouts, .table(.upstreamTimeouts), "Times of an exchange."),
             Key("retries", \.retries, .table(.retries), "When a request is tried again."),

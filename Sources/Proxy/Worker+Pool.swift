@@ -1,0 +1,115 @@
+import HTTP
+import Reactor
+import Sys
+
+/// Connections to peers that wait for another request, and the end of those that do not.
+extension Worker {
+    /// The idle connection to a peer that was used last.
+    mutating func takeIdle(_ peer: Int) -> UnsafeMutablePointer<Upstream>? {
+        guard let up = pools[peer].first else { return nil }
+        removeIdle(up)
+        up.pointee.flags.insert(.reused)
+        return up
+    }
+
+    private mutating func addIdle(_ up: UnsafeMutablePointer<Upstream>, _ peer: Int, most: Int) {
+        if pools[peer].count >= most, let oldest = pools[peer].last { closeUpstream(oldest) }
+        up.pointee.previous = nil
+        up.pointee.next = pools[peer].first
+        pools[peer].first?.pointee.previous = up
+        pools[peer].first = up
+        if pools[peer].last == nil { pools[peer].last = up }
+        pools[peer].count &+= 1
+    }
+
+    private func removeIdle(_ up: UnsafeMutablePointer<Upstream>) {
+        let peer = Int(up.pointee.peer)
+        if let previous = up.pointee.previous {
+            previous.pointee.next = up.pointee.next
+        } else {
+            pools[peer].first = up.pointee.next
+        }
+        if let next = up.pointee.next {
+            next.pointee.previous = up.pointee.previous
+        } else {
+            pools[peer].last = up.pointee.previous
+        }
+        up.pointee.next = nil
+        up.pointee.previous = nil
+        pools[peer].count &-= 1
+    }
+
+    /// An event on an idle connection: the peer closed it, or sent what nobody asked for.
+    mutating func idleEvent(_ up: UnsafeMutablePointer<Upstream>) {
+        guard up.pointee.flags.contains(.readable) else { return }
+        // The event may be older than the connection's return to the pool.
+        if up.receive(scratch, 1) == Syscall.wouldBlock,
+            !up.pointee.flags.contains(.readClosed)
+        {
+            return
+        }
+        closeUpstream(up)
+    }
+
+    /// Takes the connection from an exchange: back to the pool when it may be used again.
+    mutating func detachUpstream(_ exchange: UnsafeMutablePointer<Exchange>, reuse: Bool) {
+        guard let up = exchange.pointee.up, let upstream = exchange.pointee.upstream else { return }
+        exchange.pointee.up = nil
+        up.pointee.exchange = nil
+        if exchange.pointee.flags.contains(.inFlight) {
+            exchange.pointee.flags.remove(.inFlight)
+            peers[Int(up.pointee.peer)].addInFlight(-1)
+        }
+        giveBack(up, upstream, client: exchange.pointee.down, reuse: reuse)
+    }
+
+    /// Puts a connection into the pool when it may be used again, else closes it.
+    ///
+    /// - Parameter client: whose request it served; nil for one of a plugin. A connection that
+    ///   named its client to the peer stays with that client.
+    mutating func giveBack(
+        _ up: UnsafeMutablePointer<Upstream>,
+        _ upstream: UnsafeMutablePointer<UpstreamPlan>,
+        client: UnsafeMutablePointer<Downstream>?,
+        reuse: Bool
+    ) {
+        let settings = upstream.pointee.pool
+        let peer = Int(up.pointee.peer)
+        guard reuse, !isDraining, !up.pointee.flags.contains(.readClosed),
+            settings.requests == 0 || Int(up.pointee.requests) < settings.requests,
+            settings.idlePerPeer > 0
+        else {
+            closeUpstream(up)
+            return
+        }
+        freeInput(up)
+        up.pointee.state = .idle
+        if upstream.pointee.proxyProtocol != nil, let client {
+            keep(up, for: client)
+        } else {
+            addIdle(up, peer, most: settings.idlePerPeer)
+        }
+        timers.set(timer(of: up), deadline: now &+ UInt64(upstream.pointee.timeouts.idle))
+    }
+
+    /// Closes a peer's connection and forgets it.
+    mutating func closeUpstream(_ up: UnsafeMutablePointer<Upstream>) {
+        guard !up.pointee.flags.contains(.dead) else { return }
+        if up.pointee.state == .idle { up.pointee.keeper == nil ? removeIdle(up) : forgetKept(up) }
+        up.pointee.flags.insert(.dead)
+        timers.cancel(timer(of: up))
+        up.wire.close()
+        up.pointee.tls = nil
+        freeInput(up)
+        up.pointee.next = deadUpstreams
+        deadUpstreams = up
+    }
+
+    mutating func freeInput(_ up: UnsafeMutablePointer<Upstream>) {
+        guard let block = up.pointee.input else { return }
+        buffers.give(block)
+        up.pointee.input = nil
+        up.pointee.inputCount = 0
+        up.pointee.scanner = HeadEndScanner()
+    }
+}
