@@ -83,7 +83,7 @@ def test_nghttp(h2, origin):
 
 
 def test_h2load_with_1000_streams_at_a_time(h2, origin):
-    proxy, _ = h2(origin(serve(reply(b"x" * 1_000))))
+    proxy, _ = h2(origin(serve(reply(b"x" * 1_000))), listener={"limits": {"requests": 100_000}})
     got = tool("h2load", "-n", "20000", "-c", "10", "-m", "100", url(proxy))
     assert b"20000 succeeded, 0 failed, 0 errored" in got.stdout, got.stdout
 
@@ -400,6 +400,21 @@ def test_a_head_that_is_too_large(h2, origin):
     assert c.fetch(get(extra=[("x", "v" * 4_096)])).status == 431
     assert c.fetch().status == 200
     assert len(app.requests) == 1
+
+
+def test_the_limit_of_requests_of_a_connection(h2, origin):
+    """At it the client is told by GOAWAY, everything up to its last stream is answered, and nothing
+    else reaches the origin."""
+    app = origin(serve(reply()))
+    _, c = h2(app, listener={"limits": {"requests": 10}})
+    for _ in range(15):
+        c.request()
+    c.drained()
+    last, code, _ = c.goaway[-1]
+    assert code == NO_ERROR
+    answered = [n for n, s in c.streams.items() if s.ended and s.status == 200]
+    assert answered == list(range(1, last + 1, 2))
+    assert len(app.requests) == len(answered) >= 10
 
 
 # ------------------------------------------------------------------ the end of the process

@@ -133,7 +133,7 @@ def test_8_2_3_crumbs_become_one_cookie(bench, path, crumbs, whole):
     [M, S, A, (":path", "/a\0")], [M, S, A, (":path", "/a\tb")], [M, S, A, (":path", " /a")],
     [M, S, (":authority", "user@test"), P], [M, S, (":authority", "user:pw@test"), P],
     [M, S, (":authority", "te st"), P], [M, S, (":authority", "test\r\nx: 1"), P],
-    [M, S, (":authority", "test/"), P], [M, S, (":authority", "a,b"), P],
+    [M, S, (":authority", "test/"), P],
     [M, S, (":authority", "test:port"), P], [M, S, (":authority", "test?"), P],
     [M, S, A, P, ("host", "other")], [M, S, A, P, ("host", "test:81")],
     [M, S, A, P, ("host", "test"), ("host", "test")], [M, S, P, ("host", "a"), ("host", "b")],

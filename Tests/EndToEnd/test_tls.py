@@ -1,4 +1,5 @@
 """TLS on both sides, with Python's ssl (OpenSSL), curl and `openssl` as the others."""
+import hashlib
 import os
 import select
 import shutil
@@ -140,7 +141,6 @@ def test_a_certificate_for_each_name(https, origin, connect, ca, leaf):
                          ("wild.example", leaf), ("other.example", other),
                          ("unknown.example", leaf), (None, leaf)]:
         c = connect(p, name=name, context=loose)
-        import hashlib
         assert hashlib.sha256(c.sock.getpeercert(True)).hexdigest() == wanted.fingerprint, name
         assert c.request().status == 200
 
@@ -260,7 +260,6 @@ def test_a_client_that_leaves_is_noticed(https, origin, connect):
 
 
 def test_certificates_are_replaced_while_serving(https, origin, connect, ca, tmp_path):
-    import hashlib
     first, second = ca.issue("localhost"), ca.issue("localhost")
     files = {"certificate": str(tmp_path / "site.pem"), "key": str(tmp_path / "site.key")}
 
@@ -324,7 +323,7 @@ def test_a_peer_is_verified(sluice, secure, client, ca, tmp_path):
                 {"server_name": "localhost"}):
         p = sluice(app, upstream={"tls": tls})
         assert client(p).request().status == 502
-        p.wait_log("certificate|mismatch")
+        p.wait_log("TLS handshake: .*(certificate|hostname)")
     assert not app.requests
     for tls in ({"verify": "none", "server_name": "wrong.example"},
                 {"ca": ca.path, "server_name": "wrong.example", "verify_name": "localhost"}):
