@@ -12,6 +12,7 @@ extension Worker {
         return up
     }
 
+    @inline(__always)
     private mutating func addIdle(_ up: UnsafeMutablePointer<Upstream>, _ peer: Int, most: Int) {
         if pools[peer].count >= most, let oldest = pools[peer].last { closeUpstream(oldest) }
         up.pointee.previous = nil
