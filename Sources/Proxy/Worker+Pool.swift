@@ -23,7 +23,7 @@ extension Worker {
         pools[peer].count &+= 1
     }
 
-    private func removeIdle(_ up: UnsafeMutablePointer<Upstream>) {
+    private mutating func removeIdle(_ up: UnsafeMutablePointer<Upstream>) {
         let peer = Int(up.pointee.peer)
         if let previous = up.pointee.previous {
             previous.pointee.next = up.pointee.next

@@ -287,7 +287,8 @@ extension Worker {
     }
 
     /// How the body is written for this client, and the fields that say so.
-    private mutating func chooseWriting(_ exchange: UnsafeMutablePointer<Exchange>) -> StaticString {
+    private mutating func chooseWriting(_ exchange: UnsafeMutablePointer<Exchange>) -> StaticString
+    {
         let status = exchange.pointee.context.response.status
         let isHead = exchange.pointee.head.method == .head
         let wishes = exchange.pointee.context.bodyWishes
@@ -350,7 +351,8 @@ extension Worker {
         return isSet ? "" : writeInChunks(exchange)
     }
 
-    private mutating func writeInChunks(_ exchange: UnsafeMutablePointer<Exchange>) -> StaticString {
+    private mutating func writeInChunks(_ exchange: UnsafeMutablePointer<Exchange>) -> StaticString
+    {
         // A body that is never sent needs no framing (RFC 9112 §6.1).
         guard exchange.pointee.head.method != .head else { return "" }
         if exchange.pointee.head.minorVersion > 0 {
