@@ -16,11 +16,14 @@ extension Worker {
 
     /// Begins a request whose head stands in `headText`.
     ///
-    /// - Parameter length: Content-Length; nil when there is none.
+    /// - Parameters:
+    ///   - tunnels: it asks for a tunnel, so what follows is no body.
+    ///   - length: Content-Length; nil when there is none.
     mutating func beginStream(
         _ session: UnsafeMutablePointer<H2Session>,
         _ headers: H2Headers,
         _ count: Int,
+        tunnels: Bool,
         length: Int64?,
         _ priority: H2Priority
     ) {
@@ -41,7 +44,7 @@ extension Worker {
         }
         if headers.endStream {
             head.framing = .none
-        } else if length == nil {
+        } else if length == nil, !tunnels {
             head.framing = .chunked
         }
         guard let down = downstreams.take() else {
@@ -65,6 +68,7 @@ extension Worker {
         session.pointee.connection.setPriority(id, priority)
         if let length { session.pointee.connection.setExpectedLength(id, UInt64(length)) }
         if headers.endStream { down.pointee.flags.insert(.ended) }
+        if tunnels { down.pointee.flags.insert(.tunnels) }
         owner.pointee.requests &+= 1
         if Int(owner.pointee.requests) >= listener.pointee.settings.limits.requests {
             drainSession(owner)
@@ -73,7 +77,7 @@ extension Worker {
             endStream(down, .internalError)
             return
         }
-        if !headers.endStream, length == nil {
+        if !headers.endStream, length == nil, !tunnels {
             exchange.pointee.requestBody.reader = BodyReader(.untilClose)
         } else if length == nil, head.method.expectsContent {
             // RFC 9110 §8.6: a peer that speaks HTTP/1 is told that there is none.
