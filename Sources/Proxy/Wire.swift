@@ -64,10 +64,28 @@ struct Wire {
     /// when it does not take more now, or another negative error.
     func flush() -> Int { tls?.pointee.flush() ?? 1 }
 
-    /// Says that nothing follows; what the other side sends can still be read.
-    func finishSending() {
+    /// Says that nothing follows, once all that TLS has taken is sent; what the other side sends
+    /// can still be read.
+    func finishSending(_ flags: inout ConnectionFlags) {
         tls?.pointee.close()
-        Syscall.shutdownWrite(fd)
+        if hasPending {
+            flags.insert(.finishes)
+        } else {
+            Syscall.shutdownWrite(fd)
+        }
+    }
+
+    /// Gives the socket what TLS has taken, as far as it takes it now; false when the connection is
+    /// broken.
+    @inline(never)
+    func flushPending(_ flags: inout ConnectionFlags) -> Bool {
+        let result = flush()
+        guard result > 0 else { return result == Syscall.wouldBlock }
+        if flags.contains(.finishes) {
+            flags.remove(.finishes)
+            Syscall.shutdownWrite(fd)
+        }
+        return true
     }
 
     /// Closes the socket and lets go of what is on top of it.

@@ -202,7 +202,7 @@ extension Worker {
     mutating func beginLingering(_ down: UnsafeMutablePointer<Downstream>) {
         if restOwner == down { restCount = 0 }
         freeInput(down)
-        down.wire.finishSending()
+        down.wire.finishSending(&down.pointee.flags)
         down.pointee.state = .lingering
         down.pointee.flags.insert(.readable)
         timers.cancel(timer(of: down))

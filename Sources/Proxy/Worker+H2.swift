@@ -150,9 +150,18 @@ extension Worker {
                     session.pointee.connection.setWantsToWrite(reference.id, false)
                     continue
                 }
-                hasSent = true
+                let before = session.pointee.connection.outputCount
                 advance(exchange)
                 guard !down.pointee.flags.contains(.dead) else { return }
+                if session.pointee.connection.outputCount > before {
+                    hasSent = true
+                } else if before == 0 {
+                    // There was all the room, so it is not room that it waits for: it says so
+                    // again when it goes on.
+                    session.pointee.connection.setWantsToWrite(reference.id, false)
+                } else {
+                    break
+                }
             }
             guard hasSent || session.pointee.connection.outputCount > 0 else { break }
             turns &-= 1

@@ -78,6 +78,7 @@ extension Worker {
         if sent > 0 { wake(session) }
         guard sent == left else {
             exchange.pointee.responseBody.heldStart &+= sent
+            session.pointee.connection.setWantsToWrite(id, true)
             return .blocked
         }
         releaseHeld(&exchange.pointee.responseBody)

@@ -75,6 +75,12 @@ extension Worker {
         }
         if !headers.endStream, length == nil {
             exchange.pointee.requestBody.reader = BodyReader(.untilClose)
+        } else if length == nil, head.method.expectsContent {
+            // RFC 9110 §8.6: a peer that speaks HTTP/1 is told that there is none.
+            _ = exchange.pointee.context.request.setContentLength(
+                0,
+                arena: &exchange.pointee.context.arena
+            )
         }
         start(exchange)
     }

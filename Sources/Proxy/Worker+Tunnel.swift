@@ -76,7 +76,7 @@ extension Worker {
                 count = down.receive(scratch, tunnelRoom(exchange))
                 if count == 0 {
                     exchange.pointee.flags.insert(.tunnelUpEnded)
-                    up.wire.finishSending()
+                    up.wire.finishSending(&up.pointee.flags)
                 }
                 if count < 0, count != Syscall.wouldBlock { return finishTunnel(exchange) }
                 if count <= 0 { return }
@@ -118,7 +118,7 @@ extension Worker {
             let count = up.receive(scratch, tunnelRoom(exchange))
             if count == 0 {
                 exchange.pointee.flags.insert(.tunnelDownEnded)
-                down.wire.finishSending()
+                down.wire.finishSending(&down.pointee.flags)
             }
             if count < 0, count != Syscall.wouldBlock { return finishTunnel(exchange) }
             if count <= 0 { return }

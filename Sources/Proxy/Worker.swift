@@ -393,12 +393,9 @@ package struct Worker: ~Copyable {
 
     /// Goes on with a client's connection as far as it can go now.
     mutating func advance(_ down: UnsafeMutablePointer<Downstream>) {
-        if down.wire.hasPending {
-            let result = down.wire.flush()
-            guard result > 0 || result == Syscall.wouldBlock else {
-                lose(down)
-                return
-            }
+        if down.wire.hasPending, !down.wire.flushPending(&down.pointee.flags) {
+            lose(down)
+            return
         }
         switch down.pointee.state {
         case .proxyHeader: readProxyHeader(down)
@@ -418,6 +415,7 @@ package struct Worker: ~Copyable {
     ) {
         guard !up.pointee.flags.contains(.dead) else { return }
         Self.note(readiness, in: &up.pointee.flags)
+        if up.wire.hasPending { _ = up.wire.flushPending(&up.pointee.flags) }
         switch up.pointee.state {
         case .connecting, .handshake: connectEvent(up)
         case .idle: idleEvent(up)
@@ -459,66 +457,5 @@ package struct Worker: ~Copyable {
         case .tunnel: pumpTunnel(exchange)
         case .drain, .none, .collect, .waiting: break
         }
-    }
-
-    // MARK: Lists
-
-    /// Goes on with this connection after the others of the batch had their turn.
-    mutating func enqueue(_ down: UnsafeMutablePointer<Downstream>) {
-        guard !down.pointee.flags.contains(.queued) else { return }
-        down.pointee.flags.insert(.queued)
-        down.pointee.nextQueued = queued
-        queued = down
-    }
-
-    private mutating func runQueued() {
-        var next = queued
-        queued = nil
-        while let down = next {
-            next = down.pointee.nextQueued
-            down.pointee.flags.remove(.queued)
-            if !down.pointee.flags.contains(.dead) { advance(down) }
-        }
-    }
-
-    /// Takes back the memory of what was closed in this batch.
-    private mutating func reap() {
-        while let exchange = deadExchanges {
-            deadExchanges = exchange.pointee.nextDead
-            exchange.pointee.context.arena.release()
-            exchanges.give(exchange)
-        }
-        var kept: UnsafeMutablePointer<Downstream>?
-        while let down = deadDownstreams {
-            deadDownstreams = down.pointee.nextDead
-            if down.pointee.flags.contains(.queued) {
-                down.pointee.nextDead = kept
-                kept = down
-            } else {
-                if !down.pointee.isStream, let session = down.pointee.session {
-                    session.deinitialize(count: 1)
-                    session.deallocate()
-                }
-                downstreams.give(down)
-            }
-        }
-        deadDownstreams = kept
-        while let up = deadUpstreams {
-            deadUpstreams = up.pointee.next
-            upstreams.give(up)
-        }
-    }
-
-    // MARK: Date
-
-    /// The current date as 29 bytes (RFC 9110 §5.6.7), written once a second.
-    mutating func currentDate() -> Slice {
-        // The wall clock runs at most a batch ahead of this; a second is all that is shown.
-        let second = Int64(Clock.wallSeconds())
-        if second != dateSecond {
-            dateSecond = second
-            _ = HeadWriter.writeDate(secondsSinceEpoch: second, to: dateText)
-        }
-        return Slice(dateText, 29)
     }
 }

@@ -79,6 +79,10 @@ struct ClientLoader {
                 let transport = SSL_get_ex_data(ssl, 0)?.assumingMemoryBound(to: Transport.self),
                 let slot = transport.pointee.slot
             else { return 0 }
+            // OpenSSL notes the name only when the server says that it has heard it.
+            if let name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name) {
+                SSL_SESSION_set1_hostname(session, name)
+            }
             slot.pointee.keep(session, owner: transport.pointee.slotOwner)
             return 1
         }

@@ -66,7 +66,7 @@ public final class TLSClientContext: Sendable {
     /// A connection and whose names it goes by.
     struct Connection {
         var ssl: OpaquePointer
-        /// Number of the files' version, and of the peer's name, for sessions.
+        /// Number of the files' version, for sessions.
         var id: UInt64
         /// Verification is on, and there is nothing to verify against.
         var lacksName: Bool
@@ -77,15 +77,13 @@ public final class TLSClientContext: Sendable {
         peer: UnsafePointer<CChar>?,
         _ slot: UnsafeMutablePointer<TLSSessionSlot>?
     ) -> Connection? {
-        guard let (ssl, version) = cell.makeConnection() else { return nil }
-        var id = version
+        guard let (ssl, id) = cell.makeConnection() else { return nil }
         let named =
             if let name = settings.serverName {
                 name.withCString { PeerName.announce($0, ssl) }
             } else {
                 peer.map { PeerName.announce($0, ssl) } ?? true
             }
-        if settings.serverName == nil, let peer { PeerName.mix(peer, into: &id) }
         var isExpected = true
         if settings.verify {
             isExpected =
@@ -126,14 +124,16 @@ public struct TLSSessionSlot {
         self.owner = owner
     }
 
-    /// Lets a connection take up the session, if it is of the same files and settings: a session
-    /// that is taken up brings its verification along.
-    ///
-    /// The session itself does not tell of a name where the server did not confirm that it looked
-    /// at one (RFC 6066 §3), so `owner` has it.
+    /// Lets a connection take up the session, if it is of the same files and the same server name:
+    /// a session that is taken up brings its verification along.
     mutating func offer(to ssl: OpaquePointer, owner: UInt64) {
         guard let session else { return }
-        guard self.owner == owner, SSL_SESSION_is_resumable(session) == 1 else {
+        guard self.owner == owner, SSL_SESSION_is_resumable(session) == 1,
+            PeerName.areEqual(
+                SSL_SESSION_get0_hostname(session),
+                SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name)
+            )
+        else {
             clear()
             return
         }
@@ -187,12 +187,14 @@ enum PeerName {
         return X509_VERIFY_PARAM_add1_host(parameters, "-" + String(cString: name + dot), 0) == 1
     }
 
-    /// Makes another number of one, by the bytes of a name (FNV-1a).
-    static func mix(_ name: UnsafePointer<CChar>, into number: inout UInt64) {
+    /// Whether both are the same bytes, or both none.
+    static func areEqual(_ one: UnsafePointer<CChar>?, _ other: UnsafePointer<CChar>?) -> Bool {
+        guard let one, let other else { return one == nil && other == nil }
         var index = 0
-        while name[index] != 0 {
-            number = (number ^ UInt64(UInt8(bitPattern: name[index]))) &* 0x100_0000_01B3
+        while one[index] == other[index] {
+            if one[index] == 0 { return true }
             index += 1
         }
+        return false
     }
 }

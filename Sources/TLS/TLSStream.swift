@@ -123,11 +123,6 @@ public struct TLSStream {
 
     /// Forgets the connection, its keys and what was not sent; the socket stays open.
     public static func free(_ stream: UnsafeMutablePointer<TLSStream>) {
-        // Else OpenSSL takes a connection that was not shut down for one that failed, and its
-        // session could not be taken up.
-        if stream.pointee.isEstablished, stream.pointee.reason == nil {
-            SSL_set_shutdown(stream.pointee.ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN)
-        }
         // OpenSSL takes a session for broken whose connection did not end by close_notify on both
         // sides, which few do; only an error of the protocol says that.
         if stream.pointee.isEstablished, stream.pointee.readFailure != protocolError {

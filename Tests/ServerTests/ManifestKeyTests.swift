@@ -373,16 +373,13 @@ struct ManifestKeyTests {
             "log.level: expected one of \"error\", \"warn\", \"info\", \"debug\", found \"warning\""
         ),
         (
-            "listener", "protocols: ['h2']",
-            "listeners[0].protocols[0]: \"h2\" is not supported by this version of sluice"
-        ),
-        (
-            "listener", "protocols: ['h2c']",
-            "listeners[0].protocols[0]: \"h2c\" is not supported by this version of sluice"
+            "listener", "protocols: ['h3']",
+            "listeners[0].protocols[0]: \"h3\" is not supported by this version of sluice"
         ),
         (
             "listener", "protocols: ['spdy']",
-            "listeners[0].protocols[0]: expected \"h1\", found \"spdy\""
+            "listeners[0].protocols[0]: expected one of \"h1\", \"h2\", \"h2c\","
+                + " found \"spdy\""
         ),
         ("listener", "protocols: []", "listeners[0].protocols: at least 1 is needed"),
         (

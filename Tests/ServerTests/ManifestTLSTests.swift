@@ -101,6 +101,18 @@ struct ManifestTLSTests {
         ),
         ("tls", "key_log: ''", "listeners[0].tls.key_log: not a file name"),
         (
+            "listener", "protocols: ['h1', 'h2']",
+            "listeners[0].protocols[1]: needs tls; HTTP/2 in the clear is \"h2c\""
+        ),
+        (
+            "tls", "}, protocols: ['h1', 'h2c'], limits: {",
+            "listeners[0].protocols[1]: is HTTP/2 in the clear; over tls it is \"h2\""
+        ),
+        (
+            "tls", "}, protocols: ['h2', 'h2'], limits: {",
+            "listeners[0].protocols[1]: \"h2\" occurs twice"
+        ),
+        (
             "client_auth", "mode: 'optional'",
             "listeners[0].tls.client_auth.ca: this key is missing; mode \"optional\" needs it"
         ),

@@ -36,7 +36,7 @@ struct ResumptionTests {
             _ = pair.drain(pair.server)
             if index == 1 {
                 #expect(pair.client.pointee.isResumed == pair.server.pointee.isResumed)
-                #expect(pair.client.pointee.isPeerVerified)
+                #expect(pair.client.pointee.isPeerVerified == (name == "example.test"))
                 return pair.client.pointee.isResumed
             }
             try between()
@@ -45,7 +45,9 @@ struct ResumptionTests {
     }
 
     @Test(arguments: TLSVersion.allCases)
-    func `a session is taken up`(version: TLSVersion) throws {
+    func `a session is taken up, and is as verified as its first connection`(
+        version: TLSVersion
+    ) throws {
         let server = try TLSServerContext.make([files]) { $0.parameters.maxVersion = version }
         #expect(try resumes(server))
     }
@@ -64,8 +66,17 @@ struct ResumptionTests {
         #expect(try !resumes(.make([files]), nil, client))
     }
 
+    @Test func `a server that does not know the name is resumed with too, by that name`() throws {
+        let client = try TLSClientContext.make { $0.verify = false }
+        let server = try TLSServerContext.make([files])
+        let unknown = "unknown.test"
+        #expect(try resumes(server, nil, client, names: (unknown, unknown)))
+        #expect(try !resumes(server, nil, client, names: (unknown, "other.test")))
+        #expect(try !resumes(server, nil, client, names: (unknown, "elsewhere.test")))
+    }
+
     @Test func `a session of another host is not taken up`() throws {
-        #expect(try !resumes(.make([files]), names: ("example.test", "other.test")))
+        #expect(try !resumes(.make([files]), names: ("other.test", "example.test")))
     }
 
     @Test func `a session is good after a reload, and with a client whose files are the same`()

@@ -246,8 +246,9 @@ struct TransferTests {
         #expect(held[4] > 1_024)
     }
 
-    /// Bytes of a server's stream without anything to do: 12,856 with OpenSSL 3.0.19. A buffer of
-    /// records that stayed would add 17 KB.
+    /// Bytes of a server's stream without anything to do, 12,856 with OpenSSL 3.0.19.
+    ///
+    /// A buffer of records that stayed would add 17 KB.
     private static let idleBytesMax = 16_384
 
     private func idle(

@@ -208,6 +208,8 @@ extension H2Connection {
     mutating func countUsefulStream() {
         budgets.streams.give()
         budgets.peerResets.give()
+        // Clients open the windows of the stream and of the connection once more for each response.
+        budgets.windowUpdates.give(thousandths: 2_000)
     }
 
     /// The peer has sent END_STREAM; true when the stream is closed by it.

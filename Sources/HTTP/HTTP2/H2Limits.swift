@@ -95,7 +95,8 @@ public struct H2Limits: Equatable, Sendable {
     /// WINDOW_UPDATE frames.
     ///
     /// For data dribble (CVE-2019-9511): windows opened byte by byte make this side send frames of
-    /// one byte. Each 250 bytes of DATA sent give one back.
+    /// one byte. Each 250 bytes of DATA sent give one back, and each stream that ends
+    /// as it should gives two.
     public var windowUpdates = H2Allowance(burst: 1_000, perSecond: 100)
     /// Frames of unknown types (RFC 9113 §5.5).
     ///

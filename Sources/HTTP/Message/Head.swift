@@ -26,6 +26,11 @@ public enum Method: UInt8, Sendable {
     case other = 0
     case get, head, post, put, delete, connect, options, trace, patch
 
+    /// Whether a request of this method is expected to have content (RFC 9110 §8.6).
+    @inlinable public var expectsContent: Bool {
+        self == .post || self == .put || self == .patch
+    }
+
     /// Whether a repeated request has the effect of one (RFC 9110 §9.2.2); unknown methods do not
     /// count.
     @inlinable public var isIdempotent: Bool {

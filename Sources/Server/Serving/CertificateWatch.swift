@@ -8,7 +8,7 @@ struct CertificateWatch {
     /// Milliseconds between two looks at the time.
     private static let tick = 1_000
 
-    /// What a context is called in the log, how often it is looked at in milliseconds, and its look.
+    /// What a context is called in the log, how often it is looked at, in milliseconds, and how.
     private struct Entry {
         var place: String
         var interval: Int

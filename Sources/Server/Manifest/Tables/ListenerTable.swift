@@ -85,25 +85,36 @@ extension Table where Root == ListenerSettings {
             checkProtocols(node, settings, &reader)
         }
     )
-}
 
-extension Table where Root == ListenerSettings {
-    /// Which protocols there are is a matter of TLS.
+    /// Each protocol is there once, and fits what it runs on.
+    @Sendable
     private static func checkProtocols(
         _ node: Node,
         _ settings: ListenerSettings,
         _ reader: inout ManifestReader
     ) {
-        guard let found = node.member("protocols") else { return }
-        let wrong = settings.tls == nil ? ListenerProtocol.h2 : .h2c
-        guard settings.protocols.contains(wrong) else { return }
-        reader.inside(.key("protocols")) { reader in
-            reader.report(
-                settings.tls == nil
-                    ? "\"h2\" is spoken over TLS, and there is no tls; in the clear it is \"h2c\""
-                    : "\"h2c\" is spoken in the clear, and there is a tls; over TLS it is \"h2\"",
-                at: found
-            )
+        // A wrong protocol is not in the settings, so that the places no longer fit.
+        guard let protocols = node.member("protocols"),
+            protocols.elements.count == settings.protocols.count
+        else { return }
+        let isTLS = node.member("tls") != nil
+        for (index, name) in settings.protocols.enumerated() {
+            let problem: String? =
+                if settings.protocols[..<index].contains(name) {
+                    "\(quote(name.rawValue)) occurs twice"
+                } else if name == .h2, !isTLS {
+                    "needs tls; HTTP/2 in the clear is \"h2c\""
+                } else if name == .h2c, isTLS {
+                    "is HTTP/2 in the clear; over tls it is \"h2\""
+                } else {
+                    nil
+                }
+            guard let problem else { continue }
+            reader.inside(.key("protocols")) { reader in
+                reader.inside(.index(index)) {
+                    $0.report(problem, at: protocols.elements[index])
+                }
+            }
         }
     }
 }
