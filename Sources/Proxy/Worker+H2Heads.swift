@@ -42,7 +42,7 @@ extension Worker {
                 headers,
                 request.byteCount,
                 length: request.contentLength < 0 ? nil : request.contentLength,
-                request.priority
+                request.hasPriority ? request.priority : nil
             )
         case .tooLarge: refuseStream(session, id, status: 431)
         case .malformed(let error): malformed(session, id, error)
