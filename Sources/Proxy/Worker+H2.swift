@@ -229,7 +229,7 @@ extension Worker {
         timers.set(timer(of: down), deadline: sessionDeadline(session))
     }
 
-    private func sessionDeadline(_ session: UnsafeMutablePointer<H2Session>) -> UInt64 {
+    private mutating func sessionDeadline(_ session: UnsafeMutablePointer<H2Session>) -> UInt64 {
         let down = session.pointee.owner
         let timeouts = (listeners + Int(down.pointee.listener)).pointee.settings.timeouts
         if session.pointee.drainBegan > 0, !session.pointee.isFinal {
@@ -284,7 +284,7 @@ extension Worker {
         endSession(session)
     }
 
-    private func finishShutdown(_ session: UnsafeMutablePointer<H2Session>) {
+    private mutating func finishShutdown(_ session: UnsafeMutablePointer<H2Session>) {
         session.pointee.isFinal = true
         session.pointee.connection.finishShutdown()
     }

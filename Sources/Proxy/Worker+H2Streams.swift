@@ -174,7 +174,7 @@ extension Worker {
     }
 
     /// Notes the end of the body once all of it was passed on.
-    func noteEnd(_ exchange: UnsafeMutablePointer<Exchange>) {
+    mutating func noteEnd(_ exchange: UnsafeMutablePointer<Exchange>) {
         let down = exchange.pointee.down
         if down.pointee.flags.contains(.ended), waitingInput(down) == nil {
             exchange.pointee.requestBody.reader.finish()

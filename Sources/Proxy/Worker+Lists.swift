@@ -13,6 +13,7 @@ extension Worker {
         queued = down
     }
 
+    @inline(__always)  // Each turn of the loop asks, and most have nothing.
     mutating func runQueued() {
         var next = queued
         queued = nil
@@ -24,6 +25,7 @@ extension Worker {
     }
 
     /// Takes back the memory of what was closed in this batch.
+    @inline(__always)
     mutating func reap() {
         while let exchange = deadExchanges {
             deadExchanges = exchange.pointee.nextDead

@@ -12,6 +12,7 @@ extension Worker {
         return up
     }
 
+    @inline(__always)
     private mutating func addIdle(_ up: UnsafeMutablePointer<Upstream>, _ peer: Int, most: Int) {
         if pools[peer].count >= most, let oldest = pools[peer].last { closeUpstream(oldest) }
         up.pointee.previous = nil
@@ -22,7 +23,7 @@ extension Worker {
         pools[peer].count &+= 1
     }
 
-    private func removeIdle(_ up: UnsafeMutablePointer<Upstream>) {
+    private mutating func removeIdle(_ up: UnsafeMutablePointer<Upstream>) {
         let peer = Int(up.pointee.peer)
         if let previous = up.pointee.previous {
             previous.pointee.next = up.pointee.next

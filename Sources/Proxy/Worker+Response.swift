@@ -256,7 +256,7 @@ extension Worker {
     }
 
     /// Decides whether the client's connection can take another request.
-    func decideConnection(_ exchange: UnsafeMutablePointer<Exchange>) {
+    mutating func decideConnection(_ exchange: UnsafeMutablePointer<Exchange>) {
         if isDraining { exchange.pointee.flags.insert(.closeDownstream) }
         let body = exchange.pointee.requestBody.reader
         guard !body.isDone else { return }

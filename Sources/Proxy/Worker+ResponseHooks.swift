@@ -287,7 +287,8 @@ extension Worker {
     }
 
     /// How the body is written for this client, and the fields that say so.
-    private func chooseWriting(_ exchange: UnsafeMutablePointer<Exchange>) -> StaticString {
+    private mutating func chooseWriting(_ exchange: UnsafeMutablePointer<Exchange>) -> StaticString
+    {
         let status = exchange.pointee.context.response.status
         let isHead = exchange.pointee.head.method == .head
         let wishes = exchange.pointee.context.bodyWishes
@@ -316,7 +317,7 @@ extension Worker {
         }
     }
 
-    private func chooseWritingOfPeer(
+    private mutating func chooseWritingOfPeer(
         _ exchange: UnsafeMutablePointer<Exchange>,
         _ transform: UnsafeMutablePointer<BodyTransform>?
     ) -> StaticString {
@@ -339,7 +340,7 @@ extension Worker {
         }
     }
 
-    private func writeWithLength(
+    private mutating func writeWithLength(
         _ length: UInt64,
         _ exchange: UnsafeMutablePointer<Exchange>
     ) -> StaticString {
@@ -350,7 +351,8 @@ extension Worker {
         return isSet ? "" : writeInChunks(exchange)
     }
 
-    private func writeInChunks(_ exchange: UnsafeMutablePointer<Exchange>) -> StaticString {
+    private mutating func writeInChunks(_ exchange: UnsafeMutablePointer<Exchange>) -> StaticString
+    {
         // A body that is never sent needs no framing (RFC 9112 §6.1).
         guard exchange.pointee.head.method != .head else { return "" }
         if exchange.pointee.head.minorVersion > 0 {

@@ -253,7 +253,10 @@ extension Worker {
     }
 
     /// Writes the head for the peer into `out`; 0 when it does not fit.
-    private func writeRequestHead(
+    ///
+    /// Mutating, as others of its kind: the compiler calls those that are not on a copy of the
+    /// worker.
+    private mutating func writeRequestHead(
         _ exchange: UnsafeMutablePointer<Exchange>,
         _ upstream: UnsafeMutablePointer<UpstreamPlan>
     ) -> Int {

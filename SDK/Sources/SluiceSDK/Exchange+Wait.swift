@@ -1,4 +1,4 @@
-public import CSluice
+import CSluice
 
 /// What the host knows a wait, a timer or a callout by; all zero for none.
 struct HostToken: Equatable, Sendable, BitwiseCopyable {
@@ -23,7 +23,7 @@ struct HostToken: Equatable, Sendable, BitwiseCopyable {
 /// the reason, it does nothing any more.
 public struct Token: Equatable, Sendable, BitwiseCopyable {
     private let token: HostToken
-    /// Address of the host's table that it came from; 0 of no wait. A table outlives every token.
+    /// Address of the host's table that it came from, which outlives it; 0 of no wait.
     private let table: UInt
 
     init(_ token: sluice_token, of table: UnsafePointer<sluice_http>?) {

@@ -11,7 +11,7 @@ struct FieldSection {
     /// Bit n: it is present more than once.
     var repeated: UInt32 = 0
     /// Index of the first field of each special id that is present.
-    var first = InlineArray<10, UInt16>(repeating: 0)
+    var first: InlineArray<10, UInt16> = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
 
     /// The first of the ids that the parser itself acts upon, host to expect: they stand in a row.
     static let specialBase = Int(FieldID.host.rawValue)
