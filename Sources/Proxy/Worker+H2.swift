@@ -23,11 +23,7 @@ extension Worker {
         down.pointee.session = session
         down.pointee.state = .multiplexed
         down.pointee.flags.remove(.fresh)
-        if isDraining { session.pointee.connection.beginShutdown() }
-        timers.set(
-            timer(of: down),
-            deadline: now &+ UInt64(plan.pointee.settings.timeouts.head)
-        )
+        if isDraining { drainSession(down) } else { armSession(session) }
         if count > 0 {
             sessionInput.update(from: bytes, count: count)
             freeInput(down)

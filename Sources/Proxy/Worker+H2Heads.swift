@@ -49,7 +49,7 @@ extension Worker {
                 tunnels ? addWebSocketKey(request.byteCount) : request.byteCount,
                 tunnels: tunnels,
                 length: request.contentLength < 0 ? nil : request.contentLength,
-                request.priority
+                request.hasPriority ? request.priority : nil
             )
         case .tooLarge: refuseStream(session, id, status: 431)
         case .malformed(let error): malformed(session, id, error)

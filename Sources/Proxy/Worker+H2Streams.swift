@@ -19,13 +19,14 @@ extension Worker {
     /// - Parameters:
     ///   - tunnels: it asks for a tunnel, so what follows is no body.
     ///   - length: Content-Length; nil when there is none.
+    ///   - priority: nil when the client said none: such streams take turns.
     mutating func beginStream(
         _ session: UnsafeMutablePointer<H2Session>,
         _ headers: H2Headers,
         _ count: Int,
         tunnels: Bool,
         length: Int64?,
-        _ priority: H2Priority
+        _ priority: H2Priority?
     ) {
         let id = headers.stream.id
         let owner = session.pointee.owner
@@ -65,7 +66,7 @@ extension Worker {
         session.pointee.firstStream?.pointee.previousOpen = down
         session.pointee.firstStream = down
         session.pointee.connection.setUser(id, UnsafeMutableRawPointer(down))
-        session.pointee.connection.setPriority(id, priority)
+        if let priority { session.pointee.connection.setPriority(id, priority) }
         if let length { session.pointee.connection.setExpectedLength(id, UInt64(length)) }
         if headers.endStream { down.pointee.flags.insert(.ended) }
         if tunnels { down.pointee.flags.insert(.tunnels) }

@@ -245,12 +245,13 @@ def test_a_slow_reader_slows_nobody_else(h2, origin):
     assert all(len(c.streams[s].body) == 1_000 for s in slow[1:])
 
 
-def test_streams_share_the_connection(h2, origin):
-    """Fifty incremental responses (RFC 9218 section 4.2): when the first is done the others have
-    about as much."""
+@pytest.mark.parametrize("said", [[("priority", "u=3, i")], []], ids=["i", "nothing"])
+def test_streams_share_the_connection(h2, origin, said):
+    """Fifty responses, incremental (RFC 9218 section 4.2) or of a client that knows no priorities:
+    when the first is done the others have about as much."""
     body = wire.pattern(300_000)
     _, c = h2(origin(serve(reply(body))), settings=[(INITIAL_WINDOW_SIZE, 1 << 20)])
-    streams = [c.request(get(extra=[("priority", "u=3, i")])) for _ in range(50)]
+    streams = [c.request(get(extra=said)) for _ in range(50)]
     c.until(lambda: all(c.streams[s].fields for s in streams), "the heads")
     c.ping()
     c.credit(0, WINDOW_MAX // 2)

@@ -224,7 +224,9 @@ struct FieldBlockRequestReader: HPACKSink {
             let length = FieldRules.contentLength(field.value, count: field.valueCount)
             guard length >= 0 else { return .badContentLength }
             request.contentLength = length
-        case .priority: request.priority.update(field.value, count: field.valueCount)
+        case .priority:
+            request.hasPriority = true
+            request.priority.update(field.value, count: field.valueCount)
         default: break
         }
         lines.line(field)

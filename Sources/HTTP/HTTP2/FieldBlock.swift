@@ -32,6 +32,8 @@ public enum FieldBlock {
         public var upgrade = Upgrade.none
         /// Of the Priority field; what is usual where there is none.
         public var priority = H2Priority()
+        /// A Priority field was there: who sends none does not know of the scheme.
+        public var hasPriority = false
         public var neverIndexed = NeverIndexed()
 
         public init() {}

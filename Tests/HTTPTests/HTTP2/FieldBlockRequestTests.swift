@@ -82,11 +82,13 @@ struct FieldBlockRequestTests {
         #expect(plain.scheme == .https)
         #expect(plain.upgrade == .none)
         #expect(plain.priority == H2Priority())
+        #expect(!plain.hasPriority)
         let more = Self.start + "content-length: 0\npriority: u=1, i"
         let read = readRequest(fields(more)).message
         #expect(read.contentLength == 0)
         #expect(read.priority.urgency == 1)
         #expect(read.priority.isIncremental)
+        #expect(read.hasPriority)
         let tunnel = readRequest(fields(Self.connect)).message
         #expect(tunnel.isConnect)
         #expect(tunnel.scheme == .none)
