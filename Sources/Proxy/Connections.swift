@@ -36,6 +36,8 @@ struct ConnectionFlags: OptionSet {
     static let reused = ConnectionFlags(rawValue: 1 << 6)
     /// Downstream: the first request's head is still to come.
     static let fresh = ConnectionFlags(rawValue: 1 << 7)
+    /// A stream of HTTP/2 that is to become a tunnel (RFC 8441).
+    static let tunnels = ConnectionFlags(rawValue: 1 << 9)
     /// Nothing is sent any more once the socket has taken what TLS has.
     static let finishes = ConnectionFlags(rawValue: 1 << 8)
 }

@@ -17,6 +17,7 @@ extension Worker {
         let session = UnsafeMutablePointer<H2Session>.allocate(capacity: 1)
         var settings = H2Settings.local(.server)
         let plan = listeners + Int(down.pointee.listener)
+        settings.isConnectProtocolEnabled = true
         settings.maxHeaderListSize = UInt32(plan.pointee.settings.limits.headBytes)
         session.initialize(to: H2Session(down, settings, now: now))
         down.pointee.session = session

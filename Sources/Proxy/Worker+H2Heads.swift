@@ -26,7 +26,7 @@ extension Worker {
             scratch: fieldScratch,
             scratchCount: Self.fieldScratchBytes,
             limits: listener.pointee.head,
-            allowsProtocol: false,
+            allowsProtocol: true,
             to: headText,
             into: &request
         )
@@ -37,16 +37,52 @@ extension Worker {
                 session.pointee.connection.resetStream(id, .protocolError)
                 return
             }
+            guard request.upgrade != .other else {
+                // RFC 8441 §3 leaves it to us which protocols there are.
+                refuseStream(session, id, status: 501)
+                return
+            }
+            let tunnels = request.upgrade == .websocket
             beginStream(
                 session,
                 headers,
-                request.byteCount,
+                tunnels ? addWebSocketKey(request.byteCount) : request.byteCount,
+                tunnels: tunnels,
                 length: request.contentLength < 0 ? nil : request.contentLength,
                 request.hasPriority ? request.priority : nil
             )
         case .tooLarge: refuseStream(session, id, status: 431)
         case .malformed(let error): malformed(session, id, error)
         case .invalid(let error): broken(session, error)
+        }
+    }
+
+    /// Puts a key into the head in `headText`: HTTP/1 asks for one, and HTTP/2 has none
+    /// (RFC 8441 §5). It keeps caches from answering and is no secret (RFC 6455 §10.3).
+    ///
+    /// - Returns: bytes of the head.
+    private func addWebSocketKey(_ count: Int) -> Int {
+        var at = count &- 2
+        at &+= HeadWriter.copy("sec-websocket-key: ", to: headText + at)
+        // 16 bytes in base64 (RFC 4648 §4), whose digits are drawn one by one: the last one that
+        // counts has two bits, and two "=" stand for what is missing.
+        var word: UInt64 = 0
+        for digit in 0..<22 {
+            if digit % 10 == 0 { word = Process.randomWord() }
+            headText[at] = Self.base64Digit(digit == 21 ? word & 0x30 : word & 0x3f)
+            word >>= 6
+            at &+= 1
+        }
+        return at &+ HeadWriter.copy("==\r\n\r\n", to: headText + at)
+    }
+
+    private static func base64Digit(_ value: UInt64) -> UInt8 {
+        switch UInt8(truncatingIfNeeded: value) {
+        case let value where value < 26: UInt8(ascii: "A") &+ value
+        case let value where value < 52: UInt8(ascii: "a") &+ value &- 26
+        case let value where value < 62: UInt8(ascii: "0") &+ value &- 52
+        case 62: UInt8(ascii: "+")
+        default: UInt8(ascii: "/")
         }
     }
 
@@ -140,9 +176,12 @@ extension Worker {
     ) {
         // "HTTP/1.1 200 OK"
         let digits = out + 9
-        let status =
+        var status =
             UInt16(digits[0] &- 48) &* 100 &+ UInt16(digits[1] &- 48) &* 10
             &+ UInt16(digits[2] &- 48)
+        // What HTTP/1 says with 101, a stream says with 200 (RFC 8441 §5).
+        let isSwitch = status == 101
+        if isSwitch { status = 200 }
         var writer = FieldBlock.Writer(
             status: status,
             to: fieldBlock,
@@ -159,14 +198,17 @@ extension Worker {
             while value < end, isBlank(out[value]) { value &+= 1 }
             var valueEnd = end
             while valueEnd > value, isBlank(out[valueEnd &- 1]) { valueEnd &-= 1 }
-            writer.field(
-                FieldNames.id(out + at, count: colon &- at),
-                out + at,
-                colon &- at,
-                out + value,
-                valueEnd &- value,
-                encoder: &session.pointee.encoder
-            )
+            let field = FieldNames.id(out + at, count: colon &- at)
+            if !isSwitch || field != .secWebsocketAccept {
+                writer.field(
+                    field,
+                    out + at,
+                    colon &- at,
+                    out + value,
+                    valueEnd &- value,
+                    encoder: &session.pointee.encoder
+                )
+            }
             at = end &+ 2
         }
         guard !writer.hasOverflowed else {

@@ -17,12 +17,14 @@ extension Worker {
     /// Begins a request whose head stands in `headText`.
     ///
     /// - Parameters:
+    ///   - tunnels: it asks for a tunnel, so what follows is no body.
     ///   - length: Content-Length; nil when there is none.
     ///   - priority: nil when the client said none: such streams take turns.
     mutating func beginStream(
         _ session: UnsafeMutablePointer<H2Session>,
         _ headers: H2Headers,
         _ count: Int,
+        tunnels: Bool,
         length: Int64?,
         _ priority: H2Priority?
     ) {
@@ -43,7 +45,7 @@ extension Worker {
         }
         if headers.endStream {
             head.framing = .none
-        } else if length == nil {
+        } else if length == nil, !tunnels {
             head.framing = .chunked
         }
         guard let down = downstreams.take() else {
@@ -67,6 +69,7 @@ extension Worker {
         if let priority { session.pointee.connection.setPriority(id, priority) }
         if let length { session.pointee.connection.setExpectedLength(id, UInt64(length)) }
         if headers.endStream { down.pointee.flags.insert(.ended) }
+        if tunnels { down.pointee.flags.insert(.tunnels) }
         owner.pointee.requests &+= 1
         if Int(owner.pointee.requests) >= listener.pointee.settings.limits.requests {
             drainSession(owner)
@@ -75,7 +78,7 @@ extension Worker {
             endStream(down, .internalError)
             return
         }
-        if !headers.endStream, length == nil {
+        if !headers.endStream, length == nil, !tunnels {
             exchange.pointee.requestBody.reader = BodyReader(.untilClose)
         } else if length == nil, head.method.expectsContent {
             // RFC 9110 §8.6: a peer that speaks HTTP/1 is told that there is none.

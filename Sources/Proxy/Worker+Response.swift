@@ -196,6 +196,13 @@ extension Worker {
             badResponse(exchange, "101 for a request that asked for no upgrade")
             return
         }
+        if !isTunnel, 200...299 ~= head.status,
+            exchange.pointee.down.pointee.flags.contains(.tunnels)
+        {
+            // Passed on, it would tell the client that the tunnel stands (RFC 8441 §4).
+            badResponse(exchange, "the origin did not switch protocols")
+            return
+        }
         peers[Int(up.pointee.peer)].setFailures(false)
         if !head.flags.contains(.keepAlive) { exchange.pointee.flags.insert(.closeUpstream) }
         exchange.pointee.context.replaceResponse(responseMessage(bytes, head))

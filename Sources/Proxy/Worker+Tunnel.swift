@@ -70,6 +70,14 @@ extension Worker {
             if let input = waitingInput(down) {
                 (bytes, count) = input
                 consume(down, bytes, count, consumed: count)
+                if down.pointee.isStream { credit(down, count) }
+            } else if down.pointee.isStream {
+                guard down.pointee.flags.contains(.ended),
+                    !exchange.pointee.flags.contains(.tunnelUpEnded)
+                else { return }
+                exchange.pointee.flags.insert(.tunnelUpEnded)
+                up.wire.finishSending(&up.pointee.flags)
+                return
             } else {
                 if exchange.pointee.flags.contains(.tunnelUpEnded) { return }
                 guard down.pointee.flags.contains(.readable) else { return }
@@ -105,11 +113,16 @@ extension Worker {
         for _ in 0..<Self.turnsMax {
             var sent = 0
             if exchange.pointee.responseBody.hasHeld {
-                let result = flush(
-                    &exchange.pointee.responseBody,
-                    to: down.wire,
-                    sent: &sent
-                )
+                let result: WriteResult
+                if let session = down.pointee.session {
+                    result = flushToStream(exchange, session, sent: &sent)
+                } else {
+                    result = flush(
+                        &exchange.pointee.responseBody,
+                        to: down.wire,
+                        sent: &sent
+                    )
+                }
                 if result == .failed { return finishTunnel(exchange) }
                 if result == .blocked { return }
             }
@@ -118,20 +131,43 @@ extension Worker {
             let count = up.receive(scratch, tunnelRoom(exchange))
             if count == 0 {
                 exchange.pointee.flags.insert(.tunnelDownEnded)
-                down.wire.finishSending(&down.pointee.flags)
+                if let session = down.pointee.session {
+                    _ = emitToStream(
+                        exchange,
+                        session,
+                        headCount: 0,
+                        data: scratch,
+                        count: 0,
+                        isEnd: true
+                    )
+                } else {
+                    down.wire.finishSending(&down.pointee.flags)
+                }
             }
             if count < 0, count != Syscall.wouldBlock { return finishTunnel(exchange) }
             if count <= 0 { return }
             exchange.pointee.lastWrite = now
-            let written = emit(
-                &exchange.pointee.responseBody,
-                to: down.wire,
-                headCount: 0,
-                data: scratch,
-                count: count,
-                isEnd: false,
-                sent: &sent
-            )
+            let written: WriteResult
+            if let session = down.pointee.session {
+                written = emitToStream(
+                    exchange,
+                    session,
+                    headCount: 0,
+                    data: scratch,
+                    count: count,
+                    isEnd: false
+                )
+            } else {
+                written = emit(
+                    &exchange.pointee.responseBody,
+                    to: down.wire,
+                    headCount: 0,
+                    data: scratch,
+                    count: count,
+                    isEnd: false,
+                    sent: &sent
+                )
+            }
             exchange.pointee.context.facts.bytes_out &+= UInt64(count)
             if written == .failed { return finishTunnel(exchange) }
             if written == .blocked { return }
