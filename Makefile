@@ -82,10 +82,10 @@ fuzz-tsan: toolchain ## The same under ThreadSanitizer, and the tests of service
 counts: ## Count allocations, system calls and instructions per request; fails over a threshold.
 	$(PYTHON) Tests/Bench/counts.py
 
-bench: build ## Measure CPU per request beside nginx, HAProxy and h2o (about 15 minutes).
+bench: build ## Measure CPU per request beside nginx, HAProxy and h2o (about 25 minutes).
 	@mkdir -p .build/bench
 	Tests/Bench/peers/peers.py run --proxy sluice,nginx,haproxy,h2o --repeat $(BENCH_REPEAT) \
-	    --workload h1_1k,h1_64k,h1_1m,h1_close,post_64k,h1_c1,h1_c16,h1_c256,h1_c1024,idle_h1 \
+	    --workload h1_1k,h1_64k,h1_1m,h1_close,post_64k,tls_h1_1k,tls_handshake,tls_resume,h2_tls,h2c,h1_c1,h1_c16,h1_c256,h1_c1024,idle_h1 \
 	    --out .build/bench/results.json
 	Tests/Bench/peers/peers.py ratio --out .build/bench/results.json
 

@@ -57,8 +57,10 @@ extension Worker {
         }
     }
 
-    /// Puts a key into the head in `headText`: HTTP/1 asks for one, and HTTP/2 has none
-    /// (RFC 8441 §5). It keeps caches from answering and is no secret (RFC 6455 §10.3).
+    /// Puts a key into the head in `headText`.
+    ///
+    /// HTTP/1 asks for one, and HTTP/2 has none (RFC 8441 §5). It keeps caches from answering and
+    /// is no secret (RFC 6455 §10.3).
     ///
     /// - Returns: bytes of the head.
     private func addWebSocketKey(_ count: Int) -> Int {
