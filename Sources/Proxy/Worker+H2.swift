@@ -24,6 +24,7 @@ extension Worker {
         down.pointee.state = .multiplexed
         down.pointee.flags.remove(.fresh)
         if isDraining { drainSession(down) } else { armSession(session) }
+        precondition(count <= Self.sessionInputBytes, "more than a read's bytes came first")
         if count > 0 {
             sessionInput.update(from: bytes, count: count)
             freeInput(down)

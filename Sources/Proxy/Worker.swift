@@ -127,8 +127,8 @@ package struct Worker: ~Copyable {
     static let headReadBytes = 131_072
     /// Bytes of a head that the host writes.
     static let headOutBytes = 130_048
-    /// Bytes of one read of HTTP/2.
-    static let sessionInputBytes = 65_536
+    /// Bytes of one read of HTTP/2, the first of which may have been a read of a head.
+    static let sessionInputBytes = headReadBytes
     static let headTextBytes = 131_072
     /// Bytes of a block of fields: each of those that `out` may hold takes a few bytes more.
     static let fieldBlockBytes = 262_144
