@@ -135,8 +135,22 @@ extension Worker {
 
     // MARK: Sending
 
-    /// Lets streams write what they have, and gives it to the socket.
+    /// Lets streams write what they have, gives it to the socket, and ends a connection that is
+    /// over once all of it is taken.
     private mutating func send(_ session: UnsafeMutablePointer<H2Session>) {
+        let down = session.pointee.owner
+        sendStreams(session)
+        guard !down.pointee.flags.contains(.dead), session.pointee.connection.streamCount == 0,
+            session.pointee.clientLeaves || session.pointee.isFinal
+        else { return }
+        finishShutdown(session)
+        guard flush(session) else { return }
+        // The last responses may still stand behind a full socket: its next event comes back here.
+        guard session.pointee.connection.outputCount == 0, !down.wire.hasPending else { return }
+        beginLingering(down)
+    }
+
+    private mutating func sendStreams(_ session: UnsafeMutablePointer<H2Session>) {
         let down = session.pointee.owner
         var turns = Self.sendTurnsMax
         while true {
@@ -161,20 +175,12 @@ extension Worker {
                     break
                 }
             }
-            guard hasSent || session.pointee.connection.outputCount > 0 else { break }
+            guard hasSent || session.pointee.connection.outputCount > 0 else { return }
             turns &-= 1
             guard turns > 0 else {
                 enqueue(down)
-                break
+                return
             }
-        }
-        if session.pointee.clientLeaves, session.pointee.connection.streamCount == 0 {
-            finishShutdown(session)
-        }
-        if session.pointee.connection.isDrained
-            || session.pointee.isFinal && session.pointee.connection.streamCount == 0
-        {
-            endSession(session)
         }
     }
 
@@ -237,14 +243,29 @@ extension Worker {
         if session.pointee.drainBegan > 0, !session.pointee.isFinal {
             return session.pointee.drainBegan &+ H2Session.drainMilliseconds
         }
-        var deadline = session.pointee.lastActive &+ UInt64(timeouts.idle)
-        if session.pointee.blockedSince > 0 {
-            deadline = min(deadline, session.pointee.blockedSince &+ UInt64(timeouts.write))
-        }
-        if session.pointee.headSince > 0 {
-            deadline = min(deadline, session.pointee.headSince &+ UInt64(timeouts.head))
-        }
-        return deadline
+        return min(
+            writeDeadline(session, timeouts),
+            headDeadline(session, timeouts),
+            // Who has yet to take something is not idle.
+            session.pointee.blockedSince > 0
+                ? .max : session.pointee.lastActive &+ UInt64(timeouts.idle)
+        )
+    }
+
+    private func writeDeadline(
+        _ session: UnsafeMutablePointer<H2Session>,
+        _ timeouts: DownstreamTimeouts
+    ) -> UInt64 {
+        let since = session.pointee.blockedSince
+        return since > 0 ? since &+ UInt64(timeouts.write) : .max
+    }
+
+    private func headDeadline(
+        _ session: UnsafeMutablePointer<H2Session>,
+        _ timeouts: DownstreamTimeouts
+    ) -> UInt64 {
+        let since = session.pointee.headSince
+        return since > 0 ? since &+ UInt64(timeouts.head) : .max
     }
 
     /// Looks at a connection whose time has come.
@@ -255,25 +276,25 @@ extension Worker {
         {
             finishShutdown(session)
             serve(down)
+            if down.pointee.state == .multiplexed, !down.pointee.flags.contains(.dead) {
+                armSession(session)
+            }
             return
         }
         guard sessionDeadline(session) <= now else {
             armSession(session)
             return
         }
-        if session.pointee.blockedSince > 0 || session.pointee.headSince > 0 {
-            let isBlocked = session.pointee.blockedSince > 0
-            log.write(3) { line in
-                line.text(isBlocked ? "timeouts.write" : "timeouts.head")
-                line.text(": an HTTP/2 client did not go on; client ")
-                line.address(down.pointee.ip, port: down.pointee.port)
-            }
-            if isBlocked {
-                closeSession(session)
-            } else {
-                finishShutdown(session)
-                endSession(session)
-            }
+        let timeouts = (listeners + Int(down.pointee.listener)).pointee.settings.timeouts
+        if writeDeadline(session, timeouts) <= now {
+            logTimeout(session, "timeouts.write")
+            closeSession(session)
+            return
+        }
+        if headDeadline(session, timeouts) <= now {
+            logTimeout(session, "timeouts.head")
+            finishShutdown(session)
+            endSession(session)
             return
         }
         guard session.pointee.connection.streamCount == 0 else {
@@ -283,7 +304,19 @@ extension Worker {
             return
         }
         finishShutdown(session)
-        endSession(session)
+        send(session)
+    }
+
+    private mutating func logTimeout(
+        _ session: UnsafeMutablePointer<H2Session>,
+        _ key: StaticString
+    ) {
+        let down = session.pointee.owner
+        log.write(3) { line in
+            line.text(key)
+            line.text(": an HTTP/2 client did not go on; client ")
+            line.address(down.pointee.ip, port: down.pointee.port)
+        }
     }
 
     private mutating func finishShutdown(_ session: UnsafeMutablePointer<H2Session>) {
