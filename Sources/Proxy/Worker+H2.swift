@@ -134,7 +134,9 @@ extension Worker {
             case .discardedHeaders(_, let block, let count): discard(session, block, count)
             case .data(let data): takeData(session, data)
             case .streamReset(let reset):
-                if let stream = stream(reset.stream) { streamIsGone(stream) }
+                guard let stream = stream(reset.stream) else { break }
+                let isMalformed = !reset.isByPeer && reset.code == .protocolError
+                isMalformed ? streamIsMalformed(stream) : streamIsGone(stream)
             case .windowOpened: break
             case .connectionError(let failure):
                 failSession(session, failure)
