@@ -16,7 +16,6 @@ extension Worker {
             takeTrailers(session, headers)
             return
         }
-        let id = headers.stream.id
         let listener = listeners + Int(session.pointee.owner.pointee.listener)
         var request = FieldBlock.Request()
         let outcome = FieldBlock.readRequest(
@@ -34,12 +33,12 @@ extension Worker {
         case .complete:
             // RFC 9113 §8.1.1: a length that no content follows.
             guard !headers.endStream || request.contentLength <= 0 else {
-                session.pointee.connection.resetStream(id, .protocolError)
+                endMalformed(session, headers, "Content-Length with no content")
                 return
             }
             guard request.upgrade != .other else {
                 // RFC 8441 §3 leaves it to us which protocols there are.
-                refuseStream(session, id, status: 501)
+                refuseStream(session, headers, 501, ":protocol is not websocket")
                 return
             }
             let tunnels = request.upgrade == .websocket
@@ -51,8 +50,8 @@ extension Worker {
                 length: request.contentLength < 0 ? nil : request.contentLength,
                 request.hasPriority ? request.priority : nil
             )
-        case .tooLarge: refuseStream(session, id, status: 431)
-        case .malformed(let error): malformed(session, id, error)
+        case .tooLarge: refuseStream(session, headers, 431, "limits.head or limits.fields")
+        case .malformed(let error): endMalformed(session, headers, "\(error.reason)")
         case .invalid(let error): broken(session, error)
         }
     }
@@ -109,28 +108,10 @@ extension Worker {
             keepTrailers(&exchange.pointee.requestBody, count)
             down.pointee.flags.insert(.ended)
             advance(exchange)
-        case .tooLarge: malformed(session, headers.stream.id, nil)
-        case .malformed(let error): malformed(session, headers.stream.id, error)
+        case .tooLarge: endMalformed(session, headers, "the trailer section is too large")
+        case .malformed(let error): endMalformed(session, headers, "\(error.reason)")
         case .invalid(let error): broken(session, error)
         }
-    }
-
-    /// The message breaks a rule: a stream error (RFC 9113 §8.1.1).
-    private mutating func malformed(
-        _ session: UnsafeMutablePointer<H2Session>,
-        _ id: UInt32,
-        _ error: FieldBlockError?
-    ) {
-        let owner = session.pointee.owner
-        log.write(3) { line in
-            line.text("HTTP/2 stream error: ")
-            line.text(error?.reason ?? "the trailer section is too large")
-            line.text("; client ")
-            line.address(owner.pointee.ip, port: owner.pointee.port)
-        }
-        let down = session.pointee.connection.user(id)?.assumingMemoryBound(to: Downstream.self)
-        session.pointee.connection.resetStream(id, .protocolError)
-        if let down { streamIsGone(down) }
     }
 
     // MARK: To the client
