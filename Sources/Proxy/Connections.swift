@@ -123,6 +123,8 @@ enum UpstreamState: UInt8 {
     case active
     /// In the pool.
     case idle
+    /// No connection yet: another worker was asked for an idle one.
+    case asked
 }
 
 /// A connection to a peer.
@@ -160,4 +162,6 @@ struct PeerPool {
     var first: UnsafeMutablePointer<Upstream>?
     var last: UnsafeMutablePointer<Upstream>?
     var count = 0
+    /// Connections that other workers were asked for and have not answered yet.
+    var asked = 0
 }

@@ -33,6 +33,7 @@ extension Worker {
                 send(exchange)
                 return
             }
+            if askOthers(exchange, upstream, peer: peer) { return }
             if connect(exchange, upstream, peer: peer) { return }
             markTried(exchange, upstream, local)
             reportAttempt(exchange, SLUICE_ATTEMPT_CONNECT)
@@ -102,7 +103,7 @@ extension Worker {
         exchange.pointee.tried?[local / 64] |= 1 << UInt64(local % 64)
     }
 
-    private func bind(
+    func bind(
         _ exchange: UnsafeMutablePointer<Exchange>,
         _ up: UnsafeMutablePointer<Upstream>
     ) {
@@ -126,6 +127,15 @@ extension Worker {
         bind(exchange, up)
         begin(up, upstream, isEstablished: isEstablished)
         return true
+    }
+
+    /// Goes on with an attempt for which no other worker had a connection.
+    mutating func connectUnasked(_ exchange: UnsafeMutablePointer<Exchange>, peer: Int) {
+        guard let upstream = exchange.pointee.upstream else { return }
+        if connect(exchange, upstream, peer: peer) { return }
+        markTried(exchange, upstream, peer &- upstream.pointee.firstPeer)
+        reportAttempt(exchange, SLUICE_ATTEMPT_CONNECT)
+        attempt(exchange)
     }
 
     /// The connection that was being made to a peer has come to nothing: tries the next peer.
