@@ -38,6 +38,8 @@ struct ConnectionFlags: OptionSet {
     static let fresh = ConnectionFlags(rawValue: 1 << 7)
     /// A stream of HTTP/2 that is to become a tunnel (RFC 8441).
     static let tunnels = ConnectionFlags(rawValue: 1 << 9)
+    /// Upstream: a stream of HTTP/2.
+    static let stream = ConnectionFlags(rawValue: 1 << 11)
     /// A stream to a peer that has done nothing with the request (RFC 9113 §8.7).
     static let refused = ConnectionFlags(rawValue: 1 << 10)
     /// Nothing is sent any more once the socket has taken what TLS has.
@@ -127,12 +129,14 @@ enum UpstreamState: UInt8 {
     case idle
     /// HTTP/2: requests go as streams.
     case multiplexed
+    /// No connection yet: another worker was asked for an idle one.
+    case asked
 }
 
 /// A connection to a peer, or a stream of one.
 struct Upstream {
     var timer = TimerNode(kind: TimerKind.upstream)
-    /// -1 of a stream.
+    /// -1 of a stream, and while there is none.
     var fd: Int32
     var flags: ConnectionFlags = []
     var state = UpstreamState.connecting
@@ -165,7 +169,7 @@ struct Upstream {
         self.peer = Int32(peer)
     }
 
-    var isStream: Bool { fd < 0 }
+    var isStream: Bool { flags.contains(.stream) }
 
     /// Whether its bytes go through a socket and nothing else.
     var isPlain: Bool { tls == nil && fd >= 0 }
@@ -181,4 +185,6 @@ struct PeerPool {
     var firstSession: UnsafeMutablePointer<Upstream>?
     /// Until when the peer counts as one that speaks HTTP/1.1 alone, though both were offered.
     var speaksHTTP1Until: UInt64 = 0
+    /// Connections that other workers were asked for and have not answered yet.
+    var asked = 0
 }

@@ -17,6 +17,7 @@ package final class Plan: @unchecked Sendable {
     package let peerCount: Int
     package let instances: [PluginInstance]
     let upstreams: UnsafeMutablePointer<UpstreamPlan>
+    let idleCounts: IdleCounts
     let routes: RouteTable
     /// The chain before a route is known: the global plugins alone.
     let globalChain: PhaseChain
@@ -68,6 +69,7 @@ package final class Plan: @unchecked Sendable {
         peerCount = settings.upstreams.reduce(0) { $0 + $1.peers.count }
         peers = .allocate(capacity: max(peerCount, 1))
         upstreams = .allocate(capacity: max(settings.upstreams.count, 1))
+        idleCounts = IdleCounts(workers: workerCount, peers: peerCount)
         var firstPeer = 0
         for (index, upstream) in settings.upstreams.enumerated() {
             for (at, peer) in upstream.peers.enumerated() {

@@ -97,6 +97,7 @@ extension Worker {
             return nil
         }
         up.initialize(to: Upstream(fd: -1, peer: peer))
+        up.pointee.flags.insert(.stream)
         up.pointee.session = session
         up.pointee.next = session.pointee.firstPeerStream
         session.pointee.firstPeerStream?.pointee.previous = up
@@ -159,32 +160,28 @@ extension Worker {
         let peer = Int(owner.pointee.peer)
         pools[peer].speaksHTTP1Until = now &+ Self.speaksHTTP1Milliseconds
         unlinkSession(owner)
-        var isTaken = false
+        owner.pointee.session = nil
         while let up = session.pointee.firstPeerStream {
             guard let exchange = up.pointee.exchange else {
                 // Callouts ask for HTTP/1.1 where there is a choice.
                 endPeerStream(up, .cancel)
                 continue
             }
-            exchange.pointee.up = nil
-            endPeerStream(up, .cancel)
-            if isTaken {
-                attemptAnew(exchange, peer)
-                continue
+            detachUpstream(exchange, reuse: false)
+            if owner.pointee.exchange == nil {
+                bind(exchange, owner)
+            } else {
+                connectUnasked(exchange, peer: peer)
             }
-            isTaken = true
-            owner.pointee.session = nil
-            bind(exchange, owner)
         }
         session.deinitialize(count: 1)
         session.deallocate()
-        guard let exchange = owner.pointee.exchange else {
-            owner.pointee.session = nil
+        if let exchange = owner.pointee.exchange {
+            exchange.pointee.context.facts.time_connected = nowNanoseconds
+            send(exchange)
+        } else {
             closeUpstream(owner)
-            return
         }
-        timers.cancel(timer(of: owner))
-        send(exchange)
     }
 
     /// Milliseconds for which a peer that chose HTTP/1.1 is not offered HTTP/2 again.

@@ -39,7 +39,9 @@ extension Worker {
                 bind(exchange, up)
                 send(exchange)
                 return
-            } else if connect(exchange, upstream, peer: peer) {
+            } else if askOthers(exchange, upstream, peer: peer)
+                || connect(exchange, upstream, peer: peer)
+            {
                 return
             }
             markTried(exchange, upstream, local)
@@ -136,15 +138,10 @@ extension Worker {
         return true
     }
 
-    /// Goes to a peer that an attempt has chosen, by a connection of HTTP/1.1.
-    mutating func attemptAnew(_ exchange: UnsafeMutablePointer<Exchange>, _ peer: Int) {
-        guard let upstream = exchange.pointee.upstream,
-            !connect(exchange, upstream, peer: peer)
-        else { return }
-        if exchange.pointee.flags.contains(.inFlight) {
-            exchange.pointee.flags.remove(.inFlight)
-            peers[peer].addInFlight(-1)
-        }
+    /// Goes on with an attempt for which no other worker had a connection.
+    mutating func connectUnasked(_ exchange: UnsafeMutablePointer<Exchange>, peer: Int) {
+        guard let upstream = exchange.pointee.upstream else { return }
+        if connect(exchange, upstream, peer: peer) { return }
         markTried(exchange, upstream, peer &- upstream.pointee.firstPeer)
         reportAttempt(exchange, SLUICE_ATTEMPT_CONNECT)
         attempt(exchange)
