@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 import harness
+import h2origin as h2
 import wire
 
 # Seconds that a test may take, unless it carries `@pytest.mark.seconds(N)`.
@@ -64,7 +65,20 @@ def origin():
 
 
 @pytest.fixture
-def sluice(tmp_path, origin):
+def h2origin():
+    """As `origin`, of HTTP/2 as frames; a script, or what answers every request."""
+    made = []
+
+    def make(script=b"ok", **options):
+        made.append(h2.H2Origin(script if callable(script) else h2.serve(script), **options))
+        return made[-1]
+
+    yield make
+    close_all(made)
+
+
+@pytest.fixture
+def sluice(tmp_path, origin, h2origin):
     made = []
 
     def make(*peers, nofile=None, **options):
