@@ -41,8 +41,9 @@ class H2Peer(Endpoint, harness.OriginConnection):
         # Streams that the proxy may have open at a time, as far as it has acknowledged.
         self.streams_max = None
         self.most_streams = 0
-        # Ids of the requests that are whole, in the order of their ends.
-        self.whole = []
+        # Ids of the requests that are whole, in the order of their ends, and of those that no
+        # `next_head` has returned.
+        self.whole, self.heads = [], []
 
     # -------------------------------------------------------------- beginning
     def open(self, *pairs, wait=True):
@@ -74,6 +75,7 @@ class H2Peer(Endpoint, harness.OriginConnection):
             if got.stream % 2 == 0 or got.stream <= self.last_stream:
                 raise Violation("5.1.1: stream %d behind %d" % (got.stream, self.last_stream))
             self.last_stream = got.stream
+            self.heads.append(got.stream)
             self.streams[got.stream] = Request(got.stream, self.initial_window)
             count = sum(s.is_open for s in self.streams.values())
             self.most_streams = max(self.most_streams, count)
@@ -138,8 +140,7 @@ class H2Peer(Endpoint, harness.OriginConnection):
 
     def next_head(self):
         """The next request whose head has come; None at the end of the connection."""
-        known = self.last_stream
-        return self._next(lambda: self.last_stream > known, lambda: self.last_stream)
+        return self._next(lambda: self.heads, lambda: self.heads.pop(0))
 
     def next_request(self):
         """The next request that is whole and was not answered; None at the end of the
