@@ -30,6 +30,12 @@ struct H2Session: ~Copyable {
     /// Streams to a peer, those included that wait for the connection, linked by `next`.
     var firstPeerStream: UnsafeMutablePointer<Upstream>?
     var peerStreamCount = 0
+    /// When bytes last came from a peer, or its first stream began: since then it is silent.
+    var lastReceived: UInt64
+    /// A stream had its time without a byte from the peer: no new one goes there until some come.
+    var isDoubted = false
+    /// Counted among the peer's connections without streams.
+    var isIdle = false
 
     /// The side that the connection leads to.
     enum End {
@@ -44,6 +50,7 @@ struct H2Session: ~Copyable {
         encoder = HPACKEncoder()
         end = .client(owner)
         lastActive = now
+        lastReceived = now
         headSince = max(now, 1)
     }
 
@@ -59,6 +66,7 @@ struct H2Session: ~Copyable {
         encoder = HPACKEncoder()
         end = .peer(owner, upstream)
         lastActive = now
+        lastReceived = now
         headSince = 0
     }
 
