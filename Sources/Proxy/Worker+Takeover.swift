@@ -184,7 +184,7 @@ extension Worker {
     // MARK: The end
 
     /// Closes the mailbox, and the connections in it that nobody will take.
-    func closeMailbox() {
+    mutating func closeMailbox() {
         for case .gift(let gift) in mailbox.close() { gift.close() }
     }
 }
