@@ -234,7 +234,10 @@ extension Worker {
             case .settings:
                 let limit = session.pointee.connection.peerSettings.headerTableSize
                 session.pointee.encoder.setTableLimit(limit)
-            case .settingsAcknowledged, .pingAnswered, .windowOpened: break
+            case .settingsAcknowledged:
+                let size = session.pointee.connection.localSettings.headerTableSize
+                session.pointee.decoder.tableSizeAcknowledged(Int(size))
+            case .pingAnswered, .windowOpened: break
             case .goAway(_, let code):
                 if code != .noError { warn(up, "HTTP/2 GOAWAY: ", code.name) }
                 session.pointee.otherLeaves = true

@@ -159,7 +159,7 @@ extension H2Connection {
             code == .protocolError || code == .streamClosed || code == .flowControlError
             || code == .frameSizeError || code == .enhanceYourCalm
         if isPeersFault, !budgets.ownResets.take(limits.ownResets, now: now) {
-            pendingFailure = H2Failure(.enhanceYourCalm, "too many streams had to be reset")
+            pendingFailure = H2Failure(over: .serverResets, "too many streams had to be reset")
         }
         if code == .noError, !stream.pointee.canSend { countUsefulStream() }
         writeReset(id, code)
