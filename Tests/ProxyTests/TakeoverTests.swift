@@ -200,6 +200,25 @@ struct TakeoverTests {
         #expect(pair.accept() == nil)
     }
 
+    @Test
+    func `what came back meanwhile is used when nobody has one`() throws {
+        let pair = try WorkerPair()
+        // A request of its own is on the way while the other one asks.
+        _ = try pair.request(pair.asker)
+        pair.asker.turn()
+        let origin = try #require(pair.accept())
+        show(1, 0, pair)
+        _ = try pair.request(pair.asker)
+        pair.answer(origin)
+        pair.asker.turn()
+        #expect(pair.asker.idle == 1)
+        show(0, 0, pair)
+        pair.asker.elapsed = Self.late
+        pair.asker.turn()
+        pair.answer(origin)
+        #expect(pair.accept() == nil)
+    }
+
     // MARK: The end of a worker
 
     @Test

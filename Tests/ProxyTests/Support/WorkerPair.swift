@@ -95,15 +95,13 @@ final class WorkerPair {
 
     func send(_ text: String, _ fd: Int32) {
         let bytes = Array(text.utf8)
-        #expect(
-            bytes.withUnsafeBytes { Syscall.send(fd, $0.baseAddress!, $0.count) } == bytes.count
-        )
+        #expect(Syscall.send(fd, bytes, bytes.count) == bytes.count)
     }
 
     /// What has come; empty when nothing has.
     func received(_ fd: Int32) -> String {
         var bytes = [UInt8](repeating: 0, count: 4_096)
-        let count = bytes.withUnsafeMutableBytes { Syscall.receive(fd, $0.baseAddress!, $0.count) }
+        let count = Syscall.receive(fd, &bytes, bytes.count)
         return String(decoding: bytes.prefix(max(count, 0)), as: UTF8.self)
     }
 
