@@ -268,6 +268,8 @@ package struct UpstreamPlan {
     let proxyProtocol: ProxyProtocolVersion?
     /// Nil when peers don't speak TLS.
     let tls: TLSClientContext?
+    let speaks: UpstreamProtocol
+    let http2: PeerHTTP2Plan
 
     struct Pick {
         let call:
@@ -294,6 +296,8 @@ package struct UpstreamPlan {
         self.firstPeer = firstPeer
         peerCount = settings.peers.count
         self.tls = tls
+        speaks = settings.speaks
+        http2 = PeerHTTP2Plan(settings.http2)
         timeouts = settings.timeouts
         retries = settings.retries
         pool = settings.pool
@@ -363,6 +367,31 @@ package struct UpstreamPlan {
             )
         }
         return Pick(call: call, state: balancer.state, table: table, instance: balancer.index)
+    }
+}
+
+/// How connections of HTTP/2 to peers are begun.
+struct PeerHTTP2Plan {
+    let local: H2Settings
+    let limits: H2Limits
+    /// Streams on one connection at the same time.
+    let streams: Int
+    /// Milliseconds; 0 is off.
+    let pingInterval: UInt64
+    let pingTimeout: UInt64
+
+    init(_ settings: UpstreamHTTP2Settings) {
+        var local = H2Settings.local(.client)
+        local.initialWindowSize = UInt32(settings.streamWindowBytes)
+        local.maxHeaderListSize = UInt32(ResponseLimits.headBytesMax)
+        self.local = local
+        var limits = H2Limits()
+        limits.ownStreamsMax = settings.streams
+        limits.connectionWindowBytes = settings.connectionWindowBytes
+        self.limits = limits
+        streams = settings.streams
+        pingInterval = UInt64(settings.pingInterval)
+        pingTimeout = UInt64(settings.pingTimeout)
     }
 }
 

@@ -83,6 +83,10 @@ extension Worker {
         client: UnsafeMutablePointer<Downstream>?,
         reuse: Bool
     ) {
+        if up.pointee.isStream {
+            endPeerStream(up, .cancel)
+            return
+        }
         let settings = upstream.pointee.pool
         let peer = Int(up.pointee.peer)
         guard reuse, !isDraining, !up.pointee.flags.contains(.readClosed),
@@ -105,6 +109,11 @@ extension Worker {
     /// Closes a peer's connection and forgets it.
     mutating func closeUpstream(_ up: UnsafeMutablePointer<Upstream>) {
         guard !up.pointee.flags.contains(.dead) else { return }
+        if up.pointee.isStream {
+            endPeerStream(up, .cancel)
+            return
+        }
+        if up.pointee.session != nil { unlinkSession(up) }
         if up.pointee.state == .asked {
             orphan(up)
             return

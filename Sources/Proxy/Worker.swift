@@ -98,6 +98,9 @@ package struct Worker: ~Copyable {
     var restOwner: UnsafeMutablePointer<Downstream>?
     /// What came behind a response's head whose hooks are running.
     var arrived = Arrived()
+    /// What came on a stream to a peer and was not looked at yet: still where it was read.
+    var arrivedContent = Arrived()
+    var arrivedStream: UnsafeMutablePointer<Upstream>?
     var dateSecond: Int64 = -1
     /// The client address that was written last: requests of one client come together, and writing
     /// it costs more than comparing it.
@@ -126,6 +129,7 @@ package struct Worker: ~Copyable {
     /// All connections of clients.
     var firstOpen: UnsafeMutablePointer<Downstream>?
     var queued: UnsafeMutablePointer<Downstream>?
+    var queuedPeers: UnsafeMutablePointer<Upstream>?
     var deadDownstreams: UnsafeMutablePointer<Downstream>?
     var deadUpstreams: UnsafeMutablePointer<Upstream>?
     var deadExchanges: UnsafeMutablePointer<Exchange>?
@@ -316,6 +320,9 @@ package struct Worker: ~Copyable {
         while let callout = firstCallout { end(callout) }
         for peer in 0..<plan.peerCount {
             while let connection = pools[peer].first { closeUpstream(connection) }
+            while let session = pools[peer].firstSession?.pointee.session {
+                losePeerSession(session)
+            }
         }
         closeMailbox()
         reap()
@@ -325,7 +332,9 @@ package struct Worker: ~Copyable {
 
     /// Whether nothing is left to do before the next event, timer or message.
     @inline(__always)
-    package var isIdle: Bool { queued == nil && !calloutPort.hasRequests }
+    package var isIdle: Bool {
+        queued == nil && queuedPeers == nil && !calloutPort.hasRequests
+    }
 
     /// Connections of clients that are open.
     package var openConnections: Int { connectionCount }
@@ -445,6 +454,7 @@ package struct Worker: ~Copyable {
                 return
             }
             advance(exchange)
+        case .multiplexed: servePeer(up)
         }
     }
 

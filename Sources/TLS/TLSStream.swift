@@ -73,12 +73,14 @@ public struct TLSStream {
         fd: Int32,
         _ output: UnsafeMutablePointer<TLSOutput>,
         session: UnsafeMutablePointer<TLSSessionSlot>? = nil,
-        serverName: UnsafePointer<CChar>? = nil
+        serverName: UnsafePointer<CChar>? = nil,
+        offersHTTP2: Bool = true
     ) -> UnsafeMutablePointer<TLSStream>? {
         guard let connection = context.makeConnection(peer: serverName, session) else {
             return nil
         }
         SSL_set_connect_state(connection.ssl)
+        if !offersHTTP2 { context.offerHTTP1(connection.ssl) }
         guard let stream = make(connection.ssl, fd: fd, output) else { return nil }
         if context.resumes {
             stream.pointee.transport.pointee.slot = session
