@@ -113,11 +113,12 @@ extension Worker {
             if let exchange { connectUnasked(exchange, peer: peer) }
             return
         }
-        log.write(4) { line in line.text("idle connection of another worker taken over") }
         guard let exchange else {
+            log.write(4) { line in line.text("idle connection of another worker came late") }
             keepLate(up, gift)
             return
         }
+        log.write(4) { line in line.text("idle connection of another worker taken over") }
         exchange.pointee.context.facts.is_reused = 1
         send(exchange)
     }
