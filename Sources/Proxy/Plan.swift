@@ -90,7 +90,7 @@ package final class Plan: @unchecked Sendable {
         settings.announceUpstreams()
         let global = settings.chain.compactMap { byName[$0] }
         globalChain = PhaseChain(global: global, route: [])
-        routes = Self.makeRoutes(settings, upstreams: upstreams, global: global, byName)
+        routes = try Self.makeRoutes(settings, upstreams: upstreams, global: global, byName)
     }
 
     private static func makeRoutes(
@@ -98,25 +98,52 @@ package final class Plan: @unchecked Sendable {
         upstreams: UnsafeMutablePointer<UpstreamPlan>,
         global: [PluginInstance],
         _ byName: [String: PluginInstance]
-    ) -> RouteTable {
+    ) throws(PluginError) -> RouteTable {
         let upstreamIndex = Dictionary(
             settings.upstreams.enumerated().map { ($1.name, $0) },
             uniquingKeysWith: { first, _ in first }
         )
-        return RouteTable(
-            settings.routes.map { route in
+        var routes: [RoutePlan] = []
+        for route in settings.routes {
+            let index = route.upstream.flatMap { upstreamIndex[$0] }
+            let own = route.chain.compactMap { byName[$0] }
+            let balancer = index.flatMap { settings.upstreams[$0].balancer }
+                .flatMap { byName[$0] }
+            let chain = own + hooked(balancer, behind: global + own)
+            guard global.count + chain.count <= PhaseChain.pluginsMax else {
+                throw PluginError(
+                    "route \(route.name): \(global.count + chain.count) plugins on its way, with "
+                        + "the chain of all requests and the balancer; there may be "
+                        + "\(PhaseChain.pluginsMax)"
+                )
+            }
+            routes.append(
                 RoutePlan(
                     route,
-                    chain: PhaseChain(
-                        global: global,
-                        route: route.chain.compactMap { byName[$0] }
-                    ),
-                    upstream: route.upstream.flatMap { upstreamIndex[$0] }.map { upstreams + $0 }
+                    chain: PhaseChain(global: global, route: chain),
+                    upstream: index.map { upstreams + $0 }
                 )
-            },
+            )
+        }
+        return RouteTable(
+            routes,
             settings.routes.map(\.match),
             listeners: settings.listeners.map(\.address)
         )
+    }
+
+    /// A balancer that has hooks, as one that makes a key of each request; else nothing.
+    ///
+    /// It comes last, so that nobody has to name it twice; one that is on the chain already stays
+    /// where it is.
+    private static func hooked(
+        _ balancer: PluginInstance?,
+        behind chain: [PluginInstance]
+    ) -> [PluginInstance] {
+        guard let balancer, balancer.hasHooks, !chain.contains(where: { $0 === balancer }) else {
+            return []
+        }
+        return [balancer]
     }
 }
 
