@@ -208,8 +208,10 @@ extension Worker {
             reply(exchange, 502, reason: "request head is too large with its added fields")
             return
         }
+        up.pointee.sentAt = 0
         if exchange.pointee.head.framing.isNone {
             // Most requests: there is no body to move.
+            up.pointee.sentAt = nowNanoseconds
             if sendToPeer(exchange, up, headCount: count, scratch, 0, isEnd: true) == .done {
                 exchange.pointee.requestBody.isFinished = true
             }
