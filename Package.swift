@@ -6,12 +6,13 @@ import PackageDescription
 /// To add one, add its name here and the folder `Plugins/NAME` with `Sources`, `Entry`,
 /// `Descriptor` and `Tests`.
 let plugins = [
-    "RoundRobin", "Ketama", "Headers", "Respond",
+    "RoundRobin", "Ketama", "Maglev", "Headers", "Respond",
 ]
 
 /// What several plugins are made of; each library has a copy of its own.
 let sharedByPlugins: [String: [Target.Dependency]] = [
     "Ketama": ["Balancing"],
+    "Maglev": ["Balancing"],
 ]
 
 let strict: [SwiftSetting] = [

@@ -36,7 +36,7 @@ struct ImportTests {
 
     /// Plugins that are made of something shared.
     static let sharing: [String: Set<String>] = [
-        "Ketama": ["Balancing"],
+        "Ketama": ["Balancing"], "Maglev": ["Balancing"],
     ]
 
     @Test(arguments: table.keys.sorted())
