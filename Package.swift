@@ -6,13 +6,14 @@ import PackageDescription
 /// To add one, add its name here and the folder `Plugins/NAME` with `Sources`, `Entry`,
 /// `Descriptor` and `Tests`.
 let plugins = [
-    "RoundRobin", "Ketama", "Maglev", "Headers", "Respond",
+    "RoundRobin", "Ketama", "Maglev", "Random", "Headers", "Respond",
 ]
 
 /// What several plugins are made of; each library has a copy of its own.
 let sharedByPlugins: [String: [Target.Dependency]] = [
     "Ketama": ["Balancing"],
     "Maglev": ["Balancing"],
+    "Random": ["Balancing"],
 ]
 
 let strict: [SwiftSetting] = [

@@ -36,7 +36,7 @@ struct ImportTests {
 
     /// Plugins that are made of something shared.
     static let sharing: [String: Set<String>] = [
-        "Ketama": ["Balancing"], "Maglev": ["Balancing"],
+        "Ketama": ["Balancing"], "Maglev": ["Balancing"], "Random": ["Balancing"],
     ]
 
     @Test(arguments: table.keys.sorted())
