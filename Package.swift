@@ -6,7 +6,7 @@ import PackageDescription
 /// To add one, add its name here and the folder `Plugins/NAME` with `Sources`, `Entry`,
 /// `Descriptor` and `Tests`.
 let plugins = [
-    "RoundRobin", "Ketama", "Maglev", "Random", "Headers", "Respond",
+    "RoundRobin", "Ketama", "Maglev", "Random", "LeastConnections", "Headers", "Respond",
 ]
 
 /// What several plugins are made of; each library has a copy of its own.
@@ -14,6 +14,7 @@ let sharedByPlugins: [String: [Target.Dependency]] = [
     "Ketama": ["Balancing"],
     "Maglev": ["Balancing"],
     "Random": ["Balancing"],
+    "LeastConnections": ["Balancing"],
 ]
 
 let strict: [SwiftSetting] = [

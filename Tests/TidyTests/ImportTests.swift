@@ -37,6 +37,7 @@ struct ImportTests {
     /// Plugins that are made of something shared.
     static let sharing: [String: Set<String>] = [
         "Ketama": ["Balancing"], "Maglev": ["Balancing"], "Random": ["Balancing"],
+        "LeastConnections": ["Balancing"],
     ]
 
     @Test(arguments: table.keys.sorted())
