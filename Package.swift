@@ -172,7 +172,9 @@ let package = Package(
         ),
         .testTarget(
             name: "BalancingTests",
-            dependencies: ["Balancing"] + sdk + [testKit],
+            dependencies: [
+                "Balancing", "RoundRobin", "Ketama", "Maglev", "Random", "LeastConnections",
+            ] + sdk + [testKit],
             path: "Plugins/Shared/BalancingTests",
             swiftSettings: strict
         ),

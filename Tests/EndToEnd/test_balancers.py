@@ -208,7 +208,8 @@ def test_least_connections_leaves_a_peer_that_hangs(sluice, origin, client):
 @pytest.mark.parametrize("library,config,line", [
     ("Maglev", {"table_size": 65536},
      "plugins.lb.config: table_size: 65536 is no prime number; the next one is 65537"),
-    ("Ketama", {"key": "cookie"}, "plugins.lb.config: key: no key: \"cookie\"; there are client_ip"),
+    ("Ketama", {"key": "cookie"},
+     'plugins.lb.config: key: no key: "cookie"; there are client_ip'),
     ("Ketama", {"max_load": 0.5}, "plugins.lb.config.max_load: must be at least 1, is 0.5"),
     ("LeastConnections", {"measure": "cpu"},
      'plugins.lb.config.measure: expected one of "requests", "latency", found "cpu"'),
@@ -230,3 +231,23 @@ def test_a_table_that_cannot_be_built_names_the_upstream(tmp_path):
     done = harness.run("run", "--manifest", str(path))
     assert done.returncode == 78
     assert "upstreams.app.balancer: plugin lb: a ring of 20971200 points" in done.stderr
+
+
+@pytest.mark.parametrize("count", [63, 64])
+def test_a_way_has_room_for_64_plugins(sluice, origin, tmp_path, count):
+    """The balancer's hook takes one place."""
+    chain = ["h%d" % number for number in range(count)]
+    peers = [o.address for o in named(origin, "a", "b")]
+    over = dict(
+        plugins={"lb": {"library": "libKetama.so", "config": {"key": "path"}},
+                 **{name: {"library": "libHeaders.so"} for name in chain}},
+        chain=chain[:30], upstreams={"app": {"balancer": "lb", "peers": peers}},
+        routes=[{"name": "all", "match": {}, "chain": chain[30:], "upstream": "app"}])
+    if count == 63:
+        assert Client(sluice(**over).address).request().status == 200
+        return
+    path = tmp_path / "x.json"
+    path.write_text(harness.json.dumps(harness.manifest(**over)))
+    done = harness.run("run", "--manifest", str(path))
+    assert done.returncode == 78
+    assert "route all: 65 plugins on its way" in done.stderr

@@ -62,6 +62,12 @@ def at(old, new):
     return {'"%s"' % old: '"%s"' % new.address}
 
 
+def each(form, origins):
+    """As `at`, for 10.0.0.1, 10.0.0.2 and so on."""
+    return {old: new for number, origin in enumerate(origins)
+            for old, new in at(form % (number + 1), origin).items()}
+
+
 # ------------------------------------------------------------------ manifests
 def test_every_manifest_has_a_test():
     names = {name[:-len(".json5")] for name in os.listdir(CONFIGS)}
@@ -115,8 +121,7 @@ def test_load_balanced_uses_the_spare_when_the_others_cannot_be_reached(example,
 
 def test_ketama(example, origin):
     peers = [app(origin, name) for name in "abc"]
-    proxy = example("ketama", {
-        k: v for n, one in enumerate(peers) for k, v in at("10.0.0.%d:3000" % (n + 1), one).items()})
+    proxy = example("ketama", each("10.0.0.%d:3000", peers))
     found = [{Client(proxy.address).request(fields=[("Cookie", "session=%d" % sid)]).body
               for _ in range(3)} for sid in range(12)]
     assert all(len(peers) == 1 for peers in found) and len(set.union(*found)) == 3
@@ -124,8 +129,7 @@ def test_ketama(example, origin):
 
 def test_maglev(example, origin):
     peers = [app(origin, name) for name in "abc"]
-    proxy = example("maglev", {
-        k: v for n, one in enumerate(peers) for k, v in at("10.0.0.%d:3128" % (n + 1), one).items()})
+    proxy = example("maglev", each("10.0.0.%d:3128", peers))
     found = [{Client(proxy.address).request(target="/?%d" % number).body for _ in range(3)}
              for number in range(12)]
     assert all(len(peers) == 1 for peers in found) and len(set.union(*found)) == 3
@@ -133,8 +137,7 @@ def test_maglev(example, origin):
 
 def test_random(example, origin):
     peers = [app(origin, name) for name in "ab"]
-    proxy = example("random", {
-        **at("10.0.0.1:3000", peers[0]), **at("10.0.0.2:3000", peers[1])})
+    proxy = example("random", each("10.0.0.%d:3000", peers))
     client = Client(proxy.address)
     for _ in range(60):
         assert client.request().status == 200
@@ -145,9 +148,7 @@ def test_least_connections(example, origin):
     peers = [app(origin, name) for name in "abc"]
     reports = [app(origin, name) for name in "rs"]
     proxy = example("least-connections", {
-        **{k: v for n, one in enumerate(peers)
-           for k, v in at("10.0.0.%d:3000" % (n + 1), one).items()},
-        **at("10.0.1.1:3000", reports[0]), **at("10.0.1.2:3000", reports[1])})
+        **each("10.0.0.%d:3000", peers), **each("10.0.1.%d:3000", reports)})
     client = Client(proxy.address)
     for _ in range(60):
         assert client.request().body in (b"a", b"b", b"c")

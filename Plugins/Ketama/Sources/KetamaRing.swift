@@ -50,7 +50,7 @@ package struct KetamaRing: KeyCircle {
                 places.append(UInt64(hash) << 32 | UInt64(owner))
             }
         }
-        places.sort()
+        Self.sort(&places)
         hashes = .allocate(capacity: places.count)
         owners = .allocate(capacity: places.count)
         var count = 0
@@ -73,6 +73,28 @@ package struct KetamaRing: KeyCircle {
             (starts + part).initialize(to: UInt32(next))
         }
         (starts + 1 << bits).initialize(to: UInt32(count))
+    }
+
+    /// Sorts places by their hashes; those of the same hash keep their order, which is that of the
+    /// peers.
+    ///
+    /// By the hashes' digits when there are many: a tenth of the time that comparisons take.
+    private static func sort(_ places: inout [UInt64]) {
+        let bits = 11
+        guard places.count > 1 << (bits + 3) else { return places.sort() }
+        var sorted = [UInt64](repeating: 0, count: places.count)
+        for shift in stride(from: UInt64(32), to: 64, by: bits) {
+            var next = [Int](repeating: 0, count: 1 << bits)
+            for place in places { next[Int(place >> shift) & (1 << bits - 1)] += 1 }
+            var sum = 0
+            for digit in next.indices { (next[digit], sum) = (sum, sum + next[digit]) }
+            for place in places {
+                let digit = Int(place >> shift) & (1 << bits - 1)
+                sorted[next[digit]] = place
+                next[digit] += 1
+            }
+            swap(&places, &sorted)
+        }
     }
 
     /// Refuses a ring of more than `pointsMax` places.
