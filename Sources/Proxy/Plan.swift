@@ -17,6 +17,7 @@ package final class Plan: @unchecked Sendable {
     package let peerCount: Int
     package let instances: [PluginInstance]
     let upstreams: UnsafeMutablePointer<UpstreamPlan>
+    let idleCounts: IdleCounts
     let routes: RouteTable
     /// The chain before a route is known: the global plugins alone.
     let globalChain: PhaseChain
@@ -68,6 +69,7 @@ package final class Plan: @unchecked Sendable {
         peerCount = settings.upstreams.reduce(0) { $0 + $1.peers.count }
         peers = .allocate(capacity: max(peerCount, 1))
         upstreams = .allocate(capacity: max(settings.upstreams.count, 1))
+        idleCounts = IdleCounts(workers: workerCount, peers: peerCount)
         var firstPeer = 0
         for (index, upstream) in settings.upstreams.enumerated() {
             for (at, peer) in upstream.peers.enumerated() {
@@ -307,6 +309,8 @@ package struct UpstreamPlan {
     let proxyProtocol: ProxyProtocolVersion?
     /// Nil when peers don't speak TLS.
     let tls: TLSClientContext?
+    let speaks: UpstreamProtocol
+    let http2: PeerHTTP2Plan
 
     struct Pick {
         let call:
@@ -333,6 +337,8 @@ package struct UpstreamPlan {
         self.firstPeer = firstPeer
         peerCount = settings.peers.count
         self.tls = tls
+        speaks = settings.speaks
+        http2 = PeerHTTP2Plan(settings.http2)
         timeouts = settings.timeouts
         retries = settings.retries
         pool = settings.pool
@@ -402,6 +408,31 @@ package struct UpstreamPlan {
             )
         }
         return Pick(call: call, state: balancer.state, table: table, instance: balancer.index)
+    }
+}
+
+/// How connections of HTTP/2 to peers are begun.
+struct PeerHTTP2Plan {
+    let local: H2Settings
+    let limits: H2Limits
+    /// Streams on one connection at the same time.
+    let streams: Int
+    /// Milliseconds; 0 is off.
+    let pingInterval: UInt64
+    let pingTimeout: UInt64
+
+    init(_ settings: UpstreamHTTP2Settings) {
+        var local = H2Settings.local(.client)
+        local.initialWindowSize = UInt32(settings.streamWindowBytes)
+        local.maxHeaderListSize = UInt32(ResponseLimits.headBytesMax)
+        self.local = local
+        var limits = H2Limits()
+        limits.ownStreamsMax = settings.streams
+        limits.connectionWindowBytes = settings.connectionWindowBytes
+        self.limits = limits
+        streams = settings.streams
+        pingInterval = UInt64(settings.pingInterval)
+        pingTimeout = UInt64(settings.pingTimeout)
     }
 }
 

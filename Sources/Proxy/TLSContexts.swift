@@ -44,7 +44,13 @@ package struct TLSContexts: Sendable {
     ) -> TLSClientContext? {
         guard let tls = upstream.tls else { return nil }
         do throws(TLSFailure) {
-            let context = try TLSClientContext(tls, protocols: [])
+            let protocols: [TLSProtocol] =
+                switch upstream.speaks {
+                case .h1, .h2c: []
+                case .h2: [.h2]
+                case .auto: [.h2, .h1]
+                }
+            let context = try TLSClientContext(tls, protocols: protocols)
             warnings += context.warnings.map { "\(place): \($0)" }
             return context
         } catch {

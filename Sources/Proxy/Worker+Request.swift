@@ -394,18 +394,26 @@ extension Worker {
         status: UInt16,
         outcome: UInt32
     ) {
-        var head = RequestHead()
-        head.byteCount = 0
-        guard let exchange = makeExchange(down, scratch, head) else {
+        guard let exchange = makeEmptyExchange(down) else {
             close(down)
             return
         }
         freeInput(down)
-        exchange.pointee.context.request.method = Slice("")
-        exchange.pointee.context.request.path = Slice("")
         exchange.pointee.flags.insert(.closeDownstream)
         exchange.pointee.outcome = outcome
         enterChain(exchange)
         reply(exchange, status, reason: "")
+    }
+
+    /// An exchange for a request that is not known.
+    mutating func makeEmptyExchange(
+        _ down: UnsafeMutablePointer<Downstream>
+    ) -> UnsafeMutablePointer<Exchange>? {
+        var head = RequestHead()
+        head.byteCount = 0
+        guard let exchange = makeExchange(down, scratch, head) else { return nil }
+        exchange.pointee.context.request.method = Slice("")
+        exchange.pointee.context.request.path = Slice("")
+        return exchange
     }
 }
