@@ -205,7 +205,7 @@ extension Worker {
     // MARK: The end
 
     /// Closes the mailbox: connections in it are closed, and questions answered.
-    func closeMailbox() {
+    mutating func closeMailbox() {
         for message in mailbox.close() {
             switch message {
             case .gift(let gift): gift.close()
