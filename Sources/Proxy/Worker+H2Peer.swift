@@ -9,7 +9,7 @@ extension Worker {
     // MARK: Choosing
 
     /// Whether a request goes to a peer as a stream, as far as is known before a connection stands.
-    func mayMultiplex(
+    mutating func mayMultiplex(
         _ upstream: UnsafeMutablePointer<UpstreamPlan>,
         peer: Int,
         upgrades: Bool
@@ -23,7 +23,7 @@ extension Worker {
     }
 
     /// A connection to a peer that takes one more stream; nil when there is none.
-    private func sessionWithRoom(_ peer: Int) -> UnsafeMutablePointer<H2Session>? {
+    private mutating func sessionWithRoom(_ peer: Int) -> UnsafeMutablePointer<H2Session>? {
         var next = pools[peer].firstSession
         while let up = next {
             next = up.pointee.next
@@ -97,6 +97,7 @@ extension Worker {
             return nil
         }
         up.initialize(to: Upstream(fd: -1, peer: peer))
+        up.pointee.flags.insert(.stream)
         up.pointee.session = session
         up.pointee.next = session.pointee.firstPeerStream
         session.pointee.firstPeerStream?.pointee.previous = up
@@ -159,32 +160,28 @@ extension Worker {
         let peer = Int(owner.pointee.peer)
         pools[peer].speaksHTTP1Until = now &+ Self.speaksHTTP1Milliseconds
         unlinkSession(owner)
-        var isTaken = false
+        owner.pointee.session = nil
         while let up = session.pointee.firstPeerStream {
             guard let exchange = up.pointee.exchange else {
                 // Callouts ask for HTTP/1.1 where there is a choice.
                 endPeerStream(up, .cancel)
                 continue
             }
-            exchange.pointee.up = nil
-            endPeerStream(up, .cancel)
-            if isTaken {
-                attemptAnew(exchange, peer)
-                continue
+            detachUpstream(exchange, reuse: false)
+            if owner.pointee.exchange == nil {
+                bind(exchange, owner)
+            } else {
+                connectUnasked(exchange, peer: peer)
             }
-            isTaken = true
-            owner.pointee.session = nil
-            bind(exchange, owner)
         }
         session.deinitialize(count: 1)
         session.deallocate()
-        guard let exchange = owner.pointee.exchange else {
-            owner.pointee.session = nil
+        if let exchange = owner.pointee.exchange {
+            exchange.pointee.context.facts.time_connected = nowNanoseconds
+            send(exchange)
+        } else {
             closeUpstream(owner)
-            return
         }
-        timers.cancel(timer(of: owner))
-        send(exchange)
     }
 
     /// Milliseconds for which a peer that chose HTTP/1.1 is not offered HTTP/2 again.
@@ -237,7 +234,10 @@ extension Worker {
             case .settings:
                 let limit = session.pointee.connection.peerSettings.headerTableSize
                 session.pointee.encoder.setTableLimit(limit)
-            case .settingsAcknowledged, .pingAnswered, .windowOpened: break
+            case .settingsAcknowledged:
+                let size = session.pointee.connection.localSettings.headerTableSize
+                session.pointee.decoder.tableSizeAcknowledged(Int(size))
+            case .pingAnswered, .windowOpened: break
             case .goAway(_, let code):
                 if code != .noError { warn(up, "HTTP/2 GOAWAY: ", code.name) }
                 session.pointee.otherLeaves = true

@@ -39,7 +39,9 @@ extension Worker {
                 bind(exchange, up)
                 send(exchange)
                 return
-            } else if connect(exchange, upstream, peer: peer) {
+            } else if askOthers(exchange, upstream, peer: peer)
+                || connect(exchange, upstream, peer: peer)
+            {
                 return
             }
             markTried(exchange, upstream, local)
@@ -136,15 +138,17 @@ extension Worker {
         return true
     }
 
-    /// Goes to a peer that an attempt has chosen, by a connection of HTTP/1.1.
-    mutating func attemptAnew(_ exchange: UnsafeMutablePointer<Exchange>, _ peer: Int) {
-        guard let upstream = exchange.pointee.upstream,
-            !connect(exchange, upstream, peer: peer)
-        else { return }
-        if exchange.pointee.flags.contains(.inFlight) {
-            exchange.pointee.flags.remove(.inFlight)
-            peers[peer].addInFlight(-1)
+    /// Goes on with an attempt for which no other worker had a connection.
+    mutating func connectUnasked(_ exchange: UnsafeMutablePointer<Exchange>, peer: Int) {
+        guard let upstream = exchange.pointee.upstream else { return }
+        // This worker may have got one while it waited.
+        if let up = takeIdle(peer) {
+            exchange.pointee.context.facts.is_reused = 1
+            bind(exchange, up)
+            send(exchange)
+            return
         }
+        if connect(exchange, upstream, peer: peer) { return }
         markTried(exchange, upstream, peer &- upstream.pointee.firstPeer)
         reportAttempt(exchange, SLUICE_ATTEMPT_CONNECT)
         attempt(exchange)
@@ -230,6 +234,7 @@ extension Worker {
             reply(exchange, 502, reason: "request head is too large with its added fields")
             return
         }
+        up.pointee.sentAt = exchange.pointee.head.framing.isNone ? nowNanoseconds : 0
         var count = 0
         if up.pointee.isStream {
             let isBodyless =

@@ -123,6 +123,22 @@ public struct TLSStream {
         return stream
     }
 
+    /// Makes the stream another worker's, which calls this first; the one before uses it no more.
+    ///
+    /// Nothing in a connection belongs to a thread but what is replaced here: the context serves all
+    /// workers, and OpenSSL counts references of sessions atomically.
+    ///
+    /// - Parameters:
+    ///   - output: the new worker's; it must outlive the stream.
+    ///   - session: the new worker's, of the same peer, for sessions that are still to come.
+    public mutating func move(
+        to output: UnsafeMutablePointer<TLSOutput>,
+        session: UnsafeMutablePointer<TLSSessionSlot>
+    ) {
+        transport.pointee.output = output
+        if transport.pointee.slot != nil { transport.pointee.slot = session }
+    }
+
     /// Forgets the connection, its keys and what was not sent; the socket stays open.
     public static func free(_ stream: UnsafeMutablePointer<TLSStream>) {
         // OpenSSL takes a session for broken whose connection did not end by close_notify on both
