@@ -76,14 +76,14 @@ struct H2ScheduleTests {
         )
         // The fourth has said nothing: urgency 3. It is the one that asks.
         server.connection.setWantsToWrite(7, false)
-        #expect(server.connection.mustShare(7))
+        #expect(server.mustShare(7))
         server.connection.setWantsToWrite(5, false)
-        #expect(server.connection.mustShare(7), "stream 3 is more urgent")
+        #expect(server.mustShare(7), "stream 3 is more urgent")
         server.connection.setWantsToWrite(3, false)
-        #expect(!server.connection.mustShare(7), "stream 1 is less urgent")
+        #expect(!server.mustShare(7), "stream 1 is less urgent")
         server.connection.setWantsToWrite(5, true)
-        #expect(server.connection.mustShare(7))
-        #expect(!server.connection.mustShare(9), "there is no such stream")
+        #expect(server.mustShare(7))
+        #expect(!server.mustShare(9), "there is no such stream")
     }
 
     @Test func `both kinds of one urgency alternate`() {
