@@ -27,6 +27,8 @@ struct H2Session: ~Copyable {
     var isFinal = false
     /// `serve` runs: it sends what is queued when it ends.
     var isServed = false
+    /// Bytes that a stream may still send in its turn, while others wait for theirs.
+    var turnLeft = turnBytes
     /// Streams of a client, linked by `nextOpen`.
     var firstStream: UnsafeMutablePointer<Downstream>?
     /// Streams to a peer, those included that wait for the connection, linked by `next`.
