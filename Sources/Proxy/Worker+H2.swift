@@ -138,7 +138,7 @@ extension Worker {
                 let size = session.pointee.connection.localSettings.headerTableSize
                 session.pointee.decoder.tableSizeAcknowledged(Int(size))
             case .pingAnswered: break
-            case .goAway: session.pointee.clientLeaves = true
+            case .goAway: session.pointee.otherLeaves = true
             case .headers(let headers):
                 takeHeaders(session, headers)
                 if at < count, !makeRoom(session), !down.pointee.flags.contains(.dead) {
@@ -213,74 +213,13 @@ extension Worker {
         let down = session.pointee.owner
         sendStreams(session)
         guard !down.pointee.flags.contains(.dead), session.pointee.connection.streamCount == 0,
-            session.pointee.clientLeaves || session.pointee.isFinal
+            session.pointee.otherLeaves || session.pointee.isFinal
         else { return }
         finishShutdown(session)
         guard flush(session) else { return }
         // The last responses may still stand behind a full socket: its next event comes back here.
         guard session.pointee.connection.outputCount == 0, !down.wire.hasPending else { return }
         beginLingering(down)
-    }
-
-    private mutating func sendStreams(_ session: UnsafeMutablePointer<H2Session>) {
-        let down = session.pointee.owner
-        var turns = Self.sendTurnsMax
-        while true {
-            guard flush(session) else { return }
-            guard session.pointee.blockedSince == 0 else { return }
-            var hasSent = false
-            while let reference = session.pointee.connection.nextToSend() {
-                guard let stream = stream(reference), let exchange = stream.pointee.exchange else {
-                    session.pointee.connection.setWantsToWrite(reference.id, false)
-                    continue
-                }
-                let before = session.pointee.connection.outputCount
-                advance(exchange)
-                guard !down.pointee.flags.contains(.dead) else { return }
-                if session.pointee.connection.outputCount > before {
-                    hasSent = true
-                } else if before == 0 {
-                    // There was all the room, so it is not room that it waits for: it says so
-                    // again when it goes on.
-                    session.pointee.connection.setWantsToWrite(reference.id, false)
-                } else {
-                    break
-                }
-            }
-            guard hasSent || session.pointee.connection.outputCount > 0 else { return }
-            turns &-= 1
-            guard turns > 0 else {
-                enqueue(down)
-                return
-            }
-        }
-    }
-
-    /// Gives the socket what is queued; false when the connection is broken and was closed.
-    private mutating func flush(_ session: UnsafeMutablePointer<H2Session>) -> Bool {
-        let down = session.pointee.owner
-        while let bytes = session.pointee.connection.output {
-            let sent = down.wire.send(bytes, session.pointee.connection.outputCount)
-            guard sent > 0 else {
-                guard sent == Syscall.wouldBlock else {
-                    closeSession(session)
-                    return false
-                }
-                block(session)
-                return true
-            }
-            session.pointee.lastActive = now
-            session.pointee.blockedSince = 0
-            session.pointee.connection.consumeOutput(sent)
-        }
-        if down.wire.hasPending { block(session) } else { session.pointee.blockedSince = 0 }
-        return true
-    }
-
-    private mutating func block(_ session: UnsafeMutablePointer<H2Session>) {
-        guard session.pointee.blockedSince == 0 else { return }
-        session.pointee.blockedSince = max(now, 1)
-        armSession(session)
     }
 
     /// A head has its time from its first byte to its last, as in HTTP/1; so have the preface and
@@ -303,15 +242,10 @@ extension Worker {
         return isNew
     }
 
-    /// Makes sure that what streams have queued goes out before the loop waits.
-    mutating func wake(_ session: UnsafeMutablePointer<H2Session>) {
-        if !session.pointee.isServed { enqueue(session.pointee.owner) }
-    }
-
     // MARK: Time
 
     /// Sets the time at which the connection is looked at again.
-    private mutating func armSession(_ session: UnsafeMutablePointer<H2Session>) {
+    mutating func armSession(_ session: UnsafeMutablePointer<H2Session>) {
         let down = session.pointee.owner
         timers.set(timer(of: down), deadline: sessionDeadline(session))
     }

@@ -158,7 +158,7 @@ extension H2Connection {
         case closed(ClosedStreams.Finding)
     }
 
-    func missing(_ id: UInt32) -> Missing {
+    mutating func missing(_ id: UInt32) -> Missing {
         // Nobody pushes: even ids stay idle.
         let isIdle = id & 1 == 0 || (role == .server ? id > lastPeerStream : id >= nextOwnStream)
         return isIdle ? .idle : .closed(streams.closed.find(id))

@@ -4,7 +4,10 @@ extension H2Connection {
     ///
     /// Ask before encoding a block: one that is encoded must be sent, because it changed the state
     /// of the encoder.
-    public var hasRoomForHeaders: Bool { pending.count < limits.outputBytesMax }
+    public var hasRoomForHeaders: Bool {
+        // Mutating, because callers in other modules copy the connection for what is not.
+        mutating get { pending.count < limits.outputBytesMax }
+    }
 
     /// Whether a client may open a stream: one more is allowed, no GOAWAY was read, ids are left.
     ///
@@ -12,10 +15,13 @@ extension H2Connection {
     /// Before the server's settings are read the bound is `H2Limits.ownStreamsMax` alone; one that
     /// allows fewer refuses what is above, which may be sent again (RFC 9113 §5.1.2).
     public var canOpenStream: Bool {
-        role == .client && failure == nil && lastProcessed == nil && !isShuttingDown
-            && nextOwnStream <= FrameHeader.streamMask
-            && streams.count < streams.countMax
-            && streams.count < Int(peerSettings.maxConcurrentStreams)
+        // Mutating, because callers in other modules copy the connection for what is not.
+        mutating get {
+            role == .client && failure == nil && lastProcessed == nil && !isShuttingDown
+                && nextOwnStream <= FrameHeader.streamMask
+                && streams.count < streams.countMax
+                && streams.count < Int(peerSettings.maxConcurrentStreams)
+        }
     }
 
     /// Opens a client's stream with its header block; `canOpenStream` must hold.

@@ -225,10 +225,14 @@ public struct H2Connection: ~Copyable {
     }
 
     /// Whether a stream with this id is open.
-    public func isOpen(_ id: UInt32) -> Bool { streams.find(id) != nil }
+    ///
+    /// Mutating, because callers in other modules copy the connection for what is not.
+    public mutating func isOpen(_ id: UInt32) -> Bool { streams.find(id) != nil }
 
     /// What the caller has set for an open stream.
-    public func user(_ id: UInt32) -> UnsafeMutableRawPointer? { streams.find(id)?.pointee.user }
+    public mutating func user(_ id: UInt32) -> UnsafeMutableRawPointer? {
+        streams.find(id)?.pointee.user
+    }
 
     /// Sets what events about a stream carry from now on.
     public mutating func setUser(_ id: UInt32, _ user: UnsafeMutableRawPointer?) {
