@@ -17,6 +17,8 @@ struct H2Session: ~Copyable {
     var blockedSince: UInt64 = 0
     /// Since when the rest of a header block or of a frame is awaited; 0 while none is.
     var headSince: UInt64
+    /// Since when the acknowledgement of our SETTINGS is awaited; 0 while it is not.
+    var settingsSince: UInt64
     /// When the first GOAWAY of a drain went out; 0 before.
     var drainBegan: UInt64 = 0
     /// The client has said that it begins no more streams, or the peer that it takes no more.
@@ -38,13 +40,23 @@ struct H2Session: ~Copyable {
     }
 
     /// The connection of a client.
-    init(_ owner: UnsafeMutablePointer<Downstream>, _ settings: H2Settings, now: UInt64) {
-        connection = H2Connection(role: .server, settings: settings, limits: H2Limits())
-        decoder = HPACKDecoder()
-        encoder = HPACKEncoder()
+    ///
+    /// - Parameters:
+    ///   - settings: what the client is told.
+    ///   - now: milliseconds of the worker's clock.
+    init(
+        _ owner: UnsafeMutablePointer<Downstream>,
+        _ settings: H2Settings,
+        _ limits: H2Limits,
+        now: UInt64
+    ) {
+        connection = H2Connection(role: .server, settings: settings, limits: limits)
+        decoder = HPACKDecoder(tableBytesMax: Int(settings.headerTableSize))
+        encoder = HPACKEncoder(tableBytesMax: Int(settings.headerTableSize))
         end = .client(owner)
         lastActive = now
         headSince = max(now, 1)
+        settingsSince = max(now, 1)
     }
 
     /// A connection to a peer, which may still have to be made.
@@ -60,6 +72,7 @@ struct H2Session: ~Copyable {
         end = .peer(owner, upstream)
         lastActive = now
         headSince = 0
+        settingsSince = 0
     }
 
     /// The client's connection; only of one with a client.

@@ -44,6 +44,8 @@ package struct IdleRequest: @unchecked Sendable {
     /// Index among all peers, and the upstream that it is of.
     var peer: Int
     var upstream: UnsafeMutablePointer<UpstreamPlan>
+    /// Workers that were asked, this one included.
+    var asks = 1
 }
 
 /// The answer to it: the connection itself, or none.
