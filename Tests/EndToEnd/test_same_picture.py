@@ -3,18 +3,16 @@
 The same exchanges run in HTTP/1.1 and HTTP/2 on each side, with a plugin in the chain that writes
 down all that it is shown. What may differ is said by `neutral`, and by docs/phases.md.
 """
-import os
 import re
-import subprocess
 
 import pytest
 
+import cplugin
 import h2peer
 from h2wire import CANCEL, H2, INTERNAL_ERROR
 from harness import Origin, Sluice, manifest
 from wire import Client, Truncated, chunk
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 # What the client speaks, and what the peers speak.
 WAYS = [("h1", "h1"), ("h2", "h1"), ("h1", "h2"), ("h2", "h2")]
 VERSIONS = {"h1": "11", "h2": "20"}
@@ -22,12 +20,7 @@ VERSIONS = {"h1": "11", "h2": "20"}
 
 @pytest.fixture(scope="session")
 def library(tmp_path_factory):
-    path = str(tmp_path_factory.mktemp("picture") / "libpicture.so")
-    subprocess.run(
-        ["gcc", "-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror",
-         "-I", os.path.join(HERE, "../../SDK/Sources/CSluice/include"), "-o", path,
-         os.path.join(HERE, "plugins/picture.c")], check=True)
-    return path
+    return cplugin.build(tmp_path_factory.mktemp("picture"), "picture")
 
 
 class Case:
