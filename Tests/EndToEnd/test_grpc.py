@@ -297,6 +297,22 @@ def test_more_calls_than_a_connection_takes(way):
     assert done == [b"%d" % i for i in range(300)]
 
 
+@pytest.mark.parametrize("front,back", WAYS[:2])
+def test_many_small_messages(way, front, back):
+    """grpcio opens windows and pings for each, however small: neither side may call it a flood."""
+    w = way(front, back)
+    asker = Asker()
+    call, ask = chat(w, asker)
+    for _ in range(2_000):
+        ask(b"x")
+    asker.end()
+    assert list(call) == []
+    counted = w.method("Count", "unary_stream")(b"10000", timeout=30)
+    assert len(list(counted)) == 10_000
+    assert w.method("Size", "stream_unary")(iter([b"x"] * 10_000), timeout=30) == b"10000 10000"
+    assert "flood" not in w.proxy.log
+
+
 # ------------------------------------------------------------ going away
 class Callers:
     """Threads that call Unary all the time: who served, and what failed."""
