@@ -234,6 +234,7 @@ extension Worker {
             reply(exchange, 502, reason: "request head is too large with its added fields")
             return
         }
+        up.pointee.sentAt = exchange.pointee.head.framing.isNone ? nowNanoseconds : 0
         var count = 0
         if up.pointee.isStream {
             let isBodyless =
