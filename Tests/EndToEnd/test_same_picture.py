@@ -240,3 +240,29 @@ def test_the_picture_of_a_plugins_own_answer(tmp_path, library):
     first, second = [picture(tmp_path / front, library, case, front, "h1", respond=403)
                      for front in ("h1", "h2")]
     assert "local_reply" in first[0] and first == second
+
+
+@pytest.mark.parametrize("watched", [False, True])
+def test_trailers_behind_a_length(sluice, origin, library, tmp_path, watched):
+    """HTTP/2 alone has them: they reach a client that has HTTP/2 too, and hooks do not see them."""
+    def answer(x):
+        x.head(200, [("content-length", "2")])
+        x.data(b"ok")
+        x.end([("x-sum", "1")])
+
+    plugins = {"eye": {"library": library, "config": {"file": str(tmp_path / "picture")}}}
+    p = sluice(origin(h2peer.script(answer)), listener={"protocols": ["h1", "h2c"]},
+               upstream={"protocol": "h2c"}, plugins=plugins, chain=["eye"] if watched else [])
+    c = H2(p.address).open()
+    got = c.fetch()
+    assert (got.status, bytes(got.body), got.trailers) == (200, b"ok", [("x-sum", "1")])
+    c.close()
+    plain = Client(p.address)
+    answer = plain.request()
+    assert (answer.status, answer.body, answer.trailers) == (200, b"ok", [])
+    assert plain.request().body == b"ok"
+    plain.close()
+    if watched:
+        p.wait_log("the picture is whole")
+        seen = (tmp_path / "picture").read_text()
+        assert "upstream_body body count=2" in seen and "trailer" not in seen
