@@ -429,3 +429,34 @@ def test_a_plugin_sees_and_sets_metadata(way):
     assert dict(call.trailing_metadata())["t-served-by"] == "a"
     error = status_of(w.method("Fail"), b"")
     assert error.code() == grpc.StatusCode.FAILED_PRECONDITION
+
+
+def test_a_plugin_answers_as_grpc_does(way):
+    """A response without a body is trailers alone."""
+    answer = {"headers": {"content-type": "application/grpc", "grpc-status": "7",
+                          "grpc-message": "not for you"}}
+    w = way(plugins={"no": {"library": "libRespond.so", "config": answer}}, chain=["no"])
+    for call, argument in ((w.method("Unary"), b"x"),
+                           (w.method("Size", "stream_unary"), iter([b"x"] * 100))):
+        error = status_of(call, argument)
+        assert (error.code(), error.details()) == (
+            grpc.StatusCode.PERMISSION_DENIED, "not for you")
+
+
+@pytest.mark.parametrize("status,code", [
+    (400, "INTERNAL"), (401, "UNAUTHENTICATED"), (403, "PERMISSION_DENIED"),
+    (404, "UNIMPLEMENTED"), (429, "UNAVAILABLE"), (503, "UNAVAILABLE"), (413, "UNKNOWN")])
+def test_what_clients_make_of_a_status_of_http(way, status, code):
+    """As docs/grpc.md says."""
+    w = way(plugins={"no": {"library": "libRespond.so", "config": {"status": status}}},
+            chain=["no"])
+    assert status_of(w.method("Unary"), b"").code().name == code
+
+
+def test_a_call_over_the_bound_of_a_body(way):
+    w = way(listener={"limits": {"body": "100KiB"}})
+    assert w.method("Size", "stream_unary")(iter([b"x" * 90_000])) == b"1 90000"
+    error = status_of(w.method("Size", "stream_unary"), iter([b"x" * 50_000] * 3))
+    assert error.code() == grpc.StatusCode.UNKNOWN
+    w.proxy.wait_log("413: limits.body")
+    assert w.method("Unary")(b"hello", timeout=DEADLINE) == b"hello"
