@@ -137,7 +137,7 @@ package struct DownstreamTimeouts: Sendable, Equatable {
     ///
     /// The connection is cut.
     package var write = 30_000
-    /// A tunnel (after 101) without a byte in either direction.
+    /// A tunnel (after 101), or both directions of an exchange in turns, without a byte.
     package var tunnel = 3_600_000
     /// A TLS handshake, from the connection's begin.
     ///

@@ -141,8 +141,11 @@ extension H2Connection {
         guard taken > 0 else { return 0 }
         sendWindow &-= Int32(truncatingIfNeeded: taken)
         stream.pointee.sendWindow &-= Int32(truncatingIfNeeded: taken)
-        // Four thousandths a byte: 250 bytes pay for one WINDOW_UPDATE.
-        budgets.windowUpdates.give(thousandths: UInt64(taken) &* 4)
+        // Four thousandths a byte: 250 bytes pay for one WINDOW_UPDATE. Content that is short by
+        // itself pays for an update of its stream and one of the connection: peers of gRPC send
+        // them for each message. What a small window has cut short does not.
+        let isWhole = taken == count
+        budgets.windowUpdates.give(thousandths: UInt64(taken) &* 4 &+ (isWhole ? 2_000 : 0))
         if endStream, taken == count {
             endLocal(stream)
         } else {
