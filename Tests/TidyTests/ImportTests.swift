@@ -31,6 +31,11 @@ struct ImportTests {
         "SluiceTestKit": ["SluiceSDK", "CSluice", "CSluiceEngine", "Glibc", "Synchronization"],
     ]
 
+    /// Logic of a plugin in a module of its own, by folder: it knows nothing of plugins.
+    static let cores: [String: Set<String>] = [
+        "Plugins/Cache/Core": ["CTinyUFO", "Synchronization"]
+    ]
+
     @Test(arguments: table.keys.sorted())
     func `a module of the host imports only what is below it`(module: String) {
         let files = SourceTree.swift.filter { $0.path.hasPrefix("Sources/\(module)/") }
@@ -64,6 +69,13 @@ struct ImportTests {
                 importOnly: ["SluiceSDK", "CSluice", plugin]
             )
         }
+    }
+
+    @Test(arguments: cores.keys.sorted())
+    func `the core of a plugin imports neither the SDK nor the host`(folder: String) {
+        let files = SourceTree.swift.filter { $0.path.hasPrefix(folder + "/") }
+        #expect(!files.isEmpty)
+        expect(files, importOnly: Self.cores[folder, default: []])
     }
 
     @Test func `nobody imports Foundation`() {

@@ -1,0 +1,137 @@
+internal import CTinyUFO
+internal import Synchronization
+
+/// A part of the cache: an index, two queues, a sketch, and the lock of those who change them.
+///
+/// A shard outlives its cache while somebody still reads one of its objects. It is only ever used
+/// through its address, member by member: several threads are in it at the same time.
+struct Shard: ~Copyable {
+    typealias Pointer = UnsafeMutablePointer<Shard>
+
+    // For everybody.
+    let index: Index
+    let free = FreeNodes()
+    /// Nodes that are not free, and 1 for the cache: when it is 0 the shard is freed.
+    fileprivate let users = Atomic<Int>(1)
+    fileprivate let lock: WriteLock
+    let limits: TinyUFO.Configuration.Share
+
+    // Guarded by the lock.
+    var small = Queue()
+    var main = Queue()
+    var sketch: Sketch
+    var counts = Counts()
+    fileprivate var chunks = NodeChunks()
+    /// What is allocated for good, where memory counts: tables and nodes.
+    ///
+    /// Bytes.
+    fileprivate var tableBytes: Int
+
+    struct Counts {
+        var stored = 0
+        var replaced = 0
+        var rejected = 0
+        var evicted = 0
+        var removed = 0
+    }
+
+    private init(
+        _ limits: TinyUFO.Configuration.Share,
+        _ index: consuming Index,
+        _ sketch: Sketch,
+        _ lock: WriteLock
+    ) {
+        self.index = index
+        self.sketch = sketch
+        self.lock = lock
+        self.limits = limits
+        tableBytes = limits.countsMemory ? limits.tableBytes : 0
+    }
+
+    /// - Returns: nil when there is no memory.
+    static func make(_ limits: TinyUFO.Configuration.Share) -> Pointer? {
+        guard let memory = tinyufo_lines(MemoryLayout<Shard>.stride) else { return nil }
+        guard let index = Index(objectsMax: limits.objectsMax) else {
+            tinyufo_free(memory)
+            return nil
+        }
+        let sketch = Sketch(objectsExpected: limits.objectsCounted)
+        let lock = WriteLock()
+        guard let sketch, let lock else {
+            index.destroy()
+            sketch?.destroy()
+            lock?.destroy()
+            tinyufo_free(memory)
+            return nil
+        }
+        let shard = memory.bindMemory(to: Shard.self, capacity: 1)
+        shard.initialize(to: Shard(limits, index, sketch, lock))
+        return shard
+    }
+}
+
+/// What is done with the address of a shard.
+extension UnsafeMutablePointer where Pointee == Shard {
+    /// Takes all objects out and lets the shard end with the last of its readers.
+    func end() {
+        while let node = pointee.small.takeFirst() ?? pointee.main.takeFirst() { node.release() }
+        // Nobody searches any more.
+        pointee.index.destroy()
+        pointee.sketch.destroy()
+        leave()
+    }
+
+    /// One user less; the last one frees the shard.
+    func leave() {
+        let left = pointee.users.wrappingSubtract(1, ordering: .acquiringAndReleasing).newValue
+        guard left == 0 else { return }
+        pointee.chunks.destroy()
+        pointee.lock.destroy()
+        deinitialize(count: 1)
+        tinyufo_free(self)
+    }
+
+    @inline(__always)
+    func locked<Result>(_ body: () -> Result) -> Result {
+        pointee.lock.lock()
+        let result = body()
+        pointee.lock.unlock()
+        return result
+    }
+
+    // MARK: Under the lock
+
+    /// What counts against the limit.
+    var weight: Int { pointee.tableBytes + pointee.small.weight + pointee.main.weight }
+
+    var objectCount: Int { pointee.small.count + pointee.main.count }
+
+    /// Weight that an object counts with.
+    func weight(_ weight: Int, keyCount: Int) -> Int {
+        guard pointee.limits.countsMemory, keyCount > Node.inlineKeyBytesMax else { return weight }
+        // What `malloc` adds and rounds up to.
+        return weight + (keyCount + 8 + 15) & ~15
+    }
+
+    /// Whether an object of this weight would fit if it were the only one.
+    func canHold(_ weight: Int) -> Bool { weight <= pointee.limits.weightMax - pointee.tableBytes }
+
+    /// A free node; nil when there is no memory.
+    func takeNode() -> Node.Pointer? {
+        var node = pointee.free.take()
+        if node == nil {
+            guard pointee.chunks.grow(pointee.free, for: self) else { return nil }
+            if pointee.limits.countsMemory { pointee.tableBytes += NodeChunks.chunkBytes }
+            node = pointee.free.take()
+        }
+        if node != nil { pointee.users.wrappingAdd(1, ordering: .relaxed) }
+        return node
+    }
+
+    /// Gives back a node that was not filled.
+    func giveNode(_ node: Node.Pointer) {
+        pointee.free.give(node)
+        // The cache is a user itself, so this is not the last one.
+        pointee.users.wrappingSubtract(1, ordering: .relaxed)
+    }
+}
