@@ -118,7 +118,7 @@ extension TinyUFO.Configuration {
         var tableBytes: Int {
             Index.byteCount(objectsMax: objectsMax)
                 + Sketch.byteCount(objectsExpected: objectsCounted)
-                + MemoryLayout<Shard>.size
+                + MemoryLayout<Shard>.size + MemoryLayout<Shard.Guarded>.size
         }
     }
 

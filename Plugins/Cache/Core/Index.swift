@@ -130,27 +130,27 @@ struct Index: ~Copyable {
 
     /// Fills the empty slot that `place` gave, after which nothing was changed.
     func insert(_ node: Node.Pointer, atSlot index: Int) {
-        slots[index].store(Self.word(node, node.pointee.hash), ordering: .releasing)
+        slots[index].store(Self.word(node, node.object.pointee.hash), ordering: .releasing)
     }
 
     /// Puts another node of the same key into a slot.
     func replace(atSlot index: Int, with node: Node.Pointer) {
         changing {
-            slots[index].store(Self.word(node, node.pointee.hash), ordering: .releasing)
+            slots[index].store(Self.word(node, node.object.pointee.hash), ordering: .releasing)
         }
     }
 
     /// Takes a node out; it must be there.
     func remove(_ node: Node.Pointer) {
-        let word = Self.word(node, node.pointee.hash)
-        var hole = home(node.pointee.hash)
+        let word = Self.word(node, node.object.pointee.hash)
+        var hole = home(node.object.pointee.hash)
         while slots[hole].load(ordering: .relaxed) != word { hole += 1 }
         changing {
             var index = hole + 1
             while index < slotCount {
                 let word = slots[index].load(ordering: .relaxed)
                 guard let moving = Self.node(word) else { break }
-                if home(moving.pointee.hash) <= hole {
+                if home(moving.object.pointee.hash) <= hole {
                     slots[hole].store(word, ordering: .releasing)
                     hole = index
                 }

@@ -18,7 +18,7 @@ struct FreeNodes: ~Copyable {
         while let node = Node.Pointer(bitPattern: known) {
             let (exchanged, original) = top.weakCompareExchange(
                 expected: known,
-                desired: UInt(bitPattern: node.pointee.next),
+                desired: UInt(bitPattern: node.links.pointee.next),
                 successOrdering: .acquiring,
                 failureOrdering: .acquiring
             )
@@ -32,7 +32,7 @@ struct FreeNodes: ~Copyable {
     func give(_ node: Node.Pointer) {
         var known = top.load(ordering: .relaxed)
         while true {
-            node.pointee.next = Node.Pointer(bitPattern: known)
+            node.links.pointee.next = Node.Pointer(bitPattern: known)
             let (exchanged, original) = top.weakCompareExchange(
                 expected: known,
                 desired: UInt(bitPattern: node),
@@ -65,9 +65,7 @@ struct NodeChunks {
         last = chunk
         for index in 1...Self.nodesPerChunk {
             // Safe: the chunk has room for as many beside its first line.
-            let node = (chunk + index * Node.strideBytes).bindMemory(to: Node.self, capacity: 1)
-            node.initialize(to: Node(shard: shard))
-            free.give(node)
+            free.give(Node.make(chunk + index * Node.strideBytes, for: shard))
         }
         return true
     }

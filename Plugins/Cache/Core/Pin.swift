@@ -23,17 +23,21 @@ public struct Pin: ~Copyable, @unchecked Sendable {
     public var key: UnsafeRawBufferPointer { node.key }
 
     /// The hash that came with the key.
-    public var hash: UInt64 { node.pointee.hash }
+    public var hash: UInt64 { node.object.pointee.hash }
 
     /// Bytes of the value's first block: valid as long as the pin.
     public var bytes: UnsafeRawBufferPointer {
-        guard let value = node.pointee.value else { preconditionFailure("a node without a value") }
+        guard let value = node.object.pointee.value else {
+            preconditionFailure("a node without a value")
+        }
         return ByteBlock.bytes(opaque: value)
     }
 
     /// A reference of its own to the value.
     public var value: ByteBlock {
-        guard let value = node.pointee.value else { preconditionFailure("a node without a value") }
+        guard let value = node.object.pointee.value else {
+            preconditionFailure("a node without a value")
+        }
         let held = ByteBlock(opaque: value)
         let copy = held.copy()
         // The object keeps its reference.

@@ -10,20 +10,20 @@ struct Queue {
     var first: Node.Pointer? { head }
 
     mutating func append(_ node: Node.Pointer) {
-        node.pointee.previous = tail
-        node.pointee.next = nil
-        if let tail { tail.pointee.next = node } else { head = node }
+        node.links.pointee.previous = tail
+        node.links.pointee.next = nil
+        if let tail { tail.links.pointee.next = node } else { head = node }
         tail = node
-        weight += node.pointee.weight
+        weight += node.links.pointee.weight
         count += 1
     }
 
     mutating func remove(_ node: Node.Pointer) {
-        let previous = node.pointee.previous
-        let next = node.pointee.next
-        if let previous { previous.pointee.next = next } else { head = next }
-        if let next { next.pointee.previous = previous } else { tail = previous }
-        weight -= node.pointee.weight
+        let previous = node.links.pointee.previous
+        let next = node.links.pointee.next
+        if let previous { previous.links.pointee.next = next } else { head = next }
+        if let next { next.links.pointee.previous = previous } else { tail = previous }
+        weight -= node.links.pointee.weight
         count -= 1
     }
 
@@ -35,12 +35,12 @@ struct Queue {
 
     /// Puts a node into the place of another one.
     mutating func replace(_ old: Node.Pointer, with new: Node.Pointer) {
-        let previous = old.pointee.previous
-        let next = old.pointee.next
-        new.pointee.previous = previous
-        new.pointee.next = next
-        if let previous { previous.pointee.next = new } else { head = new }
-        if let next { next.pointee.previous = new } else { tail = new }
-        weight += new.pointee.weight - old.pointee.weight
+        let previous = old.links.pointee.previous
+        let next = old.links.pointee.next
+        new.links.pointee.previous = previous
+        new.links.pointee.next = next
+        if let previous { previous.links.pointee.next = new } else { head = new }
+        if let next { next.links.pointee.previous = new } else { tail = new }
+        weight += new.links.pointee.weight - old.links.pointee.weight
     }
 }

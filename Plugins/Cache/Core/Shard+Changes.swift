@@ -31,7 +31,7 @@ extension Shard {
 extension UnsafeMutablePointer where Pointee == Shard {
     /// Puts an object; under the lock.
     func put(_ newcomer: Shard.Newcomer) -> Shard.Change {
-        let popularity = pointee.sketch.increment(newcomer.hash)
+        let popularity = guarded.pointee.sketch.increment(newcomer.hash)
         let place = pointee.index.place(newcomer.key, newcomer.hash)
         guard let place else { return Shard.Change(outcome: .crowded) }
         let weight = weight(newcomer.weight, keyCount: newcomer.key.count)
@@ -46,30 +46,30 @@ extension UnsafeMutablePointer where Pointee == Shard {
             giveNode(node)
             return forget(place.node, .noMemory)
         }
-        node.pointee.weight = weight
+        node.links.pointee.weight = weight
         if let old = place.node { return replace(old, atSlot: place.slot, with: node) }
         return add(node, popularity)
     }
 
     private func add(_ node: Node.Pointer, _ popularity: UInt8) -> Shard.Change {
-        let victims = victims(for: node.pointee.weight)
+        let victims = victims(for: node.links.pointee.weight)
         if victims.count == 1, let victim = victims.first,
-            pointee.sketch.estimate(victim.pointee.hash) > popularity
+            guarded.pointee.sketch.estimate(victim.object.pointee.hash) > popularity
         {
             keep(victim)
-            pointee.counts.rejected += 1
+            guarded.pointee.counts.rejected += 1
             // The node's reference is the value's as well: it frees both.
             return Shard.Change(outcome: .rejected, old: node, isValueTaken: true)
         }
         drop(victims)
         // To drop others moved the end of the run of slots, towards the key's home at most.
-        guard let place = pointee.index.place(node.key, node.pointee.hash) else {
+        guard let place = pointee.index.place(node.key, node.object.pointee.hash) else {
             preconditionFailure("an index with fewer objects has less room")
         }
-        node.pointee.isInMain = false
-        pointee.small.append(node)
+        node.links.pointee.isInMain = false
+        guarded.pointee.small.append(node)
         pointee.index.insert(node, atSlot: place.slot)
-        pointee.counts.stored += 1
+        guarded.pointee.counts.stored += 1
         let outcome = TinyUFO.PutOutcome.stored(evicted: victims.count)
         return Shard.Change(outcome: outcome, victims: victims, isValueTaken: true)
     }
@@ -82,14 +82,14 @@ extension UnsafeMutablePointer where Pointee == Shard {
     ) -> Shard.Change {
         let uses = old.pointee.uses.load(ordering: .relaxed)
         node.pointee.uses.store(min(uses + 1, Node.usesMax), ordering: .relaxed)
-        node.pointee.isInMain = old.pointee.isInMain
-        if old.pointee.isInMain {
-            pointee.main.replace(old, with: node)
+        node.links.pointee.isInMain = old.links.pointee.isInMain
+        if old.links.pointee.isInMain {
+            guarded.pointee.main.replace(old, with: node)
         } else {
-            pointee.small.replace(old, with: node)
+            guarded.pointee.small.replace(old, with: node)
         }
         pointee.index.replace(atSlot: slot, with: node)
-        pointee.counts.replaced += 1
+        guarded.pointee.counts.replaced += 1
         let victims = victims(for: 0)
         drop(victims)
         return Shard.Change(
@@ -113,7 +113,7 @@ extension UnsafeMutablePointer where Pointee == Shard {
     private func takeOut(_ node: Node.Pointer) {
         pointee.index.remove(node)
         unlink(node)
-        pointee.counts.removed += 1
+        guarded.pointee.counts.removed += 1
     }
 
     /// Removes the object of a key; under the lock.

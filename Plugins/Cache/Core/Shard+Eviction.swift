@@ -22,7 +22,7 @@ extension Shard {
         private(set) var count = 0
 
         mutating func add(_ node: Node.Pointer) {
-            node.pointee.next = first
+            node.links.pointee.next = first
             first = node
             count += 1
         }
@@ -33,7 +33,7 @@ extension Shard {
         func release() {
             var next = first
             while let node = next {
-                next = node.pointee.next
+                next = node.links.pointee.next
                 node.release()
             }
         }
@@ -57,51 +57,57 @@ extension UnsafeMutablePointer where Pointee == Shard {
     }
 
     private func nextVictim() -> Node.Pointer? {
-        if pointee.small.weight >= smallWeightMax, let victim = victimOfSmall() { return victim }
+        if guarded.pointee.small.weight >= smallWeightMax, let victim = victimOfSmall() {
+            return victim
+        }
         return victimOfMain() ?? victimOfSmall() ?? victimOfMain()
     }
 
     /// - Returns: nil when all were promoted.
     private func victimOfSmall() -> Node.Pointer? {
-        while let node = pointee.small.takeFirst() {
+        while let node = guarded.pointee.small.takeFirst() {
             if node.pointee.uses.load(ordering: .relaxed) < Shard.usesToPromote { return node }
-            node.pointee.isInMain = true
-            pointee.main.append(node)
+            node.links.pointee.isInMain = true
+            guarded.pointee.main.append(node)
         }
         return nil
     }
 
     private func victimOfMain() -> Node.Pointer? {
         for _ in 0..<Shard.reinsertionsMax {
-            guard let node = pointee.main.takeFirst() else { return nil }
+            guard let node = guarded.pointee.main.takeFirst() else { return nil }
             let uses = node.pointee.uses.load(ordering: .relaxed)
             if uses == 0 { return node }
             // A hit that is noted meanwhile may be lost.
             node.pointee.uses.store(uses - 1, ordering: .relaxed)
-            pointee.main.append(node)
+            guarded.pointee.main.append(node)
         }
-        return pointee.main.takeFirst()
+        return guarded.pointee.main.takeFirst()
     }
 
     /// Back to the end of the small queue, as if it were new.
     func keep(_ victim: Node.Pointer) {
-        victim.pointee.isInMain = false
+        victim.links.pointee.isInMain = false
         victim.pointee.uses.store(0, ordering: .relaxed)
-        pointee.small.append(victim)
+        guarded.pointee.small.append(victim)
     }
 
     /// Takes victims out of the index.
     func drop(_ victims: Shard.Victims) {
         var next = victims.first
         while let node = next {
-            next = node.pointee.next
+            next = node.links.pointee.next
             pointee.index.remove(node)
         }
-        pointee.counts.evicted += victims.count
+        guarded.pointee.counts.evicted += victims.count
     }
 
     /// Takes an object out of its queue.
     func unlink(_ node: Node.Pointer) {
-        if node.pointee.isInMain { pointee.main.remove(node) } else { pointee.small.remove(node) }
+        if node.links.pointee.isInMain {
+            guarded.pointee.main.remove(node)
+        } else {
+            guarded.pointee.small.remove(node)
+        }
     }
 }

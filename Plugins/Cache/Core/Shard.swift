@@ -3,29 +3,29 @@ internal import Synchronization
 
 /// A part of the cache: an index, two queues, a sketch, and the lock of those who change them.
 ///
-/// A shard outlives its cache while somebody still reads one of its objects. It is only ever used
-/// through its address, member by member: several threads are in it at the same time.
+/// A shard outlives its cache while somebody still reads one of its objects.
 struct Shard: ~Copyable {
     typealias Pointer = UnsafeMutablePointer<Shard>
 
-    // For everybody.
     let index: Index
     let free = FreeNodes()
     /// Nodes that are not free, and 1 for the cache: when it is 0 the shard is freed.
     fileprivate let users = Atomic<Int>(1)
     fileprivate let lock: WriteLock
     let limits: TinyUFO.Configuration.Share
+    /// In memory of its own: readers are in the rest while it changes.
+    fileprivate let guarded: UnsafeMutablePointer<Guarded>
 
-    // Guarded by the lock.
-    var small = Queue()
-    var main = Queue()
-    var sketch: Sketch
-    var counts = Counts()
-    fileprivate var chunks = NodeChunks()
-    /// What is allocated for good, where memory counts: tables and nodes.
-    ///
-    /// Bytes.
-    fileprivate var tableBytes: Int
+    /// What only the thread with the lock uses.
+    struct Guarded {
+        var small = Queue()
+        var main = Queue()
+        var sketch: Sketch
+        var counts = Counts()
+        fileprivate var chunks = NodeChunks()
+        /// What is allocated for good, where memory counts: tables and nodes, in bytes.
+        fileprivate var tableBytes: Int
+    }
 
     struct Counts {
         var stored = 0
@@ -42,10 +42,11 @@ struct Shard: ~Copyable {
         _ lock: WriteLock
     ) {
         self.index = index
-        self.sketch = sketch
         self.lock = lock
         self.limits = limits
-        tableBytes = limits.countsMemory ? limits.tableBytes : 0
+        guarded = .allocate(capacity: 1)
+        let tableBytes = limits.countsMemory ? limits.tableBytes : 0
+        guarded.initialize(to: Guarded(sketch: sketch, tableBytes: tableBytes))
     }
 
     /// - Returns: nil when there is no memory.
@@ -72,12 +73,18 @@ struct Shard: ~Copyable {
 
 /// What is done with the address of a shard.
 extension UnsafeMutablePointer where Pointee == Shard {
+    /// What the lock guards.
+    @inline(__always)
+    var guarded: UnsafeMutablePointer<Shard.Guarded> { pointee.guarded }
+
     /// Takes all objects out and lets the shard end with the last of its readers.
     func end() {
-        while let node = pointee.small.takeFirst() ?? pointee.main.takeFirst() { node.release() }
+        while let node = guarded.pointee.small.takeFirst() ?? guarded.pointee.main.takeFirst() {
+            node.release()
+        }
         // Nobody searches any more.
         pointee.index.destroy()
-        pointee.sketch.destroy()
+        guarded.pointee.sketch.destroy()
         leave()
     }
 
@@ -85,8 +92,9 @@ extension UnsafeMutablePointer where Pointee == Shard {
     func leave() {
         let left = pointee.users.wrappingSubtract(1, ordering: .acquiringAndReleasing).newValue
         guard left == 0 else { return }
-        pointee.chunks.destroy()
+        guarded.pointee.chunks.destroy()
         pointee.lock.destroy()
+        guarded.deallocate()
         deinitialize(count: 1)
         tinyufo_free(self)
     }
@@ -102,9 +110,11 @@ extension UnsafeMutablePointer where Pointee == Shard {
     // MARK: Under the lock
 
     /// What counts against the limit.
-    var weight: Int { pointee.tableBytes + pointee.small.weight + pointee.main.weight }
+    var weight: Int {
+        guarded.pointee.tableBytes + guarded.pointee.small.weight + guarded.pointee.main.weight
+    }
 
-    var objectCount: Int { pointee.small.count + pointee.main.count }
+    var objectCount: Int { guarded.pointee.small.count + guarded.pointee.main.count }
 
     /// Weight that an object counts with.
     func weight(_ weight: Int, keyCount: Int) -> Int {
@@ -114,14 +124,16 @@ extension UnsafeMutablePointer where Pointee == Shard {
     }
 
     /// Whether an object of this weight would fit if it were the only one.
-    func canHold(_ weight: Int) -> Bool { weight <= pointee.limits.weightMax - pointee.tableBytes }
+    func canHold(_ weight: Int) -> Bool {
+        weight <= pointee.limits.weightMax - guarded.pointee.tableBytes
+    }
 
     /// A free node; nil when there is no memory.
     func takeNode() -> Node.Pointer? {
         var node = pointee.free.take()
         if node == nil {
-            guard pointee.chunks.grow(pointee.free, for: self) else { return nil }
-            if pointee.limits.countsMemory { pointee.tableBytes += NodeChunks.chunkBytes }
+            guard guarded.pointee.chunks.grow(pointee.free, for: self) else { return nil }
+            if pointee.limits.countsMemory { guarded.pointee.tableBytes += NodeChunks.chunkBytes }
             node = pointee.free.take()
         }
         if node != nil { pointee.users.wrappingAdd(1, ordering: .relaxed) }

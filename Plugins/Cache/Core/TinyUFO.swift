@@ -296,11 +296,11 @@ public struct TinyUFO: ~Copyable, @unchecked Sendable {
             shard.locked {
                 total.weight += shard.weight
                 total.objects += shard.objectCount
-                total.stored += shard.pointee.counts.stored
-                total.replaced += shard.pointee.counts.replaced
-                total.rejected += shard.pointee.counts.rejected
-                total.evicted += shard.pointee.counts.evicted
-                total.removed += shard.pointee.counts.removed
+                total.stored += shard.guarded.pointee.counts.stored
+                total.replaced += shard.guarded.pointee.counts.replaced
+                total.rejected += shard.guarded.pointee.counts.rejected
+                total.evicted += shard.guarded.pointee.counts.evicted
+                total.removed += shard.guarded.pointee.counts.removed
             }
         }
         for worker in 0..<workerCount {

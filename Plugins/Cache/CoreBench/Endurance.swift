@@ -16,5 +16,10 @@ enum Endurance {
             print("\(threads) threads, \(shards) shards, \(objects) objects: \(report)")
             precondition(report.faults == 0 && report.hits > 0, "values that were not right")
         }
+        for readers in [1, 3] {
+            let missed = try Movement.run(readers: readers, steps: steps)
+            print("\(readers) readers of keys that stay: \(missed) not found")
+            precondition(missed == 0, "keys that were not found")
+        }
     }
 }

@@ -4,7 +4,7 @@ internal import TinyUFOWorkloads
 let commands: [String: () throws -> Void] = [
     "ratios": { try Ratios.run(requests: 5_000_000) },
     "speed": { try Speed.run() },
-    "stress": { try Endurance.run(steps: 1_000_000) },
+    "stress": { try Endurance.run(steps: 300_000) },
 ]
 
 if CommandLine.arguments.count == 2, let command = commands[CommandLine.arguments[1]] {

@@ -23,4 +23,9 @@ struct StressTests {
         #expect(report.statistics.evicted > 1_000)
         #expect(report.statistics.replaced > 1_000)
     }
+
+    @Test(arguments: [1, 3])
+    func `what is in the cache is found while others come and go`(readers: Int) throws {
+        #expect(try Movement.run(readers: readers, steps: 300_000) == 0)
+    }
 }
