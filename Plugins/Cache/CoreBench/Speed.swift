@@ -7,7 +7,7 @@ internal import TinyUFOWorkloads
 /// counts references nor allocates.
 enum Speed {
     private static let objects = 10_000
-    private static let calls = 2_000_000
+    private static let calls = 1_000_000
     private static let rounds = 5
 
     /// What a thread asks for, one number after the other.
