@@ -47,7 +47,7 @@ toolchain:
 run: deps build ## Run a complete example: the proxy on 127.0.0.1:8080 with two origins.
 	$(BUILD)/sluice demo
 
-test: lint unit abi build e2e counts ## Run every check; `make test-deps` first.
+test: test-deps lint unit abi build e2e counts ## Install what the tests need, and run every check.
 
 lint: toolchain ## Check the format of the Swift sources.
 	$(SWIFT) format lint --strict --recursive $(SWIFT_SOURCES)

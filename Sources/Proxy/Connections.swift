@@ -38,6 +38,10 @@ struct ConnectionFlags: OptionSet {
     static let fresh = ConnectionFlags(rawValue: 1 << 7)
     /// A stream of HTTP/2 that is to become a tunnel (RFC 8441).
     static let tunnels = ConnectionFlags(rawValue: 1 << 9)
+    /// Upstream: a stream of HTTP/2.
+    static let stream = ConnectionFlags(rawValue: 1 << 11)
+    /// A stream to a peer that has done nothing with the request (RFC 9113 §8.7).
+    static let refused = ConnectionFlags(rawValue: 1 << 10)
     /// Nothing is sent any more once the socket has taken what TLS has.
     static let finishes = ConnectionFlags(rawValue: 1 << 8)
 }
@@ -123,18 +127,26 @@ enum UpstreamState: UInt8 {
     case active
     /// In the pool.
     case idle
+    /// HTTP/2: requests go as streams.
+    case multiplexed
+    /// No connection yet: another worker was asked for an idle one.
+    case asked
 }
 
-/// A connection to a peer.
+/// A connection to a peer, or a stream of one.
 struct Upstream {
     var timer = TimerNode(kind: TimerKind.upstream)
+    /// -1 of a stream, and while there is none.
     var fd: Int32
     var flags: ConnectionFlags = []
     var state = UpstreamState.connecting
     /// Index among all peers.
     var peer: Int32
     var requests: UInt32 = 0
-    /// Part of a response head.
+    /// When the head of a request without a body was sent, in nanoseconds of the worker's clock; 0
+    /// of one with a body, whose response may wait for the client.
+    var sentAt: UInt64 = 0
+    /// Part of a response head; of a stream also content that waits.
     var input: Block?
     var inputCount = 0
     var scanner = HeadEndScanner()
@@ -148,16 +160,34 @@ struct Upstream {
     var previous: UnsafeMutablePointer<Upstream>?
     /// The client that it is kept for while idle, outside of the pool.
     var keeper: UnsafeMutablePointer<Downstream>?
+    /// The HTTP/2 connection that this is or becomes, or that it is a stream of; nil of a stream
+    /// that the peer has ended.
+    var session: UnsafeMutablePointer<H2Session>?
+    /// Id of the stream that this is; 0 before its head was sent.
+    var stream: UInt32 = 0
+    var nextQueued: UnsafeMutablePointer<Upstream>?
 
     init(fd: Int32, peer: Int) {
         self.fd = fd
         self.peer = Int32(peer)
     }
+
+    var isStream: Bool { flags.contains(.stream) }
+
+    /// Whether its bytes go through a socket and nothing else.
+    var isPlain: Bool { tls == nil && fd >= 0 }
 }
 
-/// Idle connections to one peer.
+/// Connections to one peer that can take a request.
 struct PeerPool {
+    /// Idle ones that speak HTTP/1.1.
     var first: UnsafeMutablePointer<Upstream>?
     var last: UnsafeMutablePointer<Upstream>?
     var count = 0
+    /// Those that speak HTTP/2, linked by `next`, and those that may once they stand.
+    var firstSession: UnsafeMutablePointer<Upstream>?
+    /// Until when the peer counts as one that speaks HTTP/1.1 alone, though both were offered.
+    var speaksHTTP1Until: UInt64 = 0
+    /// Connections that other workers were asked for and have not answered yet.
+    var asked = 0
 }

@@ -1,40 +1,98 @@
 import HTTP
 
-/// A client's connection that speaks HTTP/2 (RFC 9113).
+/// A client's or a peer's connection that speaks HTTP/2 (RFC 9113).
 ///
-/// Each of its streams is a `Downstream` of its own, without a socket, so that an exchange does not
-/// know what its client speaks: what it reads was taken out of DATA frames, and what it writes is
-/// put into frames when the turn of the loop ends.
+/// Each of its streams is a `Downstream` or an `Upstream` of its own, without a socket, so that an
+/// exchange does not know what the other side speaks: what it reads was taken out of DATA frames,
+/// and what it writes is put into frames when the turn of the loop ends.
 struct H2Session: ~Copyable {
     var connection: H2Connection
     var decoder: HPACKDecoder
     var encoder: HPACKEncoder
     /// What owns the socket.
-    let owner: UnsafeMutablePointer<Downstream>
+    let end: End
     /// Milliseconds of the worker's clock: when bytes last came or went.
     var lastActive: UInt64
     /// Since when the socket takes nothing; 0 while it does.
     var blockedSince: UInt64 = 0
     /// Since when the rest of a header block or of a frame is awaited; 0 while none is.
     var headSince: UInt64
+    /// Since when the acknowledgement of our SETTINGS is awaited; 0 while it is not.
+    var settingsSince: UInt64
     /// When the first GOAWAY of a drain went out; 0 before.
     var drainBegan: UInt64 = 0
-    /// The client has said that it begins no more streams.
-    var clientLeaves = false
+    /// The client has said that it begins no more streams, or the peer that it takes no more.
+    var otherLeaves = false
     /// The last GOAWAY has gone out.
     var isFinal = false
     /// `serve` runs: it sends what is queued when it ends.
     var isServed = false
-    /// Its streams, linked by `nextOpen`.
+    /// Streams of a client, linked by `nextOpen`.
     var firstStream: UnsafeMutablePointer<Downstream>?
+    /// Streams to a peer, those included that wait for the connection, linked by `next`.
+    var firstPeerStream: UnsafeMutablePointer<Upstream>?
+    var peerStreamCount = 0
 
-    init(_ owner: UnsafeMutablePointer<Downstream>, _ settings: H2Settings, now: UInt64) {
-        connection = H2Connection(role: .server, settings: settings, limits: H2Limits())
-        decoder = HPACKDecoder()
-        encoder = HPACKEncoder()
-        self.owner = owner
+    /// The side that the connection leads to.
+    enum End {
+        case client(UnsafeMutablePointer<Downstream>)
+        case peer(UnsafeMutablePointer<Upstream>, UnsafeMutablePointer<UpstreamPlan>)
+    }
+
+    /// The connection of a client.
+    ///
+    /// - Parameters:
+    ///   - settings: what the client is told.
+    ///   - now: milliseconds of the worker's clock.
+    init(
+        _ owner: UnsafeMutablePointer<Downstream>,
+        _ settings: H2Settings,
+        _ limits: H2Limits,
+        now: UInt64
+    ) {
+        connection = H2Connection(role: .server, settings: settings, limits: limits)
+        decoder = HPACKDecoder(tableBytesMax: Int(settings.headerTableSize))
+        encoder = HPACKEncoder(tableBytesMax: Int(settings.headerTableSize))
+        end = .client(owner)
         lastActive = now
         headSince = max(now, 1)
+        settingsSince = max(now, 1)
+    }
+
+    /// A connection to a peer, which may still have to be made.
+    init(
+        _ owner: UnsafeMutablePointer<Upstream>,
+        _ upstream: UnsafeMutablePointer<UpstreamPlan>,
+        now: UInt64
+    ) {
+        let plan = upstream.pointee.http2
+        connection = H2Connection(role: .client, settings: plan.local, limits: plan.limits)
+        decoder = HPACKDecoder()
+        encoder = HPACKEncoder()
+        end = .peer(owner, upstream)
+        lastActive = now
+        headSince = 0
+        settingsSince = 0
+    }
+
+    /// The client's connection; only of one with a client.
+    var owner: UnsafeMutablePointer<Downstream> {
+        guard case .client(let down) = end else { preconditionFailure("a peer's connection") }
+        return down
+    }
+
+    var wire: Wire {
+        switch end {
+        case .client(let down): down.wire
+        case .peer(let up, _): up.wire
+        }
+    }
+
+    var isDead: Bool {
+        switch end {
+        case .client(let down): down.pointee.flags.contains(.dead)
+        case .peer(let up, _): up.pointee.flags.contains(.dead)
+        }
     }
 
     /// Bytes of one stream's turn: what a frame of the usual size holds, so that streams mix.

@@ -43,6 +43,8 @@ package struct ListenerSettings: Sendable, Equatable {
     package var proxyProtocol: ProxyProtocolSettings?
     /// Nil is in the clear.
     package var tls: TLSServerSettings?
+    /// Of no meaning where `protocols` has no HTTP/2.
+    package var http2 = HTTP2Settings()
 
     package init(address: String) { self.address = address }
 }
@@ -141,6 +143,10 @@ package struct DownstreamTimeouts: Sendable, Equatable {
     ///
     /// The connection is closed.
     package var handshake = 10_000
+    /// HTTP/2: from the connection's begin to the client's acknowledgement of our SETTINGS.
+    ///
+    /// SETTINGS_TIMEOUT (RFC 9113 §6.5.3).
+    package var settings = 10_000
     /// The longest that a plugin may let a request wait, or hold a response's head.
     package var suspend = 60_000
 
@@ -209,8 +215,43 @@ package struct UpstreamSettings: Sendable, Equatable {
     package var proxyProtocol: ProxyProtocolVersion?
     /// Nil is in the clear.
     package var tls: TLSClientSettings?
+    package var speaks = UpstreamProtocol.h1
+    package var http2 = UpstreamHTTP2Settings()
 
     package init(name: String) { self.name = name }
+}
+
+/// What the peers of an upstream are spoken to in.
+package enum UpstreamProtocol: String, Sendable, Equatable, CaseIterable {
+    /// HTTP/1.1.
+    case h1
+    /// HTTP/2 over TLS; a peer that does not choose it by ALPN is not used.
+    case h2
+    /// HTTP/2 in the clear, by prior knowledge (RFC 9113 §3.3).
+    case h2c
+    /// Over TLS: HTTP/2 where the peer chooses it by ALPN, else HTTP/1.1.
+    case auto
+}
+
+/// Connections to peers that speak HTTP/2.
+package struct UpstreamHTTP2Settings: Sendable, Equatable {
+    /// Streams on one connection at the same time: 1 to 65,536; the peer may allow fewer.
+    package var streams = 100
+    /// Bytes that a peer may send on one stream ahead of its receiver: 16,384 to 2^31 - 1.
+    package var streamWindowBytes = 65_536
+    /// Bytes that a peer may send on all streams of a connection ahead of their receivers: 65,535
+    /// to 2^31 - 1.
+    ///
+    /// 8 MiB are more than all streams of the usual number have, so that a slow receiver never
+    /// stops another.
+    package var connectionWindowBytes = 8_388_608
+    /// Milliseconds of silence, while there are streams, after which a peer is asked for a sign of
+    /// life; 0 is off.
+    package var pingInterval = 0
+    /// Milliseconds that a peer has for it.
+    package var pingTimeout = 10_000
+
+    package init() {}
 }
 
 /// One peer of an upstream.

@@ -27,7 +27,7 @@ package struct TLSContexts: Sendable {
         guard let tls = listener.tls else { return nil }
         let protocols: [TLSProtocol] =
             (listener.protocols.contains(.h2) ? [.h2] : [])
-            + (listener.protocols.contains(.h1) ? [.h1] : [])
+            + (listener.protocols.contains(.h1) ? [.h1, .h1_0] : [])
         do throws(TLSFailure) {
             let context = try TLSServerContext(tls, protocols: protocols)
             warnings += context.warnings.map { "\(place): \($0)" }
@@ -44,7 +44,13 @@ package struct TLSContexts: Sendable {
     ) -> TLSClientContext? {
         guard let tls = upstream.tls else { return nil }
         do throws(TLSFailure) {
-            let context = try TLSClientContext(tls, protocols: [])
+            let protocols: [TLSProtocol] =
+                switch upstream.speaks {
+                case .h1, .h2c: []
+                case .h2: [.h2]
+                case .auto: [.h2, .h1]
+                }
+            let context = try TLSClientContext(tls, protocols: protocols)
             warnings += context.warnings.map { "\(place): \($0)" }
             return context
         } catch {

@@ -96,7 +96,10 @@ extension Worker {
         return at &+ HeadWriter.copy("\r\n", to: out + at)
     }
 
-    private mutating func hold(_ pieces: Pieces, from start: Int, in pipe: inout BodyPipe) {
+    /// Copies what the receiver did not take.
+    ///
+    /// - Parameter start: bytes that it did take.
+    mutating func hold(_ pieces: Pieces, from start: Int, in pipe: inout BodyPipe) {
         let block = buffers.take(pieces.byteCount &- start)
         var skip = start
         var at = 0

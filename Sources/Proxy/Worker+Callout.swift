@@ -85,6 +85,11 @@ extension Worker {
                 )
             else { break }
             let peer = upstream.pointee.firstPeer &+ local
+            if mayMultiplex(upstream, peer: peer, upgrades: true) {
+                if openStream(peer, upstream, for: .callout(callout)) { return }
+                markTried(callout, local)
+                continue
+            }
             if !callout.pointee.isFresh, let up = takeIdle(peer) {
                 bind(callout, up)
                 send(callout, up)
@@ -113,7 +118,7 @@ extension Worker {
         return true
     }
 
-    private func bind(
+    func bind(
         _ callout: UnsafeMutablePointer<Callout>,
         _ up: UnsafeMutablePointer<Upstream>
     ) {
@@ -170,6 +175,7 @@ extension Worker {
                 callout.pointee.outgoing.append(base + line, bytes.count &- line)
             }
         }
+        if up.pointee.isStream { sendStreamHead(callout, up) }
         advance(callout)
     }
 
@@ -180,6 +186,10 @@ extension Worker {
     /// Goes on with a callout as far as it can go now.
     mutating func advance(_ callout: UnsafeMutablePointer<Callout>) {
         guard let up = callout.pointee.up, up.pointee.state == .active else { return }
+        if up.pointee.isStream {
+            advanceStream(callout, up)
+            return
+        }
         while !callout.pointee.outgoing.isEmpty {
             let sent = up.wire.send(
                 callout.pointee.outgoing.first,
@@ -210,7 +220,7 @@ extension Worker {
     }
 
     /// The connection failed: tries again where that is safe.
-    private mutating func broke(
+    mutating func broke(
         _ callout: UnsafeMutablePointer<Callout>,
         _ up: UnsafeMutablePointer<Upstream>
     ) {
@@ -231,7 +241,7 @@ extension Worker {
     }
 
     /// Takes bytes of the response; false when the callout is over.
-    private mutating func take(
+    mutating func take(
         _ callout: UnsafeMutablePointer<Callout>,
         _ bytes: UnsafeMutablePointer<UInt8>,
         _ count: Int
@@ -270,7 +280,10 @@ extension Worker {
             callout.pointee.hasHead = true
             callout.pointee.response = head
             callout.pointee.closes = !head.flags.contains(.keepAlive)
-            callout.pointee.pipe.reader = BodyReader(head.framing)
+            let isStream = callout.pointee.up?.pointee.isStream == true
+            callout.pointee.pipe.reader = BodyReader(
+                isStream && !head.framing.isNone ? .untilClose : head.framing
+            )
             let start = Int(head.byteCount)
             return takeBody(callout, first + start, available &- start)
         }
@@ -299,6 +312,18 @@ extension Worker {
         guard callout.pointee.pipe.reader.isDone else { return true }
         complete(callout, SLUICE_CALL_OK)
         return false
+    }
+
+    /// The peer has ended the stream of the response.
+    mutating func endBody(
+        _ callout: UnsafeMutablePointer<Callout>,
+        _ up: UnsafeMutablePointer<Upstream>
+    ) {
+        guard callout.pointee.hasHead else {
+            broke(callout, up)
+            return
+        }
+        complete(callout, SLUICE_CALL_OK)
     }
 
     // MARK: Ending
@@ -333,7 +358,7 @@ extension Worker {
         free(callout)
     }
 
-    private func calloutView(
+    private mutating func calloutView(
         _ callout: UnsafeMutablePointer<Callout>,
         _ arena: inout Arena
     ) -> UnsafePointer<sluice_headers>? {

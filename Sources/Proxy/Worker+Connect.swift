@@ -48,8 +48,7 @@ extension Worker {
 
     /// An event on a connection that is being made.
     mutating func connectEvent(_ up: UnsafeMutablePointer<Upstream>) {
-        let owner = up.pointee.exchange?.pointee.upstream ?? up.pointee.callout?.pointee.upstream
-        guard let upstream = owner else {
+        guard let upstream = plan(of: up) else {
             closeUpstream(up)
             return
         }
@@ -71,6 +70,16 @@ extension Worker {
         connected(up, upstream)
     }
 
+    /// The upstream that a connection was begun for.
+    private func plan(
+        of up: UnsafeMutablePointer<Upstream>
+    ) -> UnsafeMutablePointer<UpstreamPlan>? {
+        if let session = up.pointee.session, case .peer(_, let upstream) = session.pointee.end {
+            return upstream
+        }
+        return up.pointee.exchange?.pointee.upstream ?? up.pointee.callout?.pointee.upstream
+    }
+
     /// The socket stands: the PROXY header goes first, before TLS.
     private mutating func connected(
         _ up: UnsafeMutablePointer<Upstream>,
@@ -90,13 +99,44 @@ extension Worker {
     /// The connection can take a request.
     private mutating func ready(_ up: UnsafeMutablePointer<Upstream>) {
         timers.cancel(timer(of: up))
+        if up.pointee.session == nil, let tls = up.pointee.tls, tls.pointee.alpn == .h2 {
+            // It was not offered.
+            connectFailed(up, .connectionReset)
+            return
+        }
         peers[Int(up.pointee.peer)].setFailures(false)
-        if let exchange = up.pointee.exchange {
+        if let session = up.pointee.session {
+            ready(up, session)
+        } else if let exchange = up.pointee.exchange {
             exchange.pointee.context.facts.time_connected = nowNanoseconds
             send(exchange)
         } else if let callout = up.pointee.callout {
             send(callout, up)
         }
+    }
+
+    /// The connection can take streams, if the peer has agreed to that.
+    private mutating func ready(
+        _ up: UnsafeMutablePointer<Upstream>,
+        _ session: UnsafeMutablePointer<H2Session>
+    ) {
+        guard let tls = up.pointee.tls, tls.pointee.alpn != .h2 else {
+            beginPeerSession(up, session)
+            return
+        }
+        if plan(of: up)?.pointee.speaks == .auto {
+            fallBack(up, session)
+            return
+        }
+        let peer = Int(up.pointee.peer)
+        let text = peers[peer].text
+        peers[peer].setFailures(true)
+        log.write(2) { line in
+            line.text("peer ")
+            line.escaped(text.bytes, text.count)
+            line.text(" did not choose HTTP/2 in the TLS handshake (ALPN)")
+        }
+        giveUp(up, timedOut: false)
     }
 
     /// Gives up a connection that is being made, or took too long.
@@ -107,7 +147,9 @@ extension Worker {
     }
 
     private mutating func giveUp(_ up: UnsafeMutablePointer<Upstream>, timedOut: Bool) {
-        if let exchange = up.pointee.exchange {
+        if !up.pointee.isStream, let session = up.pointee.session {
+            losePeerSession(session, timedOut: timedOut)
+        } else if let exchange = up.pointee.exchange {
             attemptFailed(exchange, timedOut: timedOut)
         } else if let callout = up.pointee.callout {
             attemptFailed(callout)
@@ -130,7 +172,8 @@ extension Worker {
                 fd: up.pointee.fd,
                 ciphertext,
                 session: sessions + peer,
-                serverName: peers[peer].host
+                serverName: peers[peer].host,
+                offersHTTP2: up.pointee.session != nil
             )
         }
         handshake(up)

@@ -164,8 +164,16 @@ extension Worker {
         let down = exchange.pointee.down
         exchange.pointee.outcome = UInt32(SLUICE_OUTCOME_CLIENT_GONE)
         end(exchange)
-        close(down)
+        if down.pointee.isStream {
+            // Nothing failed here: nobody waits for it any more (RFC 9113 §7).
+            endStream(down, .cancel)
+        } else {
+            close(down)
+        }
     }
+
+    /// Ends an exchange of a stream without an answer; its outcome is set already.
+    mutating func abandon(_ exchange: UnsafeMutablePointer<Exchange>) { end(exchange) }
 
     /// A client's connection is broken, whatever it was in.
     mutating func lose(_ down: UnsafeMutablePointer<Downstream>) {

@@ -15,11 +15,14 @@ extension Worker {
         _ count: Int
     ) {
         let session = UnsafeMutablePointer<H2Session>.allocate(capacity: 1)
-        var settings = H2Settings.local(.server)
         let plan = listeners + Int(down.pointee.listener)
+        var settings = plan.pointee.settings.http2.settings
         settings.isConnectProtocolEnabled = true
         settings.maxHeaderListSize = UInt32(plan.pointee.settings.limits.headBytes)
-        session.initialize(to: H2Session(down, settings, now: now))
+        session.initialize(
+            to: H2Session(down, settings, plan.pointee.settings.http2.limits, now: now)
+        )
+        http2.connections &+= 1
         down.pointee.session = session
         down.pointee.state = .multiplexed
         down.pointee.flags.remove(.fresh)
@@ -39,36 +42,86 @@ extension Worker {
         guard let session = down.pointee.session else { return }
         session.pointee.isServed = true
         defer { session.pointee.isServed = false }
-        guard count == 0 || take(session, count) else { return }
+        guard readFrames(session, count) else { return }
+        send(session)
+        // The socket may have taken so much in the meantime that no event will say so.
+        if down.pointee.input != nil, session.pointee.blockedSince == 0,
+            down.pointee.state == .multiplexed
+        {
+            enqueue(down)
+        }
+    }
+
+    /// Reads frames while there is room for what they are answered with; false when the connection
+    /// is over.
+    ///
+    /// What was read and has to wait for room stays in the owner's input.
+    private mutating func readFrames(
+        _ session: UnsafeMutablePointer<H2Session>,
+        _ count: Int
+    ) -> Bool {
+        let down = session.pointee.owner
+        if let input = down.pointee.input {
+            guard makeRoom(session) else { return stopReading(session) }
+            guard take(session, input + Int(down.pointee.inputStart), down.pointee.inputCount)
+            else { return false }
+        } else if count > 0 {
+            guard take(session, sessionInput, count) else { return false }
+        }
         var turns = Self.turnsMax
-        while down.pointee.flags.contains(.readable) {
+        while down.pointee.flags.contains(.readable), down.pointee.input == nil {
             guard turns > 0 else {
                 enqueue(down)
                 break
             }
+            guard makeRoom(session) else { return stopReading(session) }
             turns &-= 1
             let count = down.receive(sessionInput, Self.sessionInputBytes)
             guard count > 0 else {
                 if count == Syscall.wouldBlock { break }
                 closeSession(session)
-                return
+                return false
             }
-            guard take(session, count) else { return }
+            guard take(session, sessionInput, count) else { return false }
         }
-        send(session)
+        guard down.pointee.input == nil else { return stopReading(session) }
+        noteWaits(session)
+        return true
     }
 
-    /// Takes what was read into `sessionInput`; false when the connection is over.
+    /// What the client has sent waits for room: so the client is not waited for.
+    ///
+    /// - Returns: false when the connection is over.
+    private mutating func stopReading(_ session: UnsafeMutablePointer<H2Session>) -> Bool {
+        session.pointee.headSince = 0
+        session.pointee.settingsSince = 0
+        return !session.pointee.owner.pointee.flags.contains(.dead)
+    }
+
+    /// Whether there is room for a response's head, after giving the socket what waits; false also
+    /// when the connection is broken and was closed.
+    ///
+    /// A client that asks and does not read is not read either, so what it makes the proxy keep is
+    /// bounded: `outputBytesMax`, one head and one read.
+    private mutating func makeRoom(_ session: UnsafeMutablePointer<H2Session>) -> Bool {
+        if session.pointee.connection.hasRoomForHeaders { return true }
+        return flush(session) && session.pointee.connection.hasRoomForHeaders
+    }
+
+    /// Takes what was read, into `sessionInput` or into the owner's input; false when the
+    /// connection is over.
     private mutating func take(
         _ session: UnsafeMutablePointer<H2Session>,
+        _ bytes: UnsafeMutablePointer<UInt8>,
         _ count: Int
     ) -> Bool {
+        let down = session.pointee.owner
         session.pointee.lastActive = now
         var at = 0
         while true {
             var consumed = 0
             let event = session.pointee.connection.next(
-                sessionInput + at,
+                bytes + at,
                 count &- at,
                 consumed: &consumed,
                 now: now
@@ -76,24 +129,37 @@ extension Worker {
             at &+= consumed
             switch event {
             case .needsMore:
-                noteHead(session)
+                freeInput(down)
                 return true
             case .settings:
                 let limit = session.pointee.connection.peerSettings.headerTableSize
                 session.pointee.encoder.setTableLimit(limit)
-            case .settingsAcknowledged, .pingAnswered: break
-            case .goAway: session.pointee.clientLeaves = true
-            case .headers(let headers): takeHeaders(session, headers)
-            case .discardedHeaders(_, let block, let count): discard(session, block, count)
+            case .settingsAcknowledged:
+                let size = session.pointee.connection.localSettings.headerTableSize
+                session.pointee.decoder.tableSizeAcknowledged(Int(size))
+            case .pingAnswered: break
+            case .goAway: session.pointee.otherLeaves = true
+            case .headers(let headers):
+                takeHeaders(session, headers)
+                if at < count, !makeRoom(session), !down.pointee.flags.contains(.dead) {
+                    keepInput(down, bytes + at, count &- at)
+                    return true
+                }
+            case .discardedHeaders(_, let block, let count):
+                http2.streamsRefused &+= UInt64(session.pointee.connection.takeRefusedCount())
+                discard(session, block, count)
             case .data(let data): takeData(session, data)
             case .streamReset(let reset):
-                if let stream = stream(reset.stream) { streamIsGone(stream) }
+                if reset.isByPeer { http2.resetsReceived &+= 1 }
+                guard let stream = stream(reset.stream) else { break }
+                let isMalformed = !reset.isByPeer && reset.code == .protocolError
+                isMalformed ? streamIsMalformed(stream) : streamIsGone(stream)
             case .windowOpened: break
             case .connectionError(let failure):
                 failSession(session, failure)
                 return false
             }
-            if session.pointee.owner.pointee.flags.contains(.dead) { return false }
+            if down.pointee.flags.contains(.dead) { return false }
         }
     }
 
@@ -103,9 +169,15 @@ extension Worker {
         _ failure: H2Failure
     ) {
         let down = session.pointee.owner
+        http2.failures &+= 1
+        if let bound = failure.bound { http2[bound] &+= 1 }
         log.write(3) { line in
             line.text("HTTP/2 connection error: ")
             line.text(failure.reason)
+            if let bound = failure.bound {
+                line.text("; over http2.")
+                line.text(bound.name)
+            }
             line.text("; client ")
             line.address(down.pointee.ip, port: down.pointee.port)
         }
@@ -135,98 +207,45 @@ extension Worker {
 
     // MARK: Sending
 
-    /// Lets streams write what they have, and gives it to the socket.
+    /// Lets streams write what they have, gives it to the socket, and ends a connection that is
+    /// over once all of it is taken.
     private mutating func send(_ session: UnsafeMutablePointer<H2Session>) {
         let down = session.pointee.owner
-        var turns = Self.sendTurnsMax
-        while true {
-            guard flush(session) else { return }
-            guard session.pointee.blockedSince == 0 else { return }
-            var hasSent = false
-            while let reference = session.pointee.connection.nextToSend() {
-                guard let stream = stream(reference), let exchange = stream.pointee.exchange else {
-                    session.pointee.connection.setWantsToWrite(reference.id, false)
-                    continue
-                }
-                let before = session.pointee.connection.outputCount
-                advance(exchange)
-                guard !down.pointee.flags.contains(.dead) else { return }
-                if session.pointee.connection.outputCount > before {
-                    hasSent = true
-                } else if before == 0 {
-                    // There was all the room, so it is not room that it waits for: it says so
-                    // again when it goes on.
-                    session.pointee.connection.setWantsToWrite(reference.id, false)
-                } else {
-                    break
-                }
-            }
-            guard hasSent || session.pointee.connection.outputCount > 0 else { break }
-            turns &-= 1
-            guard turns > 0 else {
-                enqueue(down)
-                break
-            }
-        }
-        if session.pointee.clientLeaves, session.pointee.connection.streamCount == 0 {
-            finishShutdown(session)
-        }
-        if session.pointee.connection.isDrained
-            || session.pointee.isFinal && session.pointee.connection.streamCount == 0
-        {
-            endSession(session)
-        }
-    }
-
-    /// Gives the socket what is queued; false when the connection is broken and was closed.
-    private mutating func flush(_ session: UnsafeMutablePointer<H2Session>) -> Bool {
-        let down = session.pointee.owner
-        while let bytes = session.pointee.connection.output {
-            let sent = down.wire.send(bytes, session.pointee.connection.outputCount)
-            guard sent > 0 else {
-                guard sent == Syscall.wouldBlock else {
-                    closeSession(session)
-                    return false
-                }
-                block(session)
-                return true
-            }
-            session.pointee.lastActive = now
-            session.pointee.blockedSince = 0
-            session.pointee.connection.consumeOutput(sent)
-        }
-        if down.wire.hasPending { block(session) } else { session.pointee.blockedSince = 0 }
-        return true
-    }
-
-    private mutating func block(_ session: UnsafeMutablePointer<H2Session>) {
-        guard session.pointee.blockedSince == 0 else { return }
-        session.pointee.blockedSince = max(now, 1)
-        armSession(session)
+        sendStreams(session)
+        guard !down.pointee.flags.contains(.dead), session.pointee.connection.streamCount == 0,
+            session.pointee.otherLeaves || session.pointee.isFinal
+        else { return }
+        finishShutdown(session)
+        guard flush(session) else { return }
+        // The last responses may still stand behind a full socket: its next event comes back here.
+        guard session.pointee.connection.outputCount == 0, !down.wire.hasPending else { return }
+        beginLingering(down)
     }
 
     /// A head has its time from its first byte to its last, as in HTTP/1; so have the preface and
-    /// the first settings.
-    private mutating func noteHead(_ session: UnsafeMutablePointer<H2Session>) {
-        let waits =
+    /// the first settings, and the acknowledgement of ours.
+    private mutating func noteWaits(_ session: UnsafeMutablePointer<H2Session>) {
+        let isHead =
             session.pointee.connection.awaitsRest || !session.pointee.connection.hasPeerSettings
-        if !waits {
-            session.pointee.headSince = 0
-        } else if session.pointee.headSince == 0 {
-            session.pointee.headSince = max(now, 1)
-            armSession(session)
-        }
+        let isHeadNew = note(isHead, since: &session.pointee.headSince)
+        let isSettingsNew = note(
+            !session.pointee.connection.isAcknowledged,
+            since: &session.pointee.settingsSince
+        )
+        if isHeadNew || isSettingsNew { armSession(session) }
     }
 
-    /// Makes sure that what streams have queued goes out before the loop waits.
-    mutating func wake(_ session: UnsafeMutablePointer<H2Session>) {
-        if !session.pointee.isServed { enqueue(session.pointee.owner) }
+    /// Notes since when something is waited for; true when that begins now.
+    private func note(_ waits: Bool, since: inout UInt64) -> Bool {
+        let isNew = waits && since == 0
+        if isNew { since = max(now, 1) } else if !waits { since = 0 }
+        return isNew
     }
 
     // MARK: Time
 
     /// Sets the time at which the connection is looked at again.
-    private mutating func armSession(_ session: UnsafeMutablePointer<H2Session>) {
+    mutating func armSession(_ session: UnsafeMutablePointer<H2Session>) {
         let down = session.pointee.owner
         timers.set(timer(of: down), deadline: sessionDeadline(session))
     }
@@ -237,14 +256,19 @@ extension Worker {
         if session.pointee.drainBegan > 0, !session.pointee.isFinal {
             return session.pointee.drainBegan &+ H2Session.drainMilliseconds
         }
-        var deadline = session.pointee.lastActive &+ UInt64(timeouts.idle)
-        if session.pointee.blockedSince > 0 {
-            deadline = min(deadline, session.pointee.blockedSince &+ UInt64(timeouts.write))
-        }
-        if session.pointee.headSince > 0 {
-            deadline = min(deadline, session.pointee.headSince &+ UInt64(timeouts.head))
-        }
-        return deadline
+        return min(
+            deadline(session.pointee.blockedSince, timeouts.write),
+            deadline(session.pointee.headSince, timeouts.head),
+            deadline(session.pointee.settingsSince, timeouts.settings),
+            // Who has yet to take something is not idle.
+            session.pointee.blockedSince > 0
+                ? .max : session.pointee.lastActive &+ UInt64(timeouts.idle)
+        )
+    }
+
+    /// When something is over that is waited for since then; never when it is not (0).
+    private func deadline(_ since: UInt64, _ milliseconds: Int) -> UInt64 {
+        since > 0 ? since &+ UInt64(milliseconds) : .max
     }
 
     /// Looks at a connection whose time has come.
@@ -255,25 +279,33 @@ extension Worker {
         {
             finishShutdown(session)
             serve(down)
+            if down.pointee.state == .multiplexed, !down.pointee.flags.contains(.dead) {
+                armSession(session)
+            }
             return
         }
         guard sessionDeadline(session) <= now else {
             armSession(session)
             return
         }
-        if session.pointee.blockedSince > 0 || session.pointee.headSince > 0 {
-            let isBlocked = session.pointee.blockedSince > 0
-            log.write(3) { line in
-                line.text(isBlocked ? "timeouts.write" : "timeouts.head")
-                line.text(": an HTTP/2 client did not go on; client ")
-                line.address(down.pointee.ip, port: down.pointee.port)
-            }
-            if isBlocked {
-                closeSession(session)
-            } else {
-                finishShutdown(session)
-                endSession(session)
-            }
+        let timeouts = (listeners + Int(down.pointee.listener)).pointee.settings.timeouts
+        if deadline(session.pointee.blockedSince, timeouts.write) <= now {
+            logTimeout(session, "timeouts.write")
+            closeSession(session)
+            return
+        }
+        if deadline(session.pointee.headSince, timeouts.head) <= now {
+            logTimeout(session, "timeouts.head")
+            finishShutdown(session)
+            endSession(session)
+            return
+        }
+        if deadline(session.pointee.settingsSince, timeouts.settings) <= now {
+            session.pointee.connection.abort(
+                .settingsTimeout,
+                reason: "timeouts.settings: our SETTINGS were not acknowledged"
+            )
+            if let failure = session.pointee.connection.failure { failSession(session, failure) }
             return
         }
         guard session.pointee.connection.streamCount == 0 else {
@@ -283,7 +315,19 @@ extension Worker {
             return
         }
         finishShutdown(session)
-        endSession(session)
+        send(session)
+    }
+
+    private mutating func logTimeout(
+        _ session: UnsafeMutablePointer<H2Session>,
+        _ key: StaticString
+    ) {
+        let down = session.pointee.owner
+        log.write(3) { line in
+            line.text(key)
+            line.text(": an HTTP/2 client did not go on; client ")
+            line.address(down.pointee.ip, port: down.pointee.port)
+        }
     }
 
     private mutating func finishShutdown(_ session: UnsafeMutablePointer<H2Session>) {

@@ -16,7 +16,6 @@ extension Worker {
             takeTrailers(session, headers)
             return
         }
-        let id = headers.stream.id
         let listener = listeners + Int(session.pointee.owner.pointee.listener)
         var request = FieldBlock.Request()
         let outcome = FieldBlock.readRequest(
@@ -34,12 +33,12 @@ extension Worker {
         case .complete:
             // RFC 9113 §8.1.1: a length that no content follows.
             guard !headers.endStream || request.contentLength <= 0 else {
-                session.pointee.connection.resetStream(id, .protocolError)
+                endMalformed(session, headers, "Content-Length with no content")
                 return
             }
             guard request.upgrade != .other else {
                 // RFC 8441 §3 leaves it to us which protocols there are.
-                refuseStream(session, id, status: 501)
+                refuseStream(session, headers, 501, ":protocol is not websocket")
                 return
             }
             let tunnels = request.upgrade == .websocket
@@ -51,8 +50,8 @@ extension Worker {
                 length: request.contentLength < 0 ? nil : request.contentLength,
                 request.hasPriority ? request.priority : nil
             )
-        case .tooLarge: refuseStream(session, id, status: 431)
-        case .malformed(let error): malformed(session, id, error)
+        case .tooLarge: refuseStream(session, headers, 431, "limits.head or limits.fields")
+        case .malformed(let error): endMalformed(session, headers, "\(error.reason)")
         case .invalid(let error): broken(session, error)
         }
     }
@@ -63,7 +62,7 @@ extension Worker {
     /// is no secret (RFC 6455 §10.3).
     ///
     /// - Returns: bytes of the head.
-    private func addWebSocketKey(_ count: Int) -> Int {
+    private mutating func addWebSocketKey(_ count: Int) -> Int {
         var at = count &- 2
         at &+= HeadWriter.copy("sec-websocket-key: ", to: headText + at)
         // 16 bytes in base64 (RFC 4648 §4), whose digits are drawn one by one: the last one that
@@ -106,65 +105,13 @@ extension Worker {
         switch outcome {
         case .complete:
             guard let down, let exchange = down.pointee.exchange else { return }
-            let block = exchange.pointee.requestBody.trailer ?? buffers.take(count)
-            block.bytes.update(from: headText, count: count)
-            exchange.pointee.requestBody.trailer = block
-            exchange.pointee.requestBody.trailerCount = count
+            keepTrailers(&exchange.pointee.requestBody, count)
             down.pointee.flags.insert(.ended)
             advance(exchange)
-        case .tooLarge: malformed(session, headers.stream.id, nil)
-        case .malformed(let error): malformed(session, headers.stream.id, error)
+        case .tooLarge: endMalformed(session, headers, "the trailer section is too large")
+        case .malformed(let error): endMalformed(session, headers, "\(error.reason)")
         case .invalid(let error): broken(session, error)
         }
-    }
-
-    /// The message breaks a rule: a stream error (RFC 9113 §8.1.1).
-    private mutating func malformed(
-        _ session: UnsafeMutablePointer<H2Session>,
-        _ id: UInt32,
-        _ error: FieldBlockError?
-    ) {
-        let owner = session.pointee.owner
-        log.write(3) { line in
-            line.text("HTTP/2 stream error: ")
-            line.text(error?.reason ?? "the trailer section is too large")
-            line.text("; client ")
-            line.address(owner.pointee.ip, port: owner.pointee.port)
-        }
-        let down = session.pointee.connection.user(id)?.assumingMemoryBound(to: Downstream.self)
-        session.pointee.connection.resetStream(id, .protocolError)
-        if let down { streamIsGone(down) }
-    }
-
-    /// The tables of the two sides no longer agree (RFC 9113 §4.3).
-    private mutating func broken(
-        _ session: UnsafeMutablePointer<H2Session>,
-        _ error: HPACKError
-    ) {
-        session.pointee.connection.abort(.compressionError, reason: error.reason)
-    }
-
-    /// Decodes a block that nobody wants, because it changes the decoder's table.
-    mutating func discard(
-        _ session: UnsafeMutablePointer<H2Session>,
-        _ block: UnsafePointer<UInt8>,
-        _ count: Int
-    ) {
-        var sink = NoFields()
-        let outcome = session.pointee.decoder.decode(
-            block,
-            count: count,
-            scratch: fieldScratch,
-            scratchCount: Self.fieldScratchBytes,
-            limits: HPACKLimits(),
-            into: &sink
-        )
-        if case .invalid(let error) = outcome { broken(session, error) }
-    }
-
-    /// Takes fields and does nothing.
-    private struct NoFields: HPACKSink {
-        mutating func take(_ field: HPACKField) {}
     }
 
     // MARK: To the client
@@ -234,65 +181,5 @@ extension Worker {
         var at = start
         while at < count, out[at] != UInt8(ascii: "\r") { at &+= 1 }
         return at
-    }
-
-    /// Whether a response has trailer fields to send.
-    func hasTrailers(_ exchange: UnsafeMutablePointer<Exchange>) -> Bool {
-        if let section = exchange.pointee.responseBody.transform?.pointee.trailers {
-            return section.pointee.message.fieldBytesMax > 0
-        }
-        return exchange.pointee.responseBody.trailerCount > 2
-    }
-
-    /// Ends a stream with the trailer fields of its response.
-    mutating func sendTrailers(
-        _ session: UnsafeMutablePointer<H2Session>,
-        _ exchange: UnsafeMutablePointer<Exchange>
-    ) {
-        let id = exchange.pointee.down.pointee.stream
-        var writer = FieldBlock.Writer(
-            trailersTo: fieldBlock,
-            room: Self.fieldBlockBytes,
-            encoder: &session.pointee.encoder
-        )
-        if let section = exchange.pointee.responseBody.transform?.pointee.trailers {
-            let message = section.pointee.message
-            writer.copyFields(
-                message.head,
-                message.fields,
-                count: message.fieldCount,
-                encoder: &session.pointee.encoder
-            )
-            for index in 0..<message.addedCount {
-                guard let field = message.added?[index], !field.isDropped else { continue }
-                writer.field(
-                    field.id,
-                    field.name,
-                    Int(field.nameLength),
-                    field.value,
-                    Int(field.valueLength),
-                    encoder: &session.pointee.encoder
-                )
-            }
-        } else if let trailer = exchange.pointee.responseBody.trailer {
-            var fieldCount = 0
-            var consumed = 0
-            let outcome = HeadParser.parseTrailers(
-                trailer.bytes,
-                count: exchange.pointee.responseBody.trailerCount,
-                fields: responseFields,
-                fieldCount: &fieldCount,
-                consumed: &consumed
-            )
-            if outcome == .complete {
-                writer.copyFields(
-                    trailer.bytes,
-                    responseFields,
-                    count: fieldCount,
-                    encoder: &session.pointee.encoder
-                )
-            }
-        }
-        session.pointee.connection.sendHeaders(id, fieldBlock, writer.count, endStream: true)
     }
 }

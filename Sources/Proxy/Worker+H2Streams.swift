@@ -40,7 +40,7 @@ extension Worker {
             into: &head
         )
         guard outcome == .complete else {
-            refuseStream(session, id, outcome)
+            refuseHead(session, headers, outcome)
             return
         }
         if headers.endStream {
@@ -48,32 +48,10 @@ extension Worker {
         } else if length == nil, !tunnels {
             head.framing = .chunked
         }
-        guard let down = downstreams.take() else {
-            session.pointee.connection.resetStream(id, .refusedStream)
-            return
-        }
-        down.initialize(
-            to: Downstream(
-                fd: -1,
-                listener: Int(owner.pointee.listener),
-                ip: owner.pointee.ip,
-                port: owner.pointee.port
-            )
-        )
-        down.pointee.session = session
-        down.pointee.stream = id
-        down.pointee.nextOpen = session.pointee.firstStream
-        session.pointee.firstStream?.pointee.previousOpen = down
-        session.pointee.firstStream = down
-        session.pointee.connection.setUser(id, UnsafeMutableRawPointer(down))
+        guard let down = openStream(session, headers) else { return }
         if let priority { session.pointee.connection.setPriority(id, priority) }
         if let length { session.pointee.connection.setExpectedLength(id, UInt64(length)) }
-        if headers.endStream { down.pointee.flags.insert(.ended) }
         if tunnels { down.pointee.flags.insert(.tunnels) }
-        owner.pointee.requests &+= 1
-        if Int(owner.pointee.requests) >= listener.pointee.settings.limits.requests {
-            drainSession(owner)
-        }
         guard let exchange = makeExchange(down, headText, head) else {
             endStream(down, .internalError)
             return
@@ -90,36 +68,108 @@ extension Worker {
         start(exchange)
     }
 
-    /// The head is good HTTP/2, but over a bound, or not what HTTP allows.
-    private mutating func refuseStream(
+    /// What stands for a new stream; nil when it was refused, for want of memory.
+    ///
+    /// With the request that reaches `limits.requests` the connection is drained.
+    private mutating func openStream(
         _ session: UnsafeMutablePointer<H2Session>,
-        _ id: UInt32,
-        _ outcome: HeadOutcome
-    ) {
-        guard case .invalid(let error) = outcome, error.status != 400 else {
-            session.pointee.connection.resetStream(id, .protocolError)
-            return
+        _ headers: H2Headers
+    ) -> UnsafeMutablePointer<Downstream>? {
+        let id = headers.stream.id
+        let owner = session.pointee.owner
+        guard let down = downstreams.take() else {
+            session.pointee.connection.resetStream(id, .refusedStream)
+            http2.streamsRefused &+= UInt64(session.pointee.connection.takeRefusedCount())
+            return nil
         }
-        refuseStream(session, id, status: error.status)
+        down.initialize(
+            to: Downstream(
+                fd: -1,
+                listener: Int(owner.pointee.listener),
+                ip: owner.pointee.ip,
+                port: owner.pointee.port
+            )
+        )
+        down.pointee.session = session
+        down.pointee.stream = id
+        down.pointee.nextOpen = session.pointee.firstStream
+        session.pointee.firstStream?.pointee.previousOpen = down
+        session.pointee.firstStream = down
+        session.pointee.connection.setUser(id, UnsafeMutableRawPointer(down))
+        if headers.endStream { down.pointee.flags.insert(.ended) }
+        http2.streams &+= 1
+        owner.pointee.requests &+= 1
+        let listener = listeners + Int(owner.pointee.listener)
+        if Int(owner.pointee.requests) >= listener.pointee.settings.limits.requests {
+            drainSession(owner)
+        }
+        return down
     }
 
-    /// Answers with a status alone, and takes nothing more of the request.
+    /// The head is good HTTP/2, but over a bound, or not what HTTP allows.
+    private mutating func refuseHead(
+        _ session: UnsafeMutablePointer<H2Session>,
+        _ headers: H2Headers,
+        _ outcome: HeadOutcome
+    ) {
+        guard case .invalid(let error) = outcome else {
+            endMalformed(session, headers, "the head has no end")
+            return
+        }
+        let reason = error.limitName ?? "\(error)"
+        if error.status == 400 {
+            endMalformed(session, headers, reason)
+        } else {
+            refuseStream(session, headers, error.status, reason)
+        }
+    }
+
+    /// Answers a head that is good HTTP/2, but over a bound or for something that is not there.
+    ///
+    /// - Parameter reason: for the log.
     mutating func refuseStream(
         _ session: UnsafeMutablePointer<H2Session>,
-        _ id: UInt32,
-        status: UInt16
+        _ headers: H2Headers,
+        _ status: UInt16,
+        _ reason: String
     ) {
         let owner = session.pointee.owner
         log.write(3) { line in
             line.number(Int(status))
-            line.text(": an HTTP/2 request's head was refused; client ")
+            line.text(": request refused: ")
+            line.text(reason)
+            line.text("; client ")
             line.address(owner.pointee.ip, port: owner.pointee.port)
         }
-        var at = HeadWriter.copy("HTTP/1.1 ", to: out)
-        at &+= HeadWriter.writeDecimal(UInt64(status), to: out + at)
-        at &+= HeadWriter.copy(" \r\nContent-Length: 0\r\n\r\n", to: out + at)
-        sendHead(session, id, at, endStream: true)
-        session.pointee.connection.resetStream(id, .noError)
+        guard let down = openStream(session, headers) else { return }
+        refuse(down, status: status, outcome: UInt32(SLUICE_OUTCOME_MALFORMED))
+    }
+
+    /// Resets the stream of a request that breaks a rule (RFC 9113 §8.1.1).
+    ///
+    /// Plugins are told of its end, as of that of a malformed request of HTTP/1.1; there is no
+    /// answer that they could see.
+    ///
+    /// - Parameter reason: for the log.
+    mutating func endMalformed(
+        _ session: UnsafeMutablePointer<H2Session>,
+        _ headers: H2Headers,
+        _ reason: String
+    ) {
+        let owner = session.pointee.owner
+        log.write(3) { line in
+            line.text("HTTP/2 stream error: ")
+            line.text(reason)
+            line.text("; client ")
+            line.address(owner.pointee.ip, port: owner.pointee.port)
+        }
+        guard headers.isNew else {
+            if let down = stream(headers.stream) { streamIsMalformed(down) }
+            return
+        }
+        guard let down = openStream(session, headers) else { return }
+        if let exchange = makeEmptyExchange(down) { enterChain(exchange) }
+        streamIsMalformed(down)
     }
 
     // MARK: The request's body
@@ -193,6 +243,15 @@ extension Worker {
         } else {
             endStream(down, .cancel)
         }
+    }
+
+    /// The client broke a rule on the stream.
+    mutating func streamIsMalformed(_ down: UnsafeMutablePointer<Downstream>) {
+        if let exchange = down.pointee.exchange {
+            exchange.pointee.outcome = UInt32(SLUICE_OUTCOME_MALFORMED)
+            abandon(exchange)
+        }
+        endStream(down, .protocolError)
     }
 
     /// Lets go of a stream, whose exchange has ended.

@@ -13,6 +13,14 @@ extension Worker {
         queued = down
     }
 
+    /// Goes on with a peer's connection of HTTP/2 after the others of the batch had their turn.
+    mutating func enqueue(_ up: UnsafeMutablePointer<Upstream>) {
+        guard !up.pointee.flags.contains(.queued) else { return }
+        up.pointee.flags.insert(.queued)
+        up.pointee.nextQueued = queuedPeers
+        queuedPeers = up
+    }
+
     @inline(__always)  // Each turn of the loop asks, and most have nothing.
     mutating func runQueued() {
         var next = queued
@@ -21,6 +29,14 @@ extension Worker {
             next = down.pointee.nextQueued
             down.pointee.flags.remove(.queued)
             if !down.pointee.flags.contains(.dead) { advance(down) }
+        }
+        // Behind the clients, whose requests they write.
+        var nextPeer = queuedPeers
+        queuedPeers = nil
+        while let up = nextPeer {
+            nextPeer = up.pointee.nextQueued
+            up.pointee.flags.remove(.queued)
+            if !up.pointee.flags.contains(.dead) { servePeer(up) }
         }
     }
 
@@ -47,9 +63,20 @@ extension Worker {
             }
         }
         deadDownstreams = kept
+        var keptPeers: UnsafeMutablePointer<Upstream>?
         while let up = deadUpstreams {
             deadUpstreams = up.pointee.next
-            upstreams.give(up)
+            if up.pointee.flags.contains(.queued) {
+                up.pointee.next = keptPeers
+                keptPeers = up
+            } else {
+                if let session = up.pointee.session {
+                    session.deinitialize(count: 1)
+                    session.deallocate()
+                }
+                upstreams.give(up)
+            }
         }
+        deadUpstreams = keptPeers
     }
 }

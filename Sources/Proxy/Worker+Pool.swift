@@ -1,5 +1,6 @@
 import HTTP
 import Reactor
+import Synchronization
 import Sys
 
 /// Connections to peers that wait for another request, and the end of those that do not.
@@ -13,7 +14,7 @@ extension Worker {
     }
 
     @inline(__always)
-    private mutating func addIdle(_ up: UnsafeMutablePointer<Upstream>, _ peer: Int, most: Int) {
+    mutating func addIdle(_ up: UnsafeMutablePointer<Upstream>, _ peer: Int, most: Int) {
         if pools[peer].count >= most, let oldest = pools[peer].last { closeUpstream(oldest) }
         up.pointee.previous = nil
         up.pointee.next = pools[peer].first
@@ -21,9 +22,10 @@ extension Worker {
         pools[peer].first = up
         if pools[peer].last == nil { pools[peer].last = up }
         pools[peer].count &+= 1
+        publishIdle(peer)
     }
 
-    private mutating func removeIdle(_ up: UnsafeMutablePointer<Upstream>) {
+    mutating func removeIdle(_ up: UnsafeMutablePointer<Upstream>) {
         let peer = Int(up.pointee.peer)
         if let previous = up.pointee.previous {
             previous.pointee.next = up.pointee.next
@@ -38,18 +40,25 @@ extension Worker {
         up.pointee.next = nil
         up.pointee.previous = nil
         pools[peer].count &-= 1
+        publishIdle(peer)
+    }
+
+    /// Shows other workers how many there are.
+    @inline(__always)
+    private func publishIdle(_ peer: Int) {
+        idleCounts[peer].store(UInt32(truncatingIfNeeded: pools[peer].count), ordering: .relaxed)
     }
 
     /// An event on an idle connection: the peer closed it, or sent what nobody asked for.
     mutating func idleEvent(_ up: UnsafeMutablePointer<Upstream>) {
         guard up.pointee.flags.contains(.readable) else { return }
         // The event may be older than the connection's return to the pool.
-        if up.receive(scratch, 1) == Syscall.wouldBlock,
-            !up.pointee.flags.contains(.readClosed)
-        {
-            return
-        }
-        closeUpstream(up)
+        if !isQuiet(up) { closeUpstream(up) }
+    }
+
+    /// Whether the peer of an idle connection has neither closed it nor sent anything.
+    mutating func isQuiet(_ up: UnsafeMutablePointer<Upstream>) -> Bool {
+        up.receive(scratch, 1) == Syscall.wouldBlock && !up.pointee.flags.contains(.readClosed)
     }
 
     /// Takes the connection from an exchange: back to the pool when it may be used again.
@@ -74,6 +83,10 @@ extension Worker {
         client: UnsafeMutablePointer<Downstream>?,
         reuse: Bool
     ) {
+        if up.pointee.isStream {
+            endPeerStream(up, .cancel)
+            return
+        }
         let settings = upstream.pointee.pool
         let peer = Int(up.pointee.peer)
         guard reuse, !isDraining, !up.pointee.flags.contains(.readClosed),
@@ -96,6 +109,15 @@ extension Worker {
     /// Closes a peer's connection and forgets it.
     mutating func closeUpstream(_ up: UnsafeMutablePointer<Upstream>) {
         guard !up.pointee.flags.contains(.dead) else { return }
+        if up.pointee.isStream {
+            endPeerStream(up, .cancel)
+            return
+        }
+        if up.pointee.session != nil { unlinkSession(up) }
+        if up.pointee.state == .asked {
+            orphan(up)
+            return
+        }
         if up.pointee.state == .idle { up.pointee.keeper == nil ? removeIdle(up) : forgetKept(up) }
         up.pointee.flags.insert(.dead)
         timers.cancel(timer(of: up))

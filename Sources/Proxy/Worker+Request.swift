@@ -82,6 +82,11 @@ extension Worker {
                 return true
             case .none:
                 guard listener.pointee.speaksHTTP1 else {
+                    log.write(3) { line in
+                        line.text("closed: HTTP/2 is spoken here, and the client does not begin")
+                        line.text(" with its preface; client ")
+                        line.address(down.pointee.ip, port: down.pointee.port)
+                    }
                     close(down)
                     return false
                 }
@@ -394,18 +399,26 @@ extension Worker {
         status: UInt16,
         outcome: UInt32
     ) {
-        var head = RequestHead()
-        head.byteCount = 0
-        guard let exchange = makeExchange(down, scratch, head) else {
+        guard let exchange = makeEmptyExchange(down) else {
             close(down)
             return
         }
         freeInput(down)
-        exchange.pointee.context.request.method = Slice("")
-        exchange.pointee.context.request.path = Slice("")
         exchange.pointee.flags.insert(.closeDownstream)
         exchange.pointee.outcome = outcome
         enterChain(exchange)
         reply(exchange, status, reason: "")
+    }
+
+    /// An exchange for a request that is not known.
+    mutating func makeEmptyExchange(
+        _ down: UnsafeMutablePointer<Downstream>
+    ) -> UnsafeMutablePointer<Exchange>? {
+        var head = RequestHead()
+        head.byteCount = 0
+        guard let exchange = makeExchange(down, scratch, head) else { return nil }
+        exchange.pointee.context.request.method = Slice("")
+        exchange.pointee.context.request.path = Slice("")
+        return exchange
     }
 }

@@ -48,7 +48,7 @@ extension Worker {
         _ up: UnsafeMutablePointer<Upstream>
     ) -> Bool {
         var sent = 0
-        let result = flush(&exchange.pointee.requestBody, to: up.wire, sent: &sent)
+        let result = flushUp(exchange, up, sent: &sent)
         if sent > 0 {
             exchange.pointee.flags.insert(.sentToPeer)
             armWrite(up, exchange)
@@ -107,7 +107,7 @@ extension Worker {
         _ up: UnsafeMutablePointer<Upstream>
     ) -> Bool {
         exchange.pointee.requestBody.canSplice && !keepsReplay(exchange, up)
-            && exchange.pointee.down.pointee.isPlain && up.pointee.tls == nil
+            && exchange.pointee.down.pointee.isPlain && up.pointee.isPlain
     }
 
     /// Moves the body by a pipe.
@@ -259,9 +259,9 @@ extension Worker {
         let keeps = count > 0 && keepsReplay(exchange, up)
         if keeps { keepReplay(exchange, data, count) }
         var sent = 0
-        let written = emit(
-            &exchange.pointee.requestBody,
-            to: up.wire,
+        let written = writeUp(
+            exchange,
+            up,
             headCount: headCount,
             data: data,
             count: count,
@@ -348,10 +348,11 @@ extension Worker {
         // The answer is read into the scratch, where the client's next bytes may still lie.
         keepRest(exchange.pointee.down)
         releaseHeld(&exchange.pointee.requestBody)
+        exchange.pointee.requestBody.endsHeld = false
         exchange.pointee.flags.insert([.peerStoppedReading, .closeUpstream])
         exchange.pointee.requestBody.isFinished = true
         exchange.pointee.requestBody.isBlocked = false
-        up.pointee.flags.insert([.readable, .readClosed])
+        if !up.pointee.isStream { up.pointee.flags.insert([.readable, .readClosed]) }
         if exchange.pointee.response == .head { readResponseHead(exchange) }
     }
 
@@ -388,7 +389,9 @@ extension Worker {
         _ exchange: UnsafeMutablePointer<Exchange>,
         _ up: UnsafeMutablePointer<Upstream>
     ) -> Bool {
-        up.pointee.flags.contains(.reused) && exchange.pointee.head.method.isIdempotent
+        // Streams may be refused, which says that nothing was done (RFC 9113 §8.7).
+        (up.pointee.isStream
+            || up.pointee.flags.contains(.reused) && exchange.pointee.head.method.isIdempotent)
             && !exchange.pointee.flags.contains(.replayOverflow)
     }
 
@@ -428,9 +431,9 @@ extension Worker {
     mutating func replayRequest(_ exchange: UnsafeMutablePointer<Exchange>, headCount: Int) {
         guard let up = exchange.pointee.up, let block = exchange.pointee.replay else { return }
         var sent = 0
-        let written = emit(
-            &exchange.pointee.requestBody,
-            to: up.wire,
+        let written = writeUp(
+            exchange,
+            up,
             headCount: headCount,
             data: block.bytes,
             count: exchange.pointee.replayCount,

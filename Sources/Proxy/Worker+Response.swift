@@ -17,6 +17,10 @@ extension Worker {
                 if exchange.pointee.isEnded || exchange.pointee.responseBody.hasHeld { return }
             }
         }
+        if up.pointee.isStream {
+            readStreamHead(exchange, up)
+            return
+        }
         while exchange.pointee.response == .head, up.pointee.flags.contains(.readable) {
             let (to, room) = responseRoom(up)
             let count = up.receive(to, room)
@@ -58,7 +62,7 @@ extension Worker {
     }
 
     /// Parses heads until the final one: interim responses are passed on on the way.
-    private mutating func parseResponse(
+    mutating func parseResponse(
         _ exchange: UnsafeMutablePointer<Exchange>,
         _ up: UnsafeMutablePointer<Upstream>,
         _ bytes: UnsafeMutablePointer<UInt8>,
@@ -204,6 +208,9 @@ extension Worker {
             return
         }
         peers[Int(up.pointee.peer)].setFailures(false)
+        if up.pointee.sentAt != 0 {
+            peers[Int(up.pointee.peer)].addLatency(nowNanoseconds &- up.pointee.sentAt)
+        }
         if !head.flags.contains(.keepAlive) { exchange.pointee.flags.insert(.closeUpstream) }
         exchange.pointee.context.replaceResponse(responseMessage(bytes, head))
         exchange.pointee.context.facts.status = UInt32(head.status)
@@ -221,6 +228,14 @@ extension Worker {
         if !exchange.pointee.isEnded { pumpResponse(exchange) }
     }
 
+    /// What finds the end of the response's body.
+    func responseReader(_ exchange: UnsafeMutablePointer<Exchange>) -> BodyReader {
+        let framing = exchange.pointee.responseHead.framing
+        // A stream says itself when it ends, and its connection compares that with the length.
+        let isStream = exchange.pointee.up?.pointee.isStream == true
+        return BodyReader(isStream && !framing.isNone ? .untilClose : framing)
+    }
+
     /// Runs the hooks of the peer's response; false when it does not go on now.
     private mutating func runHooks(
         _ exchange: UnsafeMutablePointer<Exchange>,
@@ -236,7 +251,7 @@ extension Worker {
         guard progress == .done else { return false }
         guard isKept else { return true }
         exchange.pointee.response = .body
-        exchange.pointee.responseBody.reader = BodyReader(exchange.pointee.responseHead.framing)
+        exchange.pointee.responseBody.reader = responseReader(exchange)
         pumpResponse(exchange)
         return false
     }
@@ -248,7 +263,7 @@ extension Worker {
         _ body: UnsafeMutablePointer<UInt8>,
         _ bodyCount: Int
     ) {
-        exchange.pointee.responseBody.reader = BodyReader(exchange.pointee.responseHead.framing)
+        exchange.pointee.responseBody.reader = responseReader(exchange)
         if mayTransform(exchange) { prepareResponseBody(exchange) }
         guard let count = startResponse(exchange) else { return }
         if exchange.pointee.responseHead.status == 101 {

@@ -35,6 +35,10 @@ extension Worker {
                 buffers.give(input)
                 continue
             }
+            if up.pointee.isStream {
+                guard pumpStream(exchange, up) else { return }
+                continue
+            }
             guard up.pointee.flags.contains(.readable) || exchange.pointee.responseBody.spliced > 0
             else {
                 armRead(up, exchange)
@@ -47,13 +51,36 @@ extension Worker {
             }
             turns &-= 1
             if exchange.pointee.responseBody.canSplice,
-                exchange.pointee.down.pointee.isPlain, up.pointee.tls == nil
+                exchange.pointee.down.pointee.isPlain, up.pointee.isPlain
             {
                 guard spliceResponse(exchange, up) else { return }
                 // No pipe to be had: copy.
             }
             readResponseBody(exchange, up)
         }
+    }
+
+    /// Takes what came on a stream; false when there is nothing more now.
+    private mutating func pumpStream(
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ up: UnsafeMutablePointer<Upstream>
+    ) -> Bool {
+        if let arrived = takeArrived(up), let bytes = arrived.bytes {
+            forwardResponse(exchange, up, headCount: 0, bytes, arrived.count)
+            return true
+        }
+        guard !exchange.pointee.responseBody.reader.isDone else { return false }
+        if up.pointee.flags.contains(.ended) {
+            forwardResponse(exchange, up, headCount: 0, scratch, 0)
+            return true
+        }
+        if up.pointee.flags.contains(.failed) {
+            upstreamCut(exchange)
+        } else {
+            armRead(up, exchange)
+            _ = flushStages(exchange, .response)
+        }
+        return false
     }
 
     /// Moves the body by a pipe; true when it must be copied instead.
@@ -119,7 +146,11 @@ extension Worker {
         _ count: Int
     ) {
         var result = BodyReader.Result()
-        if count > 0 {
+        if up.pointee.isStream {
+            result = exchange.pointee.responseBody.reader.read(bytes, count)
+            credit(up, result.consumed)
+            noteEnd(exchange, up)
+        } else if count > 0 {
             result = readBody(&exchange.pointee.responseBody, bytes, count)
             // What is behind the response was not asked for: the connection is not used again.
             if result.consumed < count { exchange.pointee.flags.insert(.closeUpstream) }
@@ -184,28 +215,14 @@ extension Worker {
         isEnd: Bool
     ) -> WriteResult {
         var sent = 0
-        let result: WriteResult
-        if let session = exchange.pointee.down.pointee.session {
-            result = emitToStream(
-                exchange,
-                session,
-                headCount: headCount,
-                data: data,
-                count: count,
-                isEnd: isEnd
-            )
-            sent = result == .done ? headCount &+ count : 0
-        } else {
-            result = emit(
-                &exchange.pointee.responseBody,
-                to: exchange.pointee.down.wire,
-                headCount: headCount,
-                data: data,
-                count: count,
-                isEnd: isEnd,
-                sent: &sent
-            )
-        }
+        let result = writeDown(
+            exchange,
+            headCount: headCount,
+            data: data,
+            count: count,
+            isEnd: isEnd,
+            sent: &sent
+        )
         if sent > 0 { exchange.pointee.lastWrite = now }
         exchange.pointee.context.facts.bytes_out &+= UInt64(count)
         if result == .failed {
@@ -219,16 +236,7 @@ extension Worker {
     /// Writes what is held for the client; false when the exchange can't go on now.
     mutating func flushResponse(_ exchange: UnsafeMutablePointer<Exchange>) -> Bool {
         var sent = 0
-        let result: WriteResult
-        if let session = exchange.pointee.down.pointee.session {
-            result = flushToStream(exchange, session, sent: &sent)
-        } else {
-            result = flush(
-                &exchange.pointee.responseBody,
-                to: exchange.pointee.down.wire,
-                sent: &sent
-            )
-        }
+        let result = flushDown(exchange, sent: &sent)
         if sent > 0 { exchange.pointee.lastWrite = now }
         switch result {
         case .done: return true

@@ -105,9 +105,7 @@ extension Worker {
         } else if let transform, transform.pointee.holder >= 0 {
             // Held: the body goes to the plugin, the head stays.
             exchange.pointee.response = .body
-            exchange.pointee.responseBody.reader = BodyReader(
-                exchange.pointee.responseHead.framing
-            )
+            exchange.pointee.responseBody.reader = responseReader(exchange)
             advance(exchange)
         } else {
             passKeptHead(exchange)

@@ -125,6 +125,8 @@ extension Worker {
     private mutating func expireUpstream(_ up: UnsafeMutablePointer<Upstream>) {
         switch up.pointee.state {
         case .idle: closeUpstream(up)
+        case .multiplexed: expirePeerSession(up)
+        case .asked: askTimedOut(up)
         case .connecting, .handshake: connectFailed(up, .timedOut)
         case .active:
             guard let exchange = up.pointee.exchange, let upstream = exchange.pointee.upstream

@@ -113,16 +113,7 @@ extension Worker {
         for _ in 0..<Self.turnsMax {
             var sent = 0
             if exchange.pointee.responseBody.hasHeld {
-                let result: WriteResult
-                if let session = down.pointee.session {
-                    result = flushToStream(exchange, session, sent: &sent)
-                } else {
-                    result = flush(
-                        &exchange.pointee.responseBody,
-                        to: down.wire,
-                        sent: &sent
-                    )
-                }
+                let result = flushDown(exchange, sent: &sent)
                 if result == .failed { return finishTunnel(exchange) }
                 if result == .blocked { return }
             }
@@ -131,48 +122,42 @@ extension Worker {
             let count = up.receive(scratch, tunnelRoom(exchange))
             if count == 0 {
                 exchange.pointee.flags.insert(.tunnelDownEnded)
-                if let session = down.pointee.session {
-                    _ = emitToStream(
-                        exchange,
-                        session,
-                        headCount: 0,
-                        data: scratch,
-                        count: 0,
-                        isEnd: true
-                    )
-                } else {
-                    down.wire.finishSending(&down.pointee.flags)
-                }
+                endTunnelDown(exchange)
             }
             if count < 0, count != Syscall.wouldBlock { return finishTunnel(exchange) }
             if count <= 0 { return }
             exchange.pointee.lastWrite = now
-            let written: WriteResult
-            if let session = down.pointee.session {
-                written = emitToStream(
-                    exchange,
-                    session,
-                    headCount: 0,
-                    data: scratch,
-                    count: count,
-                    isEnd: false
-                )
-            } else {
-                written = emit(
-                    &exchange.pointee.responseBody,
-                    to: down.wire,
-                    headCount: 0,
-                    data: scratch,
-                    count: count,
-                    isEnd: false,
-                    sent: &sent
-                )
-            }
+            let written = writeDown(
+                exchange,
+                headCount: 0,
+                data: scratch,
+                count: count,
+                isEnd: false,
+                sent: &sent
+            )
             exchange.pointee.context.facts.bytes_out &+= UInt64(count)
             if written == .failed { return finishTunnel(exchange) }
             if written == .blocked { return }
         }
         enqueue(down)
+    }
+
+    /// Passes the peer's end on to the client.
+    private mutating func endTunnelDown(_ exchange: UnsafeMutablePointer<Exchange>) {
+        let down = exchange.pointee.down
+        guard down.pointee.isStream else {
+            down.wire.finishSending(&down.pointee.flags)
+            return
+        }
+        var sent = 0
+        _ = writeDown(
+            exchange,
+            headCount: 0,
+            data: scratch,
+            count: 0,
+            isEnd: true,
+            sent: &sent
+        )
     }
 
     private func tunnelRoom(_ exchange: UnsafeMutablePointer<Exchange>) -> Int {

@@ -24,7 +24,14 @@ extension Worker {
             }
             let peer = upstream.pointee.firstPeer &+ local
             exchange.pointee.context.facts.peer = sluice_slice(peers[peer].text)
-            if !exchange.pointee.flags.contains(.freshConnection),
+            let upgrades = exchange.pointee.head.flags.contains(.upgrade)
+            if mayMultiplex(upstream, peer: peer, upgrades: upgrades) {
+                guard !upgrades else {
+                    reply(exchange, 501, reason: "no upgrade goes to a peer that speaks HTTP/2")
+                    return
+                }
+                if openStream(peer, upstream, for: .exchange(exchange)) { return }
+            } else if !exchange.pointee.flags.contains(.freshConnection),
                 let up = upstream.pointee.proxyProtocol == nil
                     ? takeIdle(peer) : takeKept(exchange.pointee.down, peer)
             {
@@ -32,8 +39,11 @@ extension Worker {
                 bind(exchange, up)
                 send(exchange)
                 return
+            } else if askOthers(exchange, upstream, peer: peer)
+                || connect(exchange, upstream, peer: peer)
+            {
+                return
             }
-            if connect(exchange, upstream, peer: peer) { return }
             markTried(exchange, upstream, local)
             reportAttempt(exchange, SLUICE_ATTEMPT_CONNECT)
         }
@@ -102,7 +112,7 @@ extension Worker {
         exchange.pointee.tried?[local / 64] |= 1 << UInt64(local % 64)
     }
 
-    private func bind(
+    func bind(
         _ exchange: UnsafeMutablePointer<Exchange>,
         _ up: UnsafeMutablePointer<Upstream>
     ) {
@@ -126,6 +136,22 @@ extension Worker {
         bind(exchange, up)
         begin(up, upstream, isEstablished: isEstablished)
         return true
+    }
+
+    /// Goes on with an attempt for which no other worker had a connection.
+    mutating func connectUnasked(_ exchange: UnsafeMutablePointer<Exchange>, peer: Int) {
+        guard let upstream = exchange.pointee.upstream else { return }
+        // This worker may have got one while it waited.
+        if let up = takeIdle(peer) {
+            exchange.pointee.context.facts.is_reused = 1
+            bind(exchange, up)
+            send(exchange)
+            return
+        }
+        if connect(exchange, upstream, peer: peer) { return }
+        markTried(exchange, upstream, peer &- upstream.pointee.firstPeer)
+        reportAttempt(exchange, SLUICE_ATTEMPT_CONNECT)
+        attempt(exchange)
     }
 
     /// The connection that was being made to a peer has come to nothing: tries the next peer.
@@ -203,10 +229,25 @@ extension Worker {
         guard let up = exchange.pointee.up, let upstream = exchange.pointee.upstream else { return }
         exchange.pointee.response = .head
         timers.set(timer(of: up), deadline: now &+ UInt64(upstream.pointee.timeouts.firstByte))
-        let count = writeRequestHead(exchange, upstream)
-        guard count > 0 else {
+        setAuthority(exchange, upstream)
+        guard fitsOut(exchange) else {
             reply(exchange, 502, reason: "request head is too large with its added fields")
             return
+        }
+        up.pointee.sentAt = exchange.pointee.head.framing.isNone ? nowNanoseconds : 0
+        var count = 0
+        if up.pointee.isStream {
+            let isBodyless =
+                exchange.pointee.requestBody.reader.isDone
+                && exchange.pointee.requestBody.transform == nil
+                && exchange.pointee.replayCount == 0
+            guard sendStreamHead(exchange, up, upstream, endStream: isBodyless) else { return }
+            guard !isBodyless else {
+                exchange.pointee.requestBody.isFinished = true
+                return
+            }
+        } else {
+            count = writeRequestHead(exchange)
         }
         if exchange.pointee.head.framing.isNone {
             // Most requests: there is no body to move.
@@ -252,14 +293,11 @@ extension Worker {
         exchange.pointee.savedRequest = exchange.pointee.context.request
     }
 
-    /// Writes the head for the peer into `out`; 0 when it does not fit.
-    ///
-    /// Mutating, as others of its kind: the compiler calls those that are not on a copy of the
-    /// worker.
-    private mutating func writeRequestHead(
+    /// Sets the authority that the peer sees.
+    private mutating func setAuthority(
         _ exchange: UnsafeMutablePointer<Exchange>,
         _ upstream: UnsafeMutablePointer<UpstreamPlan>
-    ) -> Int {
+    ) {
         if let host = upstream.pointee.hostOverride {
             exchange.pointee.context.request.authority = host
             exchange.pointee.context.request.isAuthorityChanged = true
@@ -271,13 +309,25 @@ extension Worker {
                 peers[peer].address.isUnix ? Slice("localhost") : peers[peer].text
             exchange.pointee.context.request.isAuthorityChanged = true
         }
+    }
+
+    /// Whether the request's head fits into `out`, and its block into `fieldBlock`.
+    private func fitsOut(_ exchange: UnsafeMutablePointer<Exchange>) -> Bool {
+        let fixed =
+            exchange.pointee.context.request.method.count
+            &+ exchange.pointee.context.request.path.count
+            &+ exchange.pointee.context.request.authority.count &+ 256
+        return exchange.pointee.context.request.fieldBytesMax &+ fixed <= Self.headOutBytes
+    }
+
+    /// Writes the head for the peer into `out`.
+    ///
+    /// Mutating, as others of its kind: the compiler calls those that are not on a copy of the
+    /// worker.
+    private mutating func writeRequestHead(_ exchange: UnsafeMutablePointer<Exchange>) -> Int {
         let method = exchange.pointee.context.request.method
         let path = exchange.pointee.context.request.path
         let authority = exchange.pointee.context.request.authority
-        let fixed = method.count &+ path.count &+ authority.count &+ 256
-        guard exchange.pointee.context.request.fieldBytesMax &+ fixed <= Self.headOutBytes else {
-            return 0
-        }
         var at = HeadWriter.copy(method.bytes, count: method.count, to: out)
         out[at] = UInt8(ascii: " ")
         at &+= 1
@@ -338,7 +388,7 @@ extension Worker {
     }
 
     /// Makes the request ready to be sent from its begin.
-    private mutating func resetRequest(_ exchange: UnsafeMutablePointer<Exchange>) {
+    mutating func resetRequest(_ exchange: UnsafeMutablePointer<Exchange>) {
         releaseHeld(&exchange.pointee.requestBody)
         exchange.pointee.requestBody.isBlocked = false
         exchange.pointee.requestBody.isFinished = false

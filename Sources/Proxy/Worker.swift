@@ -14,6 +14,10 @@ package enum WorkerMessage: Sendable {
     case resume(WaitEnd)
     /// Plugins posted tasks.
     case tasks
+    /// Another worker asks for an idle connection.
+    case ask(IdleRequest)
+    /// Its answer to this one.
+    case gift(IdleGift)
 }
 
 /// One core's share of the proxy: its listeners, connections, buffers and timers, and the loop that
@@ -32,6 +36,8 @@ package struct Worker: ~Copyable {
     let routes: RouteTable
     let globalChain: PhaseChain
     let mailbox: Mailbox<WorkerMessage>
+    /// Of all workers, by their index; empty when there is no other.
+    let mailboxes: [Mailbox<WorkerMessage>]
     let port: WorkerPort
     let taskTimer: UnsafeMutablePointer<TimerNode>
 
@@ -79,6 +85,10 @@ package struct Worker: ~Copyable {
     let responseFields: UnsafeMutablePointer<FieldSpan>
     let slots: UnsafeMutablePointer<UnsafeMutableRawPointer?>
     let pools: UnsafeMutablePointer<PeerPool>
+    /// By peer: how many are in the pool, for other workers.
+    let idleCounts: UnsafeMutablePointer<Atomic<UInt32>>
+    /// The worker that is asked first, in turn.
+    var nextAsked: Int
     let pickCall: UnsafeMutablePointer<sluice_pick>
     let responseLimits: HeadLimits
     let dateText: UnsafeMutablePointer<UInt8>
@@ -88,6 +98,9 @@ package struct Worker: ~Copyable {
     var restOwner: UnsafeMutablePointer<Downstream>?
     /// What came behind a response's head whose hooks are running.
     var arrived = Arrived()
+    /// What came on a stream to a peer and was not looked at yet: still where it was read.
+    var arrivedContent = Arrived()
+    var arrivedStream: UnsafeMutablePointer<Upstream>?
     var dateSecond: Int64 = -1
     /// The client address that was written last: requests of one client come together, and writing
     /// it costs more than comparing it.
@@ -107,6 +120,8 @@ package struct Worker: ~Copyable {
     let listenerTimer: UnsafeMutablePointer<TimerNode>
     var isDraining = false
     var connectionCount = 0
+    /// Of HTTP/2 to clients.
+    var http2 = H2Counters()
     /// CLOCK_MONOTONIC at the begin of the batch.
     var nowNanoseconds: UInt64
     /// The same in milliseconds: what deadlines count in.
@@ -116,6 +131,7 @@ package struct Worker: ~Copyable {
     /// All connections of clients.
     var firstOpen: UnsafeMutablePointer<Downstream>?
     var queued: UnsafeMutablePointer<Downstream>?
+    var queuedPeers: UnsafeMutablePointer<Upstream>?
     var deadDownstreams: UnsafeMutablePointer<Downstream>?
     var deadUpstreams: UnsafeMutablePointer<Upstream>?
     var deadExchanges: UnsafeMutablePointer<Exchange>?
@@ -132,9 +148,10 @@ package struct Worker: ~Copyable {
     static let headTextBytes = 131_072
     /// Bytes of a block of fields: each of those that `out` may hold takes a few bytes more.
     static let fieldBlockBytes = 262_144
-    /// Of the longest block that a connection takes.
+    /// Of the longest block that a connection takes, and the largest table.
     static let fieldScratchBytes = HPACKDecoder.scratchBytes(
-        blockBytes: H2Limits().headerBlockBytesMax
+        blockBytes: H2Limits().headerBlockBytesMax,
+        tableBytesMax: HPACKDecoder.tableBytesMax
     )
     /// Times that a session's streams are asked for more before others get their turn.
     static let sendTurnsMax = 4
@@ -143,12 +160,15 @@ package struct Worker: ~Copyable {
 
     /// - Parameters:
     ///   - listening: a listening descriptor for each listener of the plan; the worker closes them.
-    ///   - mailbox: where the control thread's messages come from.
+    ///   - mailbox: where the messages of other threads come from.
+    ///   - mailboxes: of all workers, by their index, this one's included: whom idle connections are
+    ///     asked for. None when it is alone.
     package init(
         index: Int,
         plan: Plan,
         listening: [Int32],
         mailbox: Mailbox<WorkerMessage>,
+        mailboxes: [Mailbox<WorkerMessage>] = [],
         poller: consuming Epoll
     ) {
         self.poller = poller
@@ -156,6 +176,9 @@ package struct Worker: ~Copyable {
         self.plan = plan
         self.listening = listening
         self.mailbox = mailbox
+        self.mailboxes = mailboxes
+        idleCounts = plan.idleCounts.row(index)
+        nextAsked = index
         port = WorkerPort.of(worker: index)
         taskTimer = .allocate(capacity: 1)
         taskTimer.initialize(to: TimerNode(kind: TimerKind.tasks))
@@ -297,10 +320,15 @@ package struct Worker: ~Copyable {
 
     /// Lets go of everything; once, after the last turn.
     package mutating func end() {
+        logHTTP2()
         while let callout = firstCallout { end(callout) }
         for peer in 0..<plan.peerCount {
             while let connection = pools[peer].first { closeUpstream(connection) }
+            while let session = pools[peer].firstSession?.pointee.session {
+                losePeerSession(session)
+            }
         }
+        closeMailbox()
         reap()
         port.close()
         for instance in plan.instances { instance.stopWorker(index, slots[instance.index]) }
@@ -308,7 +336,9 @@ package struct Worker: ~Copyable {
 
     /// Whether nothing is left to do before the next event, timer or message.
     @inline(__always)
-    package var isIdle: Bool { queued == nil && !calloutPort.hasRequests }
+    package var isIdle: Bool {
+        queued == nil && queuedPeers == nil && !calloutPort.hasRequests
+    }
 
     /// Connections of clients that are open.
     package var openConnections: Int { connectionCount }
@@ -357,6 +387,8 @@ package struct Worker: ~Copyable {
                 case .drain: drain()
                 case .tasks: port.runTasks()
                 case .resume(let end): resume(end)
+                case .ask(let request): give(request)
+                case .gift(let gift): receive(gift)
                 }
             }
         }
@@ -419,12 +451,14 @@ package struct Worker: ~Copyable {
         switch up.pointee.state {
         case .connecting, .handshake: connectEvent(up)
         case .idle: idleEvent(up)
+        case .asked: return
         case .active:
             guard let exchange = up.pointee.exchange else {
                 if let callout = up.pointee.callout { advance(callout) }
                 return
             }
             advance(exchange)
+        case .multiplexed: servePeer(up)
         }
     }
 

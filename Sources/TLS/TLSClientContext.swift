@@ -98,6 +98,16 @@ public final class TLSClientContext: Sendable {
     }
 }
 
+extension TLSClientContext {
+    /// Takes HTTP/2 out of what ALPN offers on one connection, for a request that HTTP/2 can't carry.
+    func offerHTTP1(_ ssl: OpaquePointer) {
+        guard protocols.contains(.h2) else { return }
+        // Only without memory it fails; then the peer chooses what the request is not made for.
+        let wire = TLSProtocol.h1.wireBytes
+        SSL_set_alpn_protos(ssl, wire, UInt32(wire.count))
+    }
+}
+
 /// A session of one peer, for the next connection to it: a worker keeps one for each peer.
 ///
 /// Only for one context and one peer, and for one thread.

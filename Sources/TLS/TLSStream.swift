@@ -73,12 +73,14 @@ public struct TLSStream {
         fd: Int32,
         _ output: UnsafeMutablePointer<TLSOutput>,
         session: UnsafeMutablePointer<TLSSessionSlot>? = nil,
-        serverName: UnsafePointer<CChar>? = nil
+        serverName: UnsafePointer<CChar>? = nil,
+        offersHTTP2: Bool = true
     ) -> UnsafeMutablePointer<TLSStream>? {
         guard let connection = context.makeConnection(peer: serverName, session) else {
             return nil
         }
         SSL_set_connect_state(connection.ssl)
+        if !offersHTTP2 { context.offerHTTP1(connection.ssl) }
         guard let stream = make(connection.ssl, fd: fd, output) else { return nil }
         if context.resumes {
             stream.pointee.transport.pointee.slot = session
@@ -119,6 +121,22 @@ public struct TLSStream {
         SSL_set_ex_data(ssl, 0, transport)
         stream.initialize(to: TLSStream(ssl: ssl, transport: transport))
         return stream
+    }
+
+    /// Makes the stream another worker's, which calls this first; the one before uses it no more.
+    ///
+    /// Nothing in a connection belongs to a thread but what is replaced here: the context serves all
+    /// workers, and OpenSSL counts references of sessions atomically.
+    ///
+    /// - Parameters:
+    ///   - output: the new worker's; it must outlive the stream.
+    ///   - session: the new worker's, of the same peer, for sessions that are still to come.
+    public mutating func move(
+        to output: UnsafeMutablePointer<TLSOutput>,
+        session: UnsafeMutablePointer<TLSSessionSlot>
+    ) {
+        transport.pointee.output = output
+        if transport.pointee.slot != nil { transport.pointee.slot = session }
     }
 
     /// Forgets the connection, its keys and what was not sent; the socket stays open.

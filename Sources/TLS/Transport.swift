@@ -8,7 +8,8 @@ internal import Sys
 /// stream runs.
 struct Transport {
     let fd: Int32
-    let output: UnsafeMutablePointer<TLSOutput>
+    /// Of the worker that has the stream.
+    var output: UnsafeMutablePointer<TLSOutput>
     /// A read gave less than was asked for: until the next event there is nothing more.
     ///
     /// Holds for one call of the stream; an event may come between two.

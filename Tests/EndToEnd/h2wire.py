@@ -5,6 +5,7 @@ windows to the octet, contiguous header blocks, states of streams, HPACK. A serv
 of these fails the test with a Violation. What the client sends is up to the test and may be wrong.
 """
 import socket
+import ssl
 import struct
 import time
 from collections import namedtuple
@@ -100,6 +101,7 @@ class H2(Client):
         super().__init__(address, **options)
         if tls:
             self.sock = tls.wrap_socket(self.sock, server_hostname=server_name)
+            assert self.sock.selected_alpn_protocol() == "h2"
         self.decoder = h2hpack.Decoder()
         self.streams = {}
         self.last_stream = -1
@@ -121,6 +123,12 @@ class H2(Client):
         self.ended_by_peer = False
 
     # -------------------------------------------------------------- sending
+    def send(self, data):
+        try:
+            super().send(data)
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError) as error:
+            raise ConnectionError(str(error)) from None
+
     def open(self, *pairs, wait=True):
         """The preface with these settings; then, unless told not to, both sides' SETTINGS are
         acknowledged."""

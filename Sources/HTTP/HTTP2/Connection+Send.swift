@@ -12,10 +12,13 @@ extension H2Connection {
     /// Before the server's settings are read the bound is `H2Limits.ownStreamsMax` alone; one that
     /// allows fewer refuses what is above, which may be sent again (RFC 9113 §5.1.2).
     public var canOpenStream: Bool {
-        role == .client && failure == nil && lastProcessed == nil && !isShuttingDown
-            && nextOwnStream <= FrameHeader.streamMask
-            && streams.count < streams.countMax
-            && streams.count < Int(peerSettings.maxConcurrentStreams)
+        // Mutating, because callers in other modules copy the connection for what is not.
+        mutating get {
+            role == .client && failure == nil && lastProcessed == nil && !isShuttingDown
+                && nextOwnStream <= FrameHeader.streamMask
+                && streams.count < streams.countMax
+                && streams.count < Int(peerSettings.maxConcurrentStreams)
+        }
     }
 
     /// Opens a client's stream with its header block; `canOpenStream` must hold.
@@ -156,7 +159,7 @@ extension H2Connection {
             code == .protocolError || code == .streamClosed || code == .flowControlError
             || code == .frameSizeError || code == .enhanceYourCalm
         if isPeersFault, !budgets.ownResets.take(limits.ownResets, now: now) {
-            pendingFailure = H2Failure(.enhanceYourCalm, "too many streams had to be reset")
+            pendingFailure = H2Failure(over: .serverResets, "too many streams had to be reset")
         }
         if code == .noError, !stream.pointee.canSend { countUsefulStream() }
         writeReset(id, code)

@@ -5,6 +5,8 @@
 public struct HPACKDecoder: ~Copyable {
     /// Bytes of the table that both sides begin with (RFC 9113 §6.5.2).
     public static let tableBytesDefault = 4_096
+    /// Bytes of the largest table that can be made.
+    public static let tableBytesMax = HPACKDynamicTable.capacityMax
     /// Size updates that a block may begin with: the smallest size in the meantime and the last one
     /// (RFC 7541 §4.2).
     public static let sizeUpdatesMax = 2

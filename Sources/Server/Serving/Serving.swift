@@ -22,15 +22,14 @@ struct Serving: ~Copyable {
         var threads: [PinnedThread] = []
         var log = ErrorLog(level: logLevel.rawValue, source: "main")
         do throws(Errno) {
+            for _ in 0..<preparation.plan.workerCount { mailboxes.append(try Mailbox()) }
             for index in 0..<preparation.plan.workerCount {
-                let mailbox = try Mailbox<WorkerMessage>()
-                mailboxes.append(mailbox)
                 threads.append(
                     Self.startWorker(
                         index,
                         preparation.plan,
                         preparation.listening[index],
-                        mailbox
+                        mailboxes
                     )
                 )
             }
@@ -63,7 +62,7 @@ struct Serving: ~Copyable {
         _ index: Int,
         _ plan: Plan,
         _ listening: [Int32],
-        _ mailbox: Mailbox<WorkerMessage>
+        _ mailboxes: [Mailbox<WorkerMessage>]
     ) -> PinnedThread {
         PinnedThread.start(name: "worker-\(index)") {
             do throws(Errno) {
@@ -71,7 +70,8 @@ struct Serving: ~Copyable {
                     index: index,
                     plan: plan,
                     listening: listening,
-                    mailbox: mailbox,
+                    mailbox: mailboxes[index],
+                    mailboxes: mailboxes,
                     poller: try Epoll()
                 )
                 try worker.start()

@@ -16,6 +16,9 @@ extension RetrySettings: Defaulted {
 extension PoolSettings: Defaulted {
     static var defaults: Self { PoolSettings() }
 }
+extension UpstreamHTTP2Settings: Defaulted {
+    static var defaults: Self { UpstreamHTTP2Settings() }
+}
 
 /// One entry of `upstreams`.
 extension Table where Root == UpstreamSettings {
@@ -28,13 +31,25 @@ extension Table where Root == UpstreamSettings {
                 "balancer",
                 \.balancer,
                 .absent(.reference(to: .plugin)),
-                "Plugin instance that picks the peer. Needed when there are several peers."
+                "Plugin instance that picks the peer. Its hooks, if it has any, run last on the way"
+                    + " of each route to the upstream. Needed when there are several peers."
             ),
             Key(
-                check: "protocol",
-                .words([("h1", true)], later: ["h2", "h2c", "h3"]),
-                default: "\"h1\"",
-                "Protocol that the peers speak."
+                "protocol",
+                \.speaks,
+                .words(
+                    UpstreamProtocol.allCases.map { ($0.rawValue, $0) },
+                    later: ["h3"]
+                ),
+                "Protocol that the peers speak. `\"h1\"` is HTTP/1.1, `\"h2\"` is HTTP/2 over TLS,"
+                    + " `\"h2c\"` is HTTP/2 in the clear, and `\"auto\"` is what each peer chooses"
+                    + " in the TLS handshake (ALPN): HTTP/2 if it can."
+            ),
+            Key(
+                "http2",
+                \.http2,
+                .table(.upstreamHTTP2),
+                "Connections to peers that speak HTTP/2."
             ),
             Key(
                 "host",
@@ -69,6 +84,7 @@ extension Table where Root == UpstreamSettings {
         check: { node, settings, reader in
             checkPeers(node, settings, &reader)
             checkNames(node, settings, &reader)
+            checkProtocol(node, settings, &reader)
         }
     )
 
@@ -129,6 +145,43 @@ extension Table where Root == UpstreamSettings {
     }
 }
 
+extension Table where Root == UpstreamSettings {
+    /// The protocol fits what it runs on, and what connections begin with.
+    private static func checkProtocol(
+        _ node: Node,
+        _ settings: UpstreamSettings,
+        _ reader: inout ManifestReader
+    ) {
+        let name = settings.speaks.rawValue
+        if let found = node.member("protocol") {
+            let isTLS = node.member("tls") != nil
+            let problem: String? =
+                switch settings.speaks {
+                case .h2 where !isTLS: "needs tls; HTTP/2 in the clear is \"h2c\""
+                case .auto where !isTLS: "needs tls, whose handshake chooses the protocol"
+                case .h2c where isTLS: "is HTTP/2 in the clear; over tls it is \"h2\""
+                default: nil
+                }
+            if let problem {
+                reader.inside(.key("protocol")) { $0.report(problem, at: found) }
+            }
+        }
+        if settings.speaks != .h1, let found = node.member("proxy_protocol") {
+            reader.inside(.key("proxy_protocol")) {
+                $0.report(
+                    "can't be with protocol \(quote(name)), whose connections serve many clients",
+                    at: found
+                )
+            }
+        }
+        if settings.speaks == .h1, let found = node.member("http2") {
+            reader.inside(.key("http2")) {
+                $0.report("has no effect with protocol \"h1\"", at: found)
+            }
+        }
+    }
+}
+
 extension Table where Root == PeerSettings {
     static let peer = Table(
         "peer",
@@ -172,6 +225,48 @@ extension ValueKind where Value == PeerSettings {
             return address.read(node, &reader).map { PeerSettings(address: $0) }
         }
     }()
+}
+
+extension Table where Root == UpstreamHTTP2Settings {
+    static let upstreamHTTP2 = Table(
+        "upstream_http2",
+        at: "upstreams.NAME.http2",
+        keys: [
+            Key(
+                "streams",
+                \.streams,
+                .integer(1...65_536),
+                "Requests on one connection at the same time; the peer may allow fewer. Over it:"
+                    + " another connection."
+            ),
+            Key(
+                "stream_window",
+                \.streamWindowBytes,
+                .size(16_384...2_147_483_647),
+                "Bytes of one response that a peer may send ahead of a slow client."
+            ),
+            Key(
+                "connection_window",
+                \.connectionWindowBytes,
+                .size(65_535...2_147_483_647),
+                "The same of all responses on one connection together."
+            ),
+            Key(
+                "ping_interval",
+                \.pingInterval,
+                .orNone(.time),
+                "Silence, while requests are under way, after which a peer is sent a PING. Servers"
+                    + " of gRPC end connections that ping more often than they allow: by default"
+                    + " every five minutes."
+            ),
+            Key(
+                "ping_timeout",
+                \.pingTimeout,
+                .time,
+                "Time for the answer to a PING. After it: the connection counts as broken."
+            ),
+        ]
+    )
 }
 
 extension Table where Root == UpstreamTimeouts {
