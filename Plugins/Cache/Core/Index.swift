@@ -14,8 +14,8 @@ internal import Synchronization
 /// if it saw the same even number before and after its search. What a reader finds needs no such
 /// check: the node itself tells what it is.
 struct Index: ~Copyable {
-    /// Slots from a key's home on where it may be: so far a search goes at most, and as many objects
-    /// may have the same hash.
+    /// Slots from a key's home on where it may be: so far a search goes at most, and as many
+    /// objects may have the same hash.
     static let probesMax = 256
     /// At least; a power of two below twice this number.
     static let slotsPerObject = 2

@@ -5,8 +5,8 @@ internal import Synchronization
 ///
 /// The memory of a node stays a node as long as the shard lives. So a reader that found a node's
 /// address in the index may look at its count at any time, although the object may be gone and the
-/// node may belong to another one: it adds itself to the count only if that is not 0, and then finds
-/// out by the key whether this is what it looked for.
+/// node may belong to another one: it adds itself to the count only if that is not 0, and then
+/// finds out by the key whether this is what it looked for.
 ///
 /// A node has four parts, one behind the other, as they have different rules: this one is for
 /// everybody at all times, `Object` does not change while there is a reference, `Links` are guarded

@@ -2,9 +2,9 @@ internal import Synchronization
 
 /// S3-FIFO (Yang and others, "FIFO queues are all you need for cache eviction", SOSP 2023).
 ///
-/// Objects come into the small queue. What was used twice or more when it gets to the front moves on
-/// to the main queue, the rest goes. In the main queue what was used since goes back to the end. The
-/// sketch then decides as in TinyLFU whether the newcomer is worth the one object that must go.
+/// Objects come into the small queue. What was used twice or more when it gets to the front moves
+/// on to the main queue, the rest goes. In the main queue what was used since goes back to the end.
+/// The sketch then decides as in TinyLFU whether the newcomer is worth the one object that must go.
 extension Shard {
     /// The small queue has a tenth of the weight.
     static let smallDivisor = 10

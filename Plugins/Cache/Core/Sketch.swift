@@ -1,12 +1,12 @@
 internal import CTinyUFO
 
-/// How often keys were put lately, by a count-min sketch (Cormode and Muthukrishnan, 2005) that ages
-/// (Einziger, Friedman and Manes, "TinyLFU", 2017).
+/// How often keys were put lately, by a count-min sketch (Cormode and Muthukrishnan, 2005) that
+/// ages (Einziger, Friedman and Manes, "TinyLFU", 2017).
 ///
-/// It takes the place of S3-FIFO's ghost queue: it remembers keys that the cache holds no more. With
-/// N objects expected it has `depth` rows of `width` counters, so that an estimate is too high by
-/// more than one in N with a probability of one in N only. After `8 N` increments all counters are
-/// halved, so that what was popular once gives way.
+/// It takes the place of S3-FIFO's ghost queue: it remembers keys that the cache holds no more.
+/// With N objects expected it has `depth` rows of `width` counters, so that an estimate is too high
+/// by more than one in N with a probability of one in N only. After `8 N` increments all counters
+/// are halved, so that what was popular once gives way.
 struct Sketch {
     static let widthMin = 16
     static let depthMin = 2

@@ -226,8 +226,8 @@ public struct TinyUFO: ~Copyable, @unchecked Sendable {
 
     /// Shows the next few objects, without a lock.
     ///
-    /// Whatever is in the cache from the first step to the last is shown, sometimes twice; what comes
-    /// or goes meanwhile may be shown. It is no use, hit or miss.
+    /// Whatever is in the cache from the first step to the last is shown, sometimes twice; what
+    /// comes or goes meanwhile may be shown. It is no use, hit or miss.
     ///
     /// - Parameters:
     ///   - slotsMax: places to look at in this step, most of which are empty.

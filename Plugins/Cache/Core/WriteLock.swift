@@ -3,9 +3,9 @@ internal import Synchronization
 
 /// The lock that writers of one shard take; readers never do on a hit.
 ///
-/// Embedded Swift has no `Mutex`, so this is the usual futex lock of three states (Drepper, "Futexes
-/// are Tricky", mutex 2). What it guards takes about a microsecond, so a waiter spins for a moment
-/// before it sleeps.
+/// Embedded Swift has no `Mutex`, so this is the usual futex lock of three states (Drepper,
+/// "Futexes are Tricky", mutex 2). What it guards takes about a microsecond, so a waiter spins for
+/// a moment before it sleeps.
 struct WriteLock {
     private enum State {
         static let free: UInt32 = 0

@@ -3,8 +3,8 @@ internal import TinyUFO
 
 /// Readers of keys that are always there, while others of the same places come and go.
 ///
-/// Whatever is taken out of the index moves those behind it, and some of the keys get new values all
-/// the time; a reader must find them at every moment.
+/// Whatever is taken out of the index moves those behind it, and some of the keys get new values
+/// all the time; a reader must find them at every moment.
 public enum Movement {
     fileprivate static let keyCount = 100
 
