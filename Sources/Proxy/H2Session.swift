@@ -27,6 +27,10 @@ struct H2Session: ~Copyable {
     var isFinal = false
     /// `serve` runs: it sends what is queued when it ends.
     var isServed = false
+    /// Bytes that a stream may still send in its turn, while others wait for theirs.
+    var turnLeft = turnBytes
+    /// The timer looks whether the connection rests, so that its memory can go back.
+    var mayRest = false
     /// Streams of a client, linked by `nextOpen`.
     var firstStream: UnsafeMutablePointer<Downstream>?
     /// Streams to a peer, those included that wait for the connection, linked by `next`.
@@ -97,6 +101,19 @@ struct H2Session: ~Copyable {
 
     /// Bytes of one stream's turn: what a frame of the usual size holds, so that streams mix.
     static let turnBytes = 16_384
+    /// Milliseconds without a byte and a stream after which a connection rests: more than clients
+    /// let pass between the requests of a page.
+    static let restMilliseconds: UInt64 = 500
     /// Milliseconds between the two GOAWAYs of a drain: longer than a round trip.
     static let drainMilliseconds: UInt64 = 1_000
+
+    /// Gives back what only a connection in use needs; nothing while it is in use.
+    mutating func rest() {
+        guard firstStream == nil, firstPeerStream == nil, connection.streamCount == 0,
+            connection.outputCount == 0
+        else { return }
+        connection.releaseIdleMemory()
+        decoder.releaseIdleMemory()
+        encoder.releaseIdleMemory()
+    }
 }

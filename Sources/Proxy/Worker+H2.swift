@@ -250,6 +250,16 @@ extension Worker {
         timers.set(timer(of: down), deadline: sessionDeadline(session))
     }
 
+    /// The last stream has ended: the connection may be left alone for a while.
+    mutating func noteRest(_ session: UnsafeMutablePointer<H2Session>) {
+        // Once for many streams: the timer finds by itself that there were more.
+        guard !session.pointee.mayRest, session.pointee.owner.pointee.state == .multiplexed,
+            !session.pointee.owner.pointee.flags.contains(.dead)
+        else { return }
+        session.pointee.mayRest = true
+        armSession(session)
+    }
+
     private mutating func sessionDeadline(_ session: UnsafeMutablePointer<H2Session>) -> UInt64 {
         let down = session.pointee.owner
         let timeouts = (listeners + Int(down.pointee.listener)).pointee.settings.timeouts
@@ -262,7 +272,11 @@ extension Worker {
             deadline(session.pointee.settingsSince, timeouts.settings),
             // Who has yet to take something is not idle.
             session.pointee.blockedSince > 0
-                ? .max : session.pointee.lastActive &+ UInt64(timeouts.idle)
+                ? .max
+                : session.pointee.lastActive
+                    &+ (session.pointee.mayRest
+                        ? min(H2Session.restMilliseconds, UInt64(timeouts.idle))
+                        : UInt64(timeouts.idle))
         )
     }
 
@@ -307,6 +321,14 @@ extension Worker {
             )
             if let failure = session.pointee.connection.failure { failSession(session, failure) }
             return
+        }
+        if session.pointee.mayRest {
+            session.pointee.mayRest = false
+            session.pointee.rest()
+            guard sessionDeadline(session) <= now else {
+                armSession(session)
+                return
+            }
         }
         guard session.pointee.connection.streamCount == 0 else {
             // Its streams have times of their own.

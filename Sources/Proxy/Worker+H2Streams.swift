@@ -275,6 +275,7 @@ extension Worker {
         timers.cancel(timer(of: down))
         if restOwner == down { restCount = 0 }
         freeInput(down)
+        if session.pointee.firstStream == nil { noteRest(session) }
         down.pointee.nextDead = deadDownstreams
         deadDownstreams = down
         wake(session)

@@ -6,21 +6,20 @@ import Synchronization
 import Sys
 import TLS
 
-/// Idle connections that move between workers: before a request opens a connection, one that another
-/// worker has lying idle is asked for.
+/// Idle connections that move between workers: before a request opens a connection, it asks for
+/// one that lies idle with another worker.
 ///
-/// Without it each worker warms up a pool of its own, so that the same load holds as many times more
-/// connections, makes as many times more handshakes, and finds them closed by the origin more often.
-/// Asking takes two messages and a few microseconds, which only a request pays that would have paid
-/// for a connect. It allocates (the mailbox's list), and is the only part of a request's path that
-/// does.
+/// Without it each worker warms up a pool of its own, so that the same load holds as many times
+/// more connections, makes as many times more handshakes, and finds them closed by the peer more
+/// often. Asking takes two messages, which only a request pays for that would have paid for a
+/// connect. It allocates (the mailbox's list), which is accepted on this path.
 ///
 /// A connection that stands for its client (`proxy_protocol` of an upstream) never moves.
 extension Worker {
     /// Milliseconds for which a request waits for another worker's answer before it connects.
     ///
-    /// An idle worker answers in microseconds. One that is in the middle of a long hook does not, and
-    /// then the connect is the better way. Timers are up to `TimerWheel.slotMilliseconds` late.
+    /// An idle worker answers in microseconds. One that is in the middle of a long hook does not,
+    /// and then the connect is the better way. Timers are up to `TimerWheel.slotMilliseconds` late.
     static let takeoverMilliseconds: UInt64 = 5
     /// Workers that one request asks at most: a count may have been taken by its own worker, or by
     /// another one, when the question comes.
@@ -28,11 +27,11 @@ extension Worker {
 
     // MARK: Who asks
 
-    /// Asks a worker that has an idle connection to this peer for it; false when none seems to have
-    /// one, and a new one is to be made.
+    /// Asks a worker that has an idle connection to this peer for it; false when none seems to
+    /// have one, and a new one is to be made.
     ///
-    /// In its place the exchange has an element in state `asked`, which takes the connection when it
-    /// comes.
+    /// In its place the exchange has an element in state `asked`, which takes the connection when
+    /// it comes.
     mutating func askOthers(
         _ exchange: UnsafeMutablePointer<Exchange>,
         _ upstream: UnsafeMutablePointer<UpstreamPlan>,

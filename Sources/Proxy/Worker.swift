@@ -88,7 +88,7 @@ package struct Worker: ~Copyable {
     /// By peer: how many are in the pool, for other workers.
     let idleCounts: UnsafeMutablePointer<Atomic<UInt32>>
     /// The worker that is asked first, in turn.
-    var nextAsked: Int
+    var nextAsked = 0
     let pickCall: UnsafeMutablePointer<sluice_pick>
     let responseLimits: HeadLimits
     let dateText: UnsafeMutablePointer<UInt8>
@@ -161,8 +161,8 @@ package struct Worker: ~Copyable {
     /// - Parameters:
     ///   - listening: a listening descriptor for each listener of the plan; the worker closes them.
     ///   - mailbox: where the messages of other threads come from.
-    ///   - mailboxes: of all workers, by their index, this one's included: whom idle connections are
-    ///     asked for. None when it is alone.
+    ///   - mailboxes: of all workers, by their index, this one's included, to ask for idle
+    ///     connections; empty when it is alone.
     package init(
         index: Int,
         plan: Plan,
@@ -178,7 +178,6 @@ package struct Worker: ~Copyable {
         self.mailbox = mailbox
         self.mailboxes = mailboxes
         idleCounts = plan.idleCounts.row(index)
-        nextAsked = index
         port = WorkerPort.of(worker: index)
         taskTimer = .allocate(capacity: 1)
         taskTimer.initialize(to: TimerNode(kind: TimerKind.tasks))

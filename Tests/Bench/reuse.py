@@ -3,9 +3,9 @@
 
     Tests/Bench/reuse.py [--workers 1,2,4,8] [--before PATH]
 
-Counts connections and no times, so it may run anywhere. Requests go through sluice, and, if they are
-installed, nginx with `keepalive` and HAProxy with `http-reuse always`, all with as many workers or
-threads. `--before` adds another build of sluice. The workloads:
+Counts connections and no times, so it may run anywhere. Requests go through sluice, and, if they
+are installed, nginx with `keepalive` and HAProxy with `http-reuse always`, all with as many workers
+or threads. `--before` adds another build of sluice. The workloads:
 
   sparse      one request at a time, each on a new connection, to 20 peers in turn
   crowd       32 clients, each request on a new connection, one peer

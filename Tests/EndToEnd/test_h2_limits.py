@@ -1,5 +1,5 @@
-"""The keys of `http2`, each at its edge: what is allowed passes, one more does not, and the log names
-the key."""
+"""The keys of `http2`, each at its edge: what is allowed passes, one more does not, and the log
+names the key."""
 import contextlib
 import socket
 import struct
@@ -11,8 +11,8 @@ from h2hpack import ADDED, block, indexed, literal, size_update
 from h2wire import (
     CANCEL, COMPRESSION_ERROR, CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM,
     FLOW_CONTROL_ERROR, FRAME_SIZE_ERROR, H2, HEADERS, HEADER_TABLE_SIZE, INITIAL_WINDOW_SIZE,
-    MAX_CONCURRENT_STREAMS, MAX_FRAME_SIZE, PING, PREFACE, PRIORITY, REFUSED_STREAM, RST_STREAM, SETTINGS,
-    SETTINGS_TIMEOUT, WINDOW, WINDOW_UPDATE, frame, get, post, settings)
+    MAX_CONCURRENT_STREAMS, MAX_FRAME_SIZE, PING, PREFACE, PRIORITY, REFUSED_STREAM, RST_STREAM,
+    SETTINGS, SETTINGS_TIMEOUT, WINDOW, WINDOW_UPDATE, frame, get, post, settings)
 from harness import Origin
 
 HOUR = "1h"
@@ -332,7 +332,8 @@ def test_settings_that_are_not_acknowledged(proxy):
     ({"max_frame_size": 16_383}, "http2.max_frame_size: 16383 is out of range"),
     ({"floods": {"pings": {"burst": 0}}},
      "listeners[0].http2.floods.pings.burst: 0 is out of range; expected 1 to"),
-    ({"floods": {"ping": {}}}, 'listeners[0].http2.floods.ping: unknown key; did you mean "pings"?'),
+    ({"floods": {"ping": {}}},
+     'listeners[0].http2.floods.ping: unknown key; did you mean "pings"?'),
     ({"max_streams": 1}, "listeners[0].http2.max_streams: unknown key"),
 ])
 def test_a_wrong_key_has_one_line(tmp_path, keys, line):

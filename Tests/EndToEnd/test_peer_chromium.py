@@ -1,8 +1,7 @@
-"""A real browser: headless Chromium loads a page through the proxy, over TLS and HTTP/2, and says in
-the page what it has seen.
+"""A real browser: headless Chromium loads a page through the proxy, over TLS and HTTP/2.
 
-What the page finds it sends to the origin (`/report`) when it is done. Its certificate is one of the
-tests' own, so Chromium is told the hash of its key.
+What the page has seen it sends to the origin (`/report`) when it is done. The certificate is one of
+the tests' own, so Chromium is told the hash of its key.
 """
 import base64
 import hashlib

@@ -4,7 +4,10 @@ extension H2Connection {
     ///
     /// Ask before encoding a block: one that is encoded must be sent, because it changed the state
     /// of the encoder.
-    public var hasRoomForHeaders: Bool { pending.count < limits.outputBytesMax }
+    public var hasRoomForHeaders: Bool {
+        // Mutating, because callers in other modules copy the connection for what is not.
+        mutating get { pending.count < limits.outputBytesMax }
+    }
 
     /// Whether a client may open a stream: one more is allowed, no GOAWAY was read, ids are left.
     ///

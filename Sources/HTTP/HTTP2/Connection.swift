@@ -279,4 +279,10 @@ public struct H2Connection: ~Copyable {
         }
         return streams.nextReady()?.pointee.reference
     }
+
+    /// Whether streams as urgent as this one, or more, wait for their turn to send.
+    public func mustShare(_ id: UInt32) -> Bool {
+        guard let stream = streams.find(id) else { return false }
+        return streams.isAnyReady(upTo: stream.pointee.priority.urgency)
+    }
 }
