@@ -5,7 +5,17 @@ import PackageDescription
 ///
 /// To add one, add its name here and the folder `Plugins/NAME` with `Sources`, `Entry`,
 /// `Descriptor` and `Tests`.
-let plugins = ["RoundRobin", "Headers", "Respond"]
+let plugins = [
+    "RoundRobin", "Ketama", "Maglev", "Random", "LeastConnections", "Headers", "Respond",
+]
+
+/// What several plugins are made of; each library has a copy of its own.
+let sharedByPlugins: [String: [Target.Dependency]] = [
+    "Ketama": ["Balancing"],
+    "Maglev": ["Balancing"],
+    "Random": ["Balancing"],
+    "LeastConnections": ["Balancing"],
+]
 
 let strict: [SwiftSetting] = [
     // A tenth of the instructions of a request: docs/decisions/0005-host-modules-declare-public.md.
@@ -57,6 +67,40 @@ let engineLinking: [LinkerSetting] = [
 
 let sdk: [Target.Dependency] = [
     .product(name: "SluiceSDK", package: "SDK"), .product(name: "CSluice", package: "SDK"),
+]
+
+let testKit = Target.Dependency.product(name: "SluiceTestKit", package: "SDK")
+
+let optimized: [SwiftSetting] = [.unsafeFlags(["-O"], .when(configuration: .debug))]
+
+/// The cache's core, which knows nothing of plugins, and what tries and measures it.
+let cacheCore: [Target] = [
+    .target(name: "CTinyUFO", path: "Plugins/Cache/CTinyUFO"),
+    // The tests of both run millions of requests, so they are optimized in debug builds, too.
+    .target(
+        name: "TinyUFO",
+        dependencies: ["CTinyUFO"],
+        path: "Plugins/Cache/Core",
+        swiftSettings: strict + embedded + optimized
+    ),
+    .target(
+        name: "TinyUFOWorkloads",
+        dependencies: ["TinyUFO"],
+        path: "Plugins/Cache/CoreWorkloads",
+        swiftSettings: strict + optimized
+    ),
+    .executableTarget(
+        name: "TinyUFOBench",
+        dependencies: ["TinyUFO", "TinyUFOWorkloads"],
+        path: "Plugins/Cache/CoreBench",
+        swiftSettings: strict
+    ),
+    .testTarget(
+        name: "TinyUFOTests",
+        dependencies: ["TinyUFO", "TinyUFOWorkloads"],
+        path: "Plugins/Cache/CoreTests",
+        swiftSettings: strict
+    ),
 ]
 
 let package = Package(
@@ -151,12 +195,28 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(name: "TidyTests", swiftSettings: strict),
+
+        .target(
+            name: "Balancing",
+            dependencies: sdk,
+            path: "Plugins/Shared/Balancing",
+            swiftSettings: strict + embedded
+        ),
+        .testTarget(
+            name: "BalancingTests",
+            dependencies: [
+                "Balancing", "RoundRobin", "Ketama", "Maglev", "Random", "LeastConnections",
+            ] + sdk + [testKit],
+            path: "Plugins/Shared/BalancingTests",
+            swiftSettings: strict
+        ),
     ]
+        + cacheCore
         + plugins.flatMap { name -> [Target] in
             [
                 .target(
                     name: name,
-                    dependencies: sdk,
+                    dependencies: sdk + sharedByPlugins[name, default: []],
                     path: "Plugins/\(name)/Sources",
                     swiftSettings: strict + embedded
                 ),
@@ -177,9 +237,8 @@ let package = Package(
                 .testTarget(
                     name: name + "Tests",
                     dependencies: [
-                        .target(name: name), .product(name: "SluiceSDK", package: "SDK"),
-                        .product(name: "SluiceTestKit", package: "SDK"),
-                    ],
+                        .target(name: name), .product(name: "SluiceSDK", package: "SDK"), testKit,
+                    ] + sharedByPlugins[name, default: []],
                     path: "Plugins/\(name)/Tests",
                     swiftSettings: strict
                 ),

@@ -61,7 +61,8 @@ package struct HookBench: ~Copyable {
 
     /// Measures the boundary, then an instance of the plugin.
     ///
-    /// - Returns: rows of what hooks do at the least, and one for each hook of the plugin.
+    /// - Returns: rows of what hooks do at the least, one for each hook of the plugin, and of a
+    ///   balancer's picks.
     package static func measure(
         _ library: PluginLibrary,
         _ configuration: ConfigurationTree.Node
@@ -75,6 +76,7 @@ package struct HookBench: ~Copyable {
             let name = "\(phase.name), 4 KiB"
             rows.append(Row(name: name, nanoseconds: bench.chunk(phase)))
         }
+        rows += try PickBench.measure(bench.instance, slot: bench.slots.pointee)
         bench.end()
         return rows
     }

@@ -141,6 +141,9 @@ public final class PluginInstance: @unchecked Sendable {
             .assumingMemoryBound(to: sluice_lb.self)
     }
 
+    /// Whether it hooks any phase.
+    public var hasHooks: Bool { Phase.allCases.contains { ownHook($0) != nil } }
+
     /// The hook of a phase; nil when the instance has none.
     public func hook(_ phase: Phase) -> sluice_hook? {
         let hook = ownHook(phase)

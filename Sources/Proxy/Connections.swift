@@ -145,6 +145,9 @@ struct Upstream {
     /// Index among all peers.
     var peer: Int32
     var requests: UInt32 = 0
+    /// When the head of a request without a body was sent, in nanoseconds of the worker's clock; 0
+    /// of one with a body, whose response may wait for the client.
+    var sentAt: UInt64 = 0
     /// Part of a response head; of a stream also content that waits.
     var input: Block?
     var inputCount = 0

@@ -17,6 +17,8 @@ struct H2Session: ~Copyable {
     var blockedSince: UInt64 = 0
     /// Since when the rest of a header block or of a frame is awaited; 0 while none is.
     var headSince: UInt64
+    /// Since when the acknowledgement of our SETTINGS is awaited; 0 while it is not.
+    var settingsSince: UInt64
     /// When the first GOAWAY of a drain went out; 0 before.
     var drainBegan: UInt64 = 0
     /// The client has said that it begins no more streams, or the peer that it takes no more.
@@ -25,6 +27,10 @@ struct H2Session: ~Copyable {
     var isFinal = false
     /// `serve` runs: it sends what is queued when it ends.
     var isServed = false
+    /// Bytes that a stream may still send in its turn, while others wait for theirs.
+    var turnLeft = turnBytes
+    /// The timer looks whether the connection rests, so that its memory can go back.
+    var mayRest = false
     /// Streams of a client, linked by `nextOpen`.
     var firstStream: UnsafeMutablePointer<Downstream>?
     /// Streams to a peer, those included that wait for the connection, linked by `next`.
@@ -44,14 +50,24 @@ struct H2Session: ~Copyable {
     }
 
     /// The connection of a client.
-    init(_ owner: UnsafeMutablePointer<Downstream>, _ settings: H2Settings, now: UInt64) {
-        connection = H2Connection(role: .server, settings: settings, limits: H2Limits())
-        decoder = HPACKDecoder()
-        encoder = HPACKEncoder()
+    ///
+    /// - Parameters:
+    ///   - settings: what the client is told.
+    ///   - now: milliseconds of the worker's clock.
+    init(
+        _ owner: UnsafeMutablePointer<Downstream>,
+        _ settings: H2Settings,
+        _ limits: H2Limits,
+        now: UInt64
+    ) {
+        connection = H2Connection(role: .server, settings: settings, limits: limits)
+        decoder = HPACKDecoder(tableBytesMax: Int(settings.headerTableSize))
+        encoder = HPACKEncoder(tableBytesMax: Int(settings.headerTableSize))
         end = .client(owner)
         lastActive = now
         lastReceived = now
         headSince = max(now, 1)
+        settingsSince = max(now, 1)
     }
 
     /// A connection to a peer, which may still have to be made.
@@ -68,6 +84,7 @@ struct H2Session: ~Copyable {
         lastActive = now
         lastReceived = now
         headSince = 0
+        settingsSince = 0
     }
 
     /// The client's connection; only of one with a client.
@@ -92,6 +109,19 @@ struct H2Session: ~Copyable {
 
     /// Bytes of one stream's turn: what a frame of the usual size holds, so that streams mix.
     static let turnBytes = 16_384
+    /// Milliseconds without a byte and a stream after which a connection rests: more than clients
+    /// let pass between the requests of a page.
+    static let restMilliseconds: UInt64 = 500
     /// Milliseconds between the two GOAWAYs of a drain: longer than a round trip.
     static let drainMilliseconds: UInt64 = 1_000
+
+    /// Gives back what only a connection in use needs; nothing while it is in use.
+    mutating func rest() {
+        guard firstStream == nil, firstPeerStream == nil, connection.streamCount == 0,
+            connection.outputCount == 0
+        else { return }
+        connection.releaseIdleMemory()
+        decoder.releaseIdleMemory()
+        encoder.releaseIdleMemory()
+    }
 }

@@ -92,7 +92,7 @@ package final class Plan: @unchecked Sendable {
         settings.announceUpstreams()
         let global = settings.chain.compactMap { byName[$0] }
         globalChain = PhaseChain(global: global, route: [])
-        routes = Self.makeRoutes(settings, upstreams: upstreams, global: global, byName)
+        routes = try Self.makeRoutes(settings, upstreams: upstreams, global: global, byName)
     }
 
     private static func makeRoutes(
@@ -100,25 +100,52 @@ package final class Plan: @unchecked Sendable {
         upstreams: UnsafeMutablePointer<UpstreamPlan>,
         global: [PluginInstance],
         _ byName: [String: PluginInstance]
-    ) -> RouteTable {
+    ) throws(PluginError) -> RouteTable {
         let upstreamIndex = Dictionary(
             settings.upstreams.enumerated().map { ($1.name, $0) },
             uniquingKeysWith: { first, _ in first }
         )
-        return RouteTable(
-            settings.routes.map { route in
+        var routes: [RoutePlan] = []
+        for route in settings.routes {
+            let index = route.upstream.flatMap { upstreamIndex[$0] }
+            let own = route.chain.compactMap { byName[$0] }
+            let balancer = index.flatMap { settings.upstreams[$0].balancer }
+                .flatMap { byName[$0] }
+            let chain = own + hooked(balancer, behind: global + own)
+            guard global.count + chain.count <= PhaseChain.pluginsMax else {
+                throw PluginError(
+                    "route \(route.name): \(global.count + chain.count) plugins on its way, with "
+                        + "the chain of all requests and the balancer; there may be "
+                        + "\(PhaseChain.pluginsMax)"
+                )
+            }
+            routes.append(
                 RoutePlan(
                     route,
-                    chain: PhaseChain(
-                        global: global,
-                        route: route.chain.compactMap { byName[$0] }
-                    ),
-                    upstream: route.upstream.flatMap { upstreamIndex[$0] }.map { upstreams + $0 }
+                    chain: PhaseChain(global: global, route: chain),
+                    upstream: index.map { upstreams + $0 }
                 )
-            },
+            )
+        }
+        return RouteTable(
+            routes,
             settings.routes.map(\.match),
             listeners: settings.listeners.map(\.address)
         )
+    }
+
+    /// A balancer that has hooks, as one that makes a key of each request; else nothing.
+    ///
+    /// It comes last, so that nobody has to name it twice; one that is on the chain already stays
+    /// where it is.
+    private static func hooked(
+        _ balancer: PluginInstance?,
+        behind chain: [PluginInstance]
+    ) -> [PluginInstance] {
+        guard let balancer, balancer.hasHooks, !chain.contains(where: { $0 === balancer }) else {
+            return []
+        }
+        return [balancer]
     }
 }
 
@@ -238,6 +265,20 @@ package struct PeerPlan {
         // Safe: a 64-bit word, only ever touched by atomic operations.
         _ = UnsafeMutableRawPointer(load).assumingMemoryBound(to: Atomic<Int>.self)
             .pointee.wrappingAdd(change, ordering: .relaxed)
+    }
+
+    /// Moves the average time to the first byte by an eighth of the way to a new one.
+    ///
+    /// Workers may overwrite each other's step, which an average can bear: there is no loop.
+    @inline(__always)
+    func addLatency(_ nanoseconds: UInt64) {
+        // Safe: as in `addInFlight`.
+        let average = UnsafeMutableRawPointer(load).advanced(by: 8)
+            .assumingMemoryBound(to: Atomic<UInt64>.self)
+        let before = average.pointee.load(ordering: .relaxed)
+        // Never 0, which says that there is no average yet.
+        let after = before == 0 ? nanoseconds : before &- before / 8 &+ nanoseconds / 8
+        average.pointee.store(max(after, 1), ordering: .relaxed)
     }
 
     /// Failed connects and exchanges in a row.

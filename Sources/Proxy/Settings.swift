@@ -43,6 +43,8 @@ package struct ListenerSettings: Sendable, Equatable {
     package var proxyProtocol: ProxyProtocolSettings?
     /// Nil is in the clear.
     package var tls: TLSServerSettings?
+    /// Of no meaning where `protocols` has no HTTP/2.
+    package var http2 = HTTP2Settings()
 
     package init(address: String) { self.address = address }
 }
@@ -135,12 +137,16 @@ package struct DownstreamTimeouts: Sendable, Equatable {
     ///
     /// The connection is cut.
     package var write = 30_000
-    /// A tunnel (after 101) without a byte in either direction.
+    /// A tunnel (after 101), or both directions of an exchange in turns, without a byte.
     package var tunnel = 3_600_000
     /// A TLS handshake, from the connection's begin.
     ///
     /// The connection is closed.
     package var handshake = 10_000
+    /// HTTP/2: from the connection's begin to the client's acknowledgement of our SETTINGS.
+    ///
+    /// SETTINGS_TIMEOUT (RFC 9113 §6.5.3).
+    package var settings = 10_000
     /// The longest that a plugin may let a request wait, or hold a response's head.
     package var suspend = 60_000
 

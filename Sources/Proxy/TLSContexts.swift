@@ -27,7 +27,7 @@ package struct TLSContexts: Sendable {
         guard let tls = listener.tls else { return nil }
         let protocols: [TLSProtocol] =
             (listener.protocols.contains(.h2) ? [.h2] : [])
-            + (listener.protocols.contains(.h1) ? [.h1] : [])
+            + (listener.protocols.contains(.h1) ? [.h1, .h1_0] : [])
         do throws(TLSFailure) {
             let context = try TLSServerContext(tls, protocols: protocols)
             warnings += context.warnings.map { "\(place): \($0)" }

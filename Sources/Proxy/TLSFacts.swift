@@ -27,6 +27,7 @@ enum TLSFacts {
         switch tls.pointee.alpn {
         case .none: break
         case .h1: facts.pointee.alpn = sluice_slice("http/1.1")
+        case .h1_0: facts.pointee.alpn = sluice_slice("http/1.0")
         case .h2: facts.pointee.alpn = sluice_slice("h2")
         }
         if tls.pointee.isPeerVerified {

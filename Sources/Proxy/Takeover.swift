@@ -3,9 +3,9 @@ import TLS
 
 /// How many idle connections each worker has to each peer, for the others to look at.
 ///
-/// Hints: by the time that somebody reads one, it may be wrong. Each worker writes its own row, with
-/// plain stores, and rows share no cache line, so that a worker whose own pool serves it pays for
-/// nothing but the store.
+/// Hints: by the time that somebody reads one, it may be wrong. Each worker writes its own row,
+/// with plain stores, and rows share no cache line, so that a worker whose own pool serves it pays
+/// for nothing but the store.
 struct IdleCounts: @unchecked Sendable {
     // Safe: atomics at a fixed address, never given back, as all of a plan.
     private let first: UnsafeMutablePointer<Atomic<UInt32>>
@@ -35,7 +35,8 @@ struct IdleCounts: @unchecked Sendable {
 
 /// One worker asks another for an idle connection to a peer.
 package struct IdleRequest: @unchecked Sendable {
-    // Safe: `claim` is only looked at by the worker that asks; the plan of an upstream is read-only.
+    // Safe: `claim` is only looked at by the worker that asks; the plan of an upstream is not
+    // written to.
 
     /// Who asks.
     var worker: Int
@@ -44,6 +45,8 @@ package struct IdleRequest: @unchecked Sendable {
     /// Index among all peers, and the upstream that it is of.
     var peer: Int
     var upstream: UnsafeMutablePointer<UpstreamPlan>
+    /// Workers that were asked, this one included.
+    var asks = 1
 }
 
 /// The answer to it: the connection itself, or none.

@@ -361,7 +361,7 @@ extension Worker {
         free(callout)
     }
 
-    private func calloutView(
+    private mutating func calloutView(
         _ callout: UnsafeMutablePointer<Callout>,
         _ arena: inout Arena
     ) -> UnsafePointer<sluice_headers>? {

@@ -15,11 +15,14 @@ extension Worker {
         _ count: Int
     ) {
         let session = UnsafeMutablePointer<H2Session>.allocate(capacity: 1)
-        var settings = H2Settings.local(.server)
         let plan = listeners + Int(down.pointee.listener)
+        var settings = plan.pointee.settings.http2.settings
         settings.isConnectProtocolEnabled = true
         settings.maxHeaderListSize = UInt32(plan.pointee.settings.limits.headBytes)
-        session.initialize(to: H2Session(down, settings, now: now))
+        session.initialize(
+            to: H2Session(down, settings, plan.pointee.settings.http2.limits, now: now)
+        )
+        http2.connections &+= 1
         down.pointee.session = session
         down.pointee.state = .multiplexed
         down.pointee.flags.remove(.fresh)
@@ -59,7 +62,7 @@ extension Worker {
     ) -> Bool {
         let down = session.pointee.owner
         if let input = down.pointee.input {
-            guard makeRoom(session) else { return !down.pointee.flags.contains(.dead) }
+            guard makeRoom(session) else { return stopReading(session) }
             guard take(session, input + Int(down.pointee.inputStart), down.pointee.inputCount)
             else { return false }
         } else if count > 0 {
@@ -71,7 +74,7 @@ extension Worker {
                 enqueue(down)
                 break
             }
-            guard makeRoom(session) else { return !down.pointee.flags.contains(.dead) }
+            guard makeRoom(session) else { return stopReading(session) }
             turns &-= 1
             let count = down.receive(sessionInput, Self.sessionInputBytes)
             guard count > 0 else {
@@ -81,7 +84,18 @@ extension Worker {
             }
             guard take(session, sessionInput, count) else { return false }
         }
+        guard down.pointee.input == nil else { return stopReading(session) }
+        noteWaits(session)
         return true
+    }
+
+    /// What the client has sent waits for room: so the client is not waited for.
+    ///
+    /// - Returns: false when the connection is over.
+    private mutating func stopReading(_ session: UnsafeMutablePointer<H2Session>) -> Bool {
+        session.pointee.headSince = 0
+        session.pointee.settingsSince = 0
+        return !session.pointee.owner.pointee.flags.contains(.dead)
     }
 
     /// Whether there is room for a response's head, after giving the socket what waits; false also
@@ -116,24 +130,27 @@ extension Worker {
             switch event {
             case .needsMore:
                 freeInput(down)
-                noteHead(session)
                 return true
             case .settings:
                 let limit = session.pointee.connection.peerSettings.headerTableSize
                 session.pointee.encoder.setTableLimit(limit)
-            case .settingsAcknowledged, .pingAnswered: break
+            case .settingsAcknowledged:
+                let size = session.pointee.connection.localSettings.headerTableSize
+                session.pointee.decoder.tableSizeAcknowledged(Int(size))
+            case .pingAnswered: break
             case .goAway: session.pointee.otherLeaves = true
             case .headers(let headers):
                 takeHeaders(session, headers)
                 if at < count, !makeRoom(session), !down.pointee.flags.contains(.dead) {
                     keepInput(down, bytes + at, count &- at)
-                    // It is not the client that is waited for.
-                    session.pointee.headSince = 0
                     return true
                 }
-            case .discardedHeaders(_, let block, let count): discard(session, block, count)
+            case .discardedHeaders(_, let block, let count):
+                http2.streamsRefused &+= UInt64(session.pointee.connection.takeRefusedCount())
+                discard(session, block, count)
             case .data(let data): takeData(session, data)
             case .streamReset(let reset):
+                if reset.isByPeer { http2.resetsReceived &+= 1 }
                 guard let stream = stream(reset.stream) else { break }
                 let isMalformed = !reset.isByPeer && reset.code == .protocolError
                 isMalformed ? streamIsMalformed(stream) : streamIsGone(stream)
@@ -152,9 +169,15 @@ extension Worker {
         _ failure: H2Failure
     ) {
         let down = session.pointee.owner
+        http2.failures &+= 1
+        if let bound = failure.bound { http2[bound] &+= 1 }
         log.write(3) { line in
             line.text("HTTP/2 connection error: ")
             line.text(failure.reason)
+            if let bound = failure.bound {
+                line.text("; over http2.")
+                line.text(bound.name)
+            }
             line.text("; client ")
             line.address(down.pointee.ip, port: down.pointee.port)
         }
@@ -200,16 +223,23 @@ extension Worker {
     }
 
     /// A head has its time from its first byte to its last, as in HTTP/1; so have the preface and
-    /// the first settings.
-    private mutating func noteHead(_ session: UnsafeMutablePointer<H2Session>) {
-        let waits =
+    /// the first settings, and the acknowledgement of ours.
+    private mutating func noteWaits(_ session: UnsafeMutablePointer<H2Session>) {
+        let isHead =
             session.pointee.connection.awaitsRest || !session.pointee.connection.hasPeerSettings
-        if !waits {
-            session.pointee.headSince = 0
-        } else if session.pointee.headSince == 0 {
-            session.pointee.headSince = max(now, 1)
-            armSession(session)
-        }
+        let isHeadNew = note(isHead, since: &session.pointee.headSince)
+        let isSettingsNew = note(
+            !session.pointee.connection.isAcknowledged,
+            since: &session.pointee.settingsSince
+        )
+        if isHeadNew || isSettingsNew { armSession(session) }
+    }
+
+    /// Notes since when something is waited for; true when that begins now.
+    private func note(_ waits: Bool, since: inout UInt64) -> Bool {
+        let isNew = waits && since == 0
+        if isNew { since = max(now, 1) } else if !waits { since = 0 }
+        return isNew
     }
 
     // MARK: Time
@@ -220,6 +250,16 @@ extension Worker {
         timers.set(timer(of: down), deadline: sessionDeadline(session))
     }
 
+    /// The last stream has ended: the connection may be left alone for a while.
+    mutating func noteRest(_ session: UnsafeMutablePointer<H2Session>) {
+        // Once for many streams: the timer finds by itself that there were more.
+        guard !session.pointee.mayRest, session.pointee.owner.pointee.state == .multiplexed,
+            !session.pointee.owner.pointee.flags.contains(.dead)
+        else { return }
+        session.pointee.mayRest = true
+        armSession(session)
+    }
+
     private mutating func sessionDeadline(_ session: UnsafeMutablePointer<H2Session>) -> UInt64 {
         let down = session.pointee.owner
         let timeouts = (listeners + Int(down.pointee.listener)).pointee.settings.timeouts
@@ -227,28 +267,22 @@ extension Worker {
             return session.pointee.drainBegan &+ H2Session.drainMilliseconds
         }
         return min(
-            writeDeadline(session, timeouts),
-            headDeadline(session, timeouts),
+            deadline(session.pointee.blockedSince, timeouts.write),
+            deadline(session.pointee.headSince, timeouts.head),
+            deadline(session.pointee.settingsSince, timeouts.settings),
             // Who has yet to take something is not idle.
             session.pointee.blockedSince > 0
-                ? .max : session.pointee.lastActive &+ UInt64(timeouts.idle)
+                ? .max
+                : session.pointee.lastActive
+                    &+ (session.pointee.mayRest
+                        ? min(H2Session.restMilliseconds, UInt64(timeouts.idle))
+                        : UInt64(timeouts.idle))
         )
     }
 
-    private func writeDeadline(
-        _ session: UnsafeMutablePointer<H2Session>,
-        _ timeouts: DownstreamTimeouts
-    ) -> UInt64 {
-        let since = session.pointee.blockedSince
-        return since > 0 ? since &+ UInt64(timeouts.write) : .max
-    }
-
-    private func headDeadline(
-        _ session: UnsafeMutablePointer<H2Session>,
-        _ timeouts: DownstreamTimeouts
-    ) -> UInt64 {
-        let since = session.pointee.headSince
-        return since > 0 ? since &+ UInt64(timeouts.head) : .max
+    /// When something is over that is waited for since then; never when it is not (0).
+    private func deadline(_ since: UInt64, _ milliseconds: Int) -> UInt64 {
+        since > 0 ? since &+ UInt64(milliseconds) : .max
     }
 
     /// Looks at a connection whose time has come.
@@ -269,16 +303,32 @@ extension Worker {
             return
         }
         let timeouts = (listeners + Int(down.pointee.listener)).pointee.settings.timeouts
-        if writeDeadline(session, timeouts) <= now {
+        if deadline(session.pointee.blockedSince, timeouts.write) <= now {
             logTimeout(session, "timeouts.write")
             closeSession(session)
             return
         }
-        if headDeadline(session, timeouts) <= now {
+        if deadline(session.pointee.headSince, timeouts.head) <= now {
             logTimeout(session, "timeouts.head")
             finishShutdown(session)
             endSession(session)
             return
+        }
+        if deadline(session.pointee.settingsSince, timeouts.settings) <= now {
+            session.pointee.connection.abort(
+                .settingsTimeout,
+                reason: "timeouts.settings: our SETTINGS were not acknowledged"
+            )
+            if let failure = session.pointee.connection.failure { failSession(session, failure) }
+            return
+        }
+        if session.pointee.mayRest {
+            session.pointee.mayRest = false
+            session.pointee.rest()
+            guard sessionDeadline(session) <= now else {
+                armSession(session)
+                return
+            }
         }
         guard session.pointee.connection.streamCount == 0 else {
             // Its streams have times of their own.

@@ -30,11 +30,15 @@ extension Worker {
         wake(session)
         sent = headCount
         if bodyCount > 0 || endsNow && headCount == 0 {
+            // What has just come from the other side does not pass those that wait.
+            let most =
+                session.pointee.connection.mustShare(id)
+                ? min(bodyCount, session.pointee.turnLeft) : bodyCount
             let taken = session.pointee.connection.sendData(
                 id,
                 data,
-                bodyCount,
-                endStream: endsNow
+                most,
+                endStream: endsNow && most == bodyCount
             )
             sent &+= taken
             guard taken == bodyCount else {
@@ -69,6 +73,7 @@ extension Worker {
             count,
             endStream: isEnd && !trailersFollow
         )
+        session.pointee.turnLeft &-= sent
         if sent > 0 { wake(session) }
         guard sent == left else {
             pipe.heldStart &+= sent

@@ -61,7 +61,7 @@ extension Worker {
     /// is no secret (RFC 6455 §10.3).
     ///
     /// - Returns: bytes of the head.
-    private func addWebSocketKey(_ count: Int) -> Int {
+    private mutating func addWebSocketKey(_ count: Int) -> Int {
         var at = count &- 2
         at &+= HeadWriter.copy("sec-websocket-key: ", to: headText + at)
         // 16 bytes in base64 (RFC 4648 §4), whose digits are drawn one by one: the last one that

@@ -13,7 +13,10 @@ extension Worker {
             var hasSent = false
             while let reference = session.pointee.connection.nextToSend() {
                 let before = session.pointee.connection.outputCount
-                guard advance(reference, session) else {
+                session.pointee.turnLeft = H2Session.turnBytes
+                let exists = advance(reference, session)
+                session.pointee.turnLeft = H2Session.turnBytes
+                guard exists else {
                     session.pointee.connection.setWantsToWrite(reference.id, false)
                     continue
                 }

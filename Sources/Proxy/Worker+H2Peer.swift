@@ -9,7 +9,7 @@ extension Worker {
     // MARK: Choosing
 
     /// Whether a request goes to a peer as a stream, as far as is known before a connection stands.
-    func mayMultiplex(
+    mutating func mayMultiplex(
         _ upstream: UnsafeMutablePointer<UpstreamPlan>,
         peer: Int,
         upgrades: Bool
@@ -23,7 +23,7 @@ extension Worker {
     }
 
     /// A connection to a peer that takes one more stream; nil when there is none.
-    private func sessionWithRoom(_ peer: Int) -> UnsafeMutablePointer<H2Session>? {
+    private mutating func sessionWithRoom(_ peer: Int) -> UnsafeMutablePointer<H2Session>? {
         var next = pools[peer].firstSession
         while let up = next {
             next = up.pointee.next
@@ -253,8 +253,11 @@ extension Worker {
                 session.pointee.encoder.setTableLimit(limit)
                 pools[Int(up.pointee.peer)].streamsMax =
                     session.pointee.connection.peerSettings.maxConcurrentStreams
-            case .settingsAcknowledged, .windowOpened: break
+            case .settingsAcknowledged:
+                let size = session.pointee.connection.localSettings.headerTableSize
+                session.pointee.decoder.tableSizeAcknowledged(Int(size))
             case .pingAnswered: armPeerSession(session)
+            case .windowOpened: break
             case .goAway(_, let code):
                 if code != .noError { warn(up, "HTTP/2 GOAWAY: ", code.name) }
                 session.pointee.otherLeaves = true

@@ -80,6 +80,7 @@ extension Worker {
         let owner = session.pointee.owner
         guard let down = downstreams.take() else {
             session.pointee.connection.resetStream(id, .refusedStream)
+            http2.streamsRefused &+= UInt64(session.pointee.connection.takeRefusedCount())
             return nil
         }
         down.initialize(
@@ -97,6 +98,7 @@ extension Worker {
         session.pointee.firstStream = down
         session.pointee.connection.setUser(id, UnsafeMutableRawPointer(down))
         if headers.endStream { down.pointee.flags.insert(.ended) }
+        http2.streams &+= 1
         owner.pointee.requests &+= 1
         let listener = listeners + Int(owner.pointee.listener)
         if Int(owner.pointee.requests) >= listener.pointee.settings.limits.requests {
@@ -274,6 +276,7 @@ extension Worker {
         timers.cancel(timer(of: down))
         if restOwner == down { restCount = 0 }
         freeInput(down)
+        if session.pointee.firstStream == nil { noteRest(session) }
         down.pointee.nextDead = deadDownstreams
         deadDownstreams = down
         wake(session)

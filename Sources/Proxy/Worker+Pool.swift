@@ -57,7 +57,7 @@ extension Worker {
     }
 
     /// Whether the peer of an idle connection has neither closed it nor sent anything.
-    func isQuiet(_ up: UnsafeMutablePointer<Upstream>) -> Bool {
+    mutating func isQuiet(_ up: UnsafeMutablePointer<Upstream>) -> Bool {
         up.receive(scratch, 1) == Syscall.wouldBlock && !up.pointee.flags.contains(.readClosed)
     }
 

@@ -13,6 +13,7 @@ extension Worker {
         reason: StaticString
     ) {
         if exchange.pointee.flags.contains(.responseStarted) {
+            if reason.utf8CodeUnitCount > 0 { logReply(exchange, nil, reason, nil) }
             cut(exchange)
         } else {
             reply(exchange, status, reason: reason)
@@ -55,16 +56,21 @@ extension Worker {
         sendLocal(exchange, message, body)
     }
 
+    /// - Parameter status: nil for a response that had begun and is cut.
     private mutating func logReply(
         _ exchange: UnsafeMutablePointer<Exchange>,
-        _ status: UInt16,
+        _ status: UInt16?,
         _ reason: StaticString,
         _ peer: Int?
     ) {
         let request = exchange.pointee.context.request
         let down = exchange.pointee.down
-        log.write(status >= 500 ? 2 : 3) { line in
-            line.number(Int(status))
+        log.write(status ?? 0 >= 500 ? 2 : 3) { line in
+            if let status {
+                line.number(Int(status))
+            } else {
+                line.text("cut")
+            }
             line.text(": ")
             line.text(reason)
             if let peer {

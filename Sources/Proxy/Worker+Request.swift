@@ -82,6 +82,11 @@ extension Worker {
                 return true
             case .none:
                 guard listener.pointee.speaksHTTP1 else {
+                    log.write(3) { line in
+                        line.text("closed: HTTP/2 is spoken here, and the client does not begin")
+                        line.text(" with its preface; client ")
+                        line.address(down.pointee.ip, port: down.pointee.port)
+                    }
                     close(down)
                     return false
                 }

@@ -332,7 +332,11 @@ extension Worker {
         exchange.pointee.requestBody.isFinished = true
         if exchange.pointee.down.pointee.inputCount == 0 { freeInput(exchange.pointee.down) }
         guard let up = exchange.pointee.up, let upstream = exchange.pointee.upstream else { return }
-        if !exchange.pointee.head.framing.isNone {
+        guard !exchange.pointee.head.framing.isNone else { return }
+        if exchange.pointee.response == .body {
+            // The response has begun before the request's end.
+            armRead(up, exchange)
+        } else {
             timers.set(
                 timer(of: up),
                 deadline: now &+ UInt64(upstream.pointee.timeouts.firstByte)

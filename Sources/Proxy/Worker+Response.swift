@@ -208,6 +208,9 @@ extension Worker {
             return
         }
         peers[Int(up.pointee.peer)].setFailures(false)
+        if up.pointee.sentAt != 0 {
+            peers[Int(up.pointee.peer)].addLatency(nowNanoseconds &- up.pointee.sentAt)
+        }
         if !head.flags.contains(.keepAlive) { exchange.pointee.flags.insert(.closeUpstream) }
         exchange.pointee.context.replaceResponse(responseMessage(bytes, head))
         exchange.pointee.context.facts.status = UInt32(head.status)

@@ -6,30 +6,32 @@ import Synchronization
 import Sys
 import TLS
 
-/// Idle connections that move between workers: before a request opens a connection, one that another
-/// worker has lying idle is asked for.
+/// Idle connections that move between workers: before a request opens a connection, it asks for
+/// one that lies idle with another worker.
 ///
-/// Without it each worker warms up a pool of its own, so that the same load holds as many times more
-/// connections, makes as many times more handshakes, and finds them closed by the origin more often.
-/// Asking takes two messages and a few microseconds, which only a request pays that would have paid
-/// for a connect. It allocates (the mailbox's list), and is the only part of a request's path that
-/// does.
+/// Without it each worker warms up a pool of its own, so that the same load holds as many times
+/// more connections, makes as many times more handshakes, and finds them closed by the peer more
+/// often. Asking takes two messages, which only a request pays for that would have paid for a
+/// connect. It allocates (the mailbox's list), which is accepted on this path.
 ///
 /// A connection that stands for its client (`proxy_protocol` of an upstream) never moves.
 extension Worker {
     /// Milliseconds for which a request waits for another worker's answer before it connects.
     ///
-    /// An idle worker answers in microseconds. One that is in the middle of a long hook does not, and
-    /// then the connect is the better way. Timers are up to `TimerWheel.slotMilliseconds` late.
+    /// An idle worker answers in microseconds. One that is in the middle of a long hook does not,
+    /// and then the connect is the better way. Timers are up to `TimerWheel.slotMilliseconds` late.
     static let takeoverMilliseconds: UInt64 = 5
+    /// Workers that one request asks at most: a count may have been taken by its own worker, or by
+    /// another one, when the question comes.
+    static let asksMax = 3
 
     // MARK: Who asks
 
-    /// Asks a worker that has an idle connection to this peer for it; false when none seems to have
-    /// one, and a new one is to be made.
+    /// Asks a worker that has an idle connection to this peer for it; false when none seems to
+    /// have one, and a new one is to be made.
     ///
-    /// In its place the exchange has an element in state `asked`, which takes the connection when it
-    /// comes.
+    /// In its place the exchange has an element in state `asked`, which takes the connection when
+    /// it comes.
     mutating func askOthers(
         _ exchange: UnsafeMutablePointer<Exchange>,
         _ upstream: UnsafeMutablePointer<UpstreamPlan>,
@@ -42,14 +44,29 @@ extension Worker {
         up.initialize(to: Upstream(fd: -1, peer: peer))
         up.pointee.state = .asked
         let request = IdleRequest(worker: index, claim: up, peer: peer, upstream: upstream)
-        guard mailboxes[giver].post(.ask(request)) else {
+        guard ask(giver, request) else {
             upstreams.give(up)
             return false
         }
-        pools[peer].asked &+= 1
         bind(exchange, up)
         timers.set(timer(of: up), deadline: now &+ Self.takeoverMilliseconds)
         return true
+    }
+
+    private mutating func ask(_ giver: Int, _ request: IdleRequest) -> Bool {
+        guard mailboxes[giver].post(.ask(request)) else { return false }
+        pools[request.peer].asked &+= 1
+        return true
+    }
+
+    /// Asks the next one after a worker that had none, in what is left of the time.
+    private mutating func askAgain(_ answered: IdleRequest) -> Bool {
+        guard answered.asks < Self.asksMax, let giver = findGiver(answered.peer) else {
+            return false
+        }
+        var request = answered
+        request.asks &+= 1
+        return ask(giver, request)
     }
 
     /// A worker with more idle connections to the peer than this one has already asked for: a burst
@@ -87,6 +104,7 @@ extension Worker {
         let peer = gift.request.peer
         let exchange = up.pointee.exchange
         pools[peer].asked &-= 1
+        if gift.isNone, exchange != nil, askAgain(gift.request) { return }
         timers.cancel(timer(of: up))
         guard adopt(gift, up) else {
             if let exchange { detachUpstream(exchange, reuse: false) }
@@ -94,11 +112,12 @@ extension Worker {
             if let exchange { connectUnasked(exchange, peer: peer) }
             return
         }
-        log.write(4) { line in line.text("idle connection of another worker taken over") }
         guard let exchange else {
+            log.write(4) { line in line.text("idle connection of another worker came late") }
             keepLate(up, gift)
             return
         }
+        log.write(4) { line in line.text("idle connection of another worker taken over") }
         exchange.pointee.context.facts.is_reused = 1
         send(exchange)
     }
@@ -144,6 +163,8 @@ extension Worker {
     /// peer is least likely to close now.
     mutating func give(_ request: IdleRequest) {
         var gift = IdleGift(request: request)
+        // What it has left is for its own last requests: nobody need ask again.
+        if isDraining { idleCounts[request.peer].store(0, ordering: .relaxed) }
         while !isDraining, let up = pools[request.peer].first {
             // An end that has come and was not seen yet must not travel: the request would fail.
             guard isQuiet(up) else {
@@ -183,8 +204,15 @@ extension Worker {
 
     // MARK: The end
 
-    /// Closes the mailbox, and the connections in it that nobody will take.
-    func closeMailbox() {
-        for case .gift(let gift) in mailbox.close() { gift.close() }
+    /// Closes the mailbox: connections in it are closed, and questions answered.
+    mutating func closeMailbox() {
+        for message in mailbox.close() {
+            switch message {
+            case .gift(let gift): gift.close()
+            case .ask(let request):
+                mailboxes[request.worker].post(.gift(IdleGift(request: request)))
+            case .drain, .tasks, .resume: break
+            }
+        }
     }
 }

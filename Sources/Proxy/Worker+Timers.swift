@@ -79,7 +79,17 @@ extension Worker {
             }
             next = deadline
         }
-        if waitsForBody(exchange) {
+        if waitsForBody(exchange), isTwoWay(exchange) {
+            let last = max(exchange.pointee.lastRead, exchange.pointee.lastWrite)
+            let deadline = last &+ UInt64(timeouts.tunnel)
+            if deadline <= now {
+                bodyTimedOut(exchange, reason: "timeouts.tunnel: neither side sent anything")
+                return
+            }
+            // So that the next bytes do not find a window that has long ended.
+            exchange.pointee.rateStart = now
+            next = min(next, deadline)
+        } else if waitsForBody(exchange) {
             let deadline = exchange.pointee.lastRead &+ UInt64(timeouts.body)
             if deadline <= now {
                 bodyTimedOut(exchange, reason: "timeouts.body: the request body stopped")
@@ -95,6 +105,39 @@ extension Worker {
         !exchange.pointee.requestBody.reader.isDone && !exchange.pointee.requestBody.isBlocked
             && exchange.pointee.response != .none && exchange.pointee.requestWait == nil
             && !exchange.pointee.flags.contains(.peerStoppedReading)
+    }
+
+    /// Whether the client may be silent because it waits for what the peer says.
+    ///
+    /// Then its body is not slow, and both directions count together, as in a tunnel.
+    /// nginx counts each direction by itself here and cuts calls of gRPC that pause; Envoy's
+    /// `stream_idle_timeout` counts both.
+    private func isTwoWay(_ exchange: UnsafeMutablePointer<Exchange>) -> Bool {
+        switch exchange.pointee.response {
+        // The peer has begun to answer and still takes the request: it is the peer's to end.
+        case .body, .waiting: exchange.pointee.up != nil
+        // Services of gRPC send their head only with their first message. On a connection that
+        // serves this one client alone, the claim would be a way around `body_rate`.
+        case .head: exchange.pointee.up?.pointee.isStream == true && isGRPC(exchange)
+        case .none, .collect, .tunnel, .drain: false
+        }
+    }
+
+    /// Whether a request's Content-Type is that of gRPC: `application/grpc`, also with parameters
+    /// or with `+` and a format.
+    ///
+    /// `application/grpc-web` is another protocol.
+    private func isGRPC(_ exchange: UnsafeMutablePointer<Exchange>) -> Bool {
+        let type: StaticString = "application/grpc"
+        let count = type.utf8CodeUnitCount
+        guard let value = exchange.pointee.context.request.received(.contentType),
+            value.count >= count, FieldNames.equals(value.bytes, count: count, type)
+        else { return false }
+        guard value.count > count else { return true }
+        // Safe: the byte is one of the value's.
+        let behind = value.bytes[count]
+        return behind == UInt8(ascii: "+") || behind == UInt8(ascii: ";")
+            || behind == UInt8(ascii: " ")
     }
 
     /// Ends a window of the body's rate; false when it was too slow.
@@ -118,6 +161,9 @@ extension Worker {
         if exchange.pointee.response == .drain {
             clientGone(exchange)
         } else {
+            if exchange.pointee.flags.contains(.responseStarted) {
+                exchange.pointee.outcome = UInt32(SLUICE_OUTCOME_CLIENT_GONE)
+            }
             replyOrCut(exchange, 408, reason: reason)
         }
     }
@@ -154,7 +200,12 @@ extension Worker {
             doubt(up, after: timeouts.firstByte)
             peerTimedOut(exchange, peer, "timeouts.first_byte: no response in time")
         case .body:
-            if exchange.pointee.responseBody.isBlocked || exchange.pointee.responseWait != nil {
+            // It may wait for what the client has still to send, which `checkClient` bounds.
+            let isClientsTurn =
+                !exchange.pointee.requestBody.isFinished && !exchange.pointee.requestBody.isBlocked
+            if exchange.pointee.responseBody.isBlocked || exchange.pointee.responseWait != nil
+                || isClientsTurn
+            {
                 timers.set(timer(of: up), deadline: now &+ UInt64(timeouts.read))
             } else {
                 log.write(2) { line in line.text("timeouts.read: the response stopped") }

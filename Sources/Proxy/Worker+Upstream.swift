@@ -141,6 +141,13 @@ extension Worker {
     /// Goes on with an attempt for which no other worker had a connection.
     mutating func connectUnasked(_ exchange: UnsafeMutablePointer<Exchange>, peer: Int) {
         guard let upstream = exchange.pointee.upstream else { return }
+        // This worker may have got one while it waited.
+        if let up = takeIdle(peer) {
+            exchange.pointee.context.facts.is_reused = 1
+            bind(exchange, up)
+            send(exchange)
+            return
+        }
         if connect(exchange, upstream, peer: peer) { return }
         markTried(exchange, upstream, peer &- upstream.pointee.firstPeer)
         reportAttempt(exchange, SLUICE_ATTEMPT_CONNECT)
@@ -227,6 +234,7 @@ extension Worker {
             reply(exchange, 502, reason: "request head is too large with its added fields")
             return
         }
+        up.pointee.sentAt = exchange.pointee.head.framing.isNone ? nowNanoseconds : 0
         var count = 0
         if up.pointee.isStream {
             let isBodyless =

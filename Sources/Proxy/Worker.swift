@@ -88,7 +88,7 @@ package struct Worker: ~Copyable {
     /// By peer: how many are in the pool, for other workers.
     let idleCounts: UnsafeMutablePointer<Atomic<UInt32>>
     /// The worker that is asked first, in turn.
-    var nextAsked: Int
+    var nextAsked = 0
     let pickCall: UnsafeMutablePointer<sluice_pick>
     let responseLimits: HeadLimits
     let dateText: UnsafeMutablePointer<UInt8>
@@ -120,6 +120,8 @@ package struct Worker: ~Copyable {
     let listenerTimer: UnsafeMutablePointer<TimerNode>
     var isDraining = false
     var connectionCount = 0
+    /// Of HTTP/2 to clients.
+    var http2 = H2Counters()
     /// CLOCK_MONOTONIC at the begin of the batch.
     var nowNanoseconds: UInt64
     /// The same in milliseconds: what deadlines count in.
@@ -146,9 +148,10 @@ package struct Worker: ~Copyable {
     static let headTextBytes = 131_072
     /// Bytes of a block of fields: each of those that `out` may hold takes a few bytes more.
     static let fieldBlockBytes = 262_144
-    /// Of the longest block that a connection takes.
+    /// Of the longest block that a connection takes, and the largest table.
     static let fieldScratchBytes = HPACKDecoder.scratchBytes(
-        blockBytes: H2Limits().headerBlockBytesMax
+        blockBytes: H2Limits().headerBlockBytesMax,
+        tableBytesMax: HPACKDecoder.tableBytesMax
     )
     /// Times that a session's streams are asked for more before others get their turn.
     static let sendTurnsMax = 4
@@ -158,8 +161,8 @@ package struct Worker: ~Copyable {
     /// - Parameters:
     ///   - listening: a listening descriptor for each listener of the plan; the worker closes them.
     ///   - mailbox: where the messages of other threads come from.
-    ///   - mailboxes: of all workers, by their index, this one's included: whom idle connections are
-    ///     asked for. None when it is alone.
+    ///   - mailboxes: of all workers, by their index, this one's included, to ask for idle
+    ///     connections; empty when it is alone.
     package init(
         index: Int,
         plan: Plan,
@@ -175,7 +178,6 @@ package struct Worker: ~Copyable {
         self.mailbox = mailbox
         self.mailboxes = mailboxes
         idleCounts = plan.idleCounts.row(index)
-        nextAsked = index
         port = WorkerPort.of(worker: index)
         taskTimer = .allocate(capacity: 1)
         taskTimer.initialize(to: TimerNode(kind: TimerKind.tasks))
@@ -317,6 +319,7 @@ package struct Worker: ~Copyable {
 
     /// Lets go of everything; once, after the last turn.
     package mutating func end() {
+        logHTTP2()
         while let callout = firstCallout { end(callout) }
         for peer in 0..<plan.peerCount {
             while let connection = pools[peer].first { closeUpstream(connection) }

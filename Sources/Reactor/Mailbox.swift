@@ -39,8 +39,8 @@ public final class Mailbox<Message: Sendable>: Sendable {
         }
     }
 
-    /// Takes all messages for the last time: what a message carries is let go of by whoever posts it
-    /// from now on. [the worker]
+    /// Takes all messages for the last time: what a message carries is let go of by whoever posts
+    /// it from now on. [the worker]
     public func close() -> [Message] {
         queue.withLock { queue in
             queue.isClosed = true

@@ -99,7 +99,7 @@ public final class TLSClientContext: Sendable {
 }
 
 extension TLSClientContext {
-    /// Takes HTTP/2 out of what ALPN offers on one connection, for a request that HTTP/2 can't carry.
+    /// Takes HTTP/2 out of what ALPN offers on one connection, for a request that it can't carry.
     func offerHTTP1(_ ssl: OpaquePointer) {
         guard protocols.contains(.h2) else { return }
         // Only without memory it fails; then the peer chooses what the request is not made for.

@@ -105,6 +105,8 @@ public enum TLSProtocol: Sendable, Equatable {
     /// No protocol was agreed on; the other side may not know ALPN.
     case none
     case h1
+    /// What clients offer that want HTTP/1.0 and no more, as `curl --http1.0` does.
+    case h1_0
     case h2
 
     /// As ALPN has it: a byte of length, and the name.
@@ -112,6 +114,7 @@ public enum TLSProtocol: Sendable, Equatable {
         switch self {
         case .none: []
         case .h1: [8] + Array("http/1.1".utf8)
+        case .h1_0: [8] + Array("http/1.0".utf8)
         case .h2: [2] + Array("h2".utf8)
         }
     }

@@ -25,10 +25,12 @@ extension TLSStream {
         var bytes: UnsafePointer<UInt8>?
         var count: UInt32 = 0
         SSL_get0_alpn_selected(ssl, &bytes, &count)
-        // Only names that we offered or chose can be selected, and their lengths differ.
+        // Only names that we offered or chose can be selected: those of `TLSProtocol`.
+        guard let bytes else { return .none }
         return switch count {
         case 2: .h2
-        case 8: .h1
+        // Safe: the name has 8 bytes.
+        case 8: bytes[7] == UInt8(ascii: "0") ? .h1_0 : .h1
         default: .none
         }
     }

@@ -123,10 +123,10 @@ public struct TLSStream {
         return stream
     }
 
-    /// Makes the stream another worker's, which calls this first; the one before uses it no more.
+    /// Makes the stream another worker's, which calls this; the one before uses it no more.
     ///
-    /// Nothing in a connection belongs to a thread but what is replaced here: the context serves all
-    /// workers, and OpenSSL counts references of sessions atomically.
+    /// Nothing in a connection belongs to a thread but what is replaced here: the context serves
+    /// all workers, and OpenSSL counts references of sessions atomically.
     ///
     /// - Parameters:
     ///   - output: the new worker's; it must outlive the stream.

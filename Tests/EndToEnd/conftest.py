@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+import certificates
 import harness
 import h2origin as h2
 import wire
@@ -104,6 +105,34 @@ def client(sluice):
     close_all(made)
 
 
+@pytest.fixture(scope="session")
+def ca(tmp_path_factory):
+    return certificates.Authority(tmp_path_factory.mktemp("ca"))
+
+
+@pytest.fixture(scope="session")
+def leaf(ca):
+    return ca.issue("localhost", "example.com", "IP:127.0.0.1")
+
+
+@pytest.fixture
+def https(sluice, leaf):
+    """A proxy that speaks TLS to its clients."""
+    def make(*peers, tls=None, listener=None, **options):
+        block = {"tls": {"certificates": [leaf.entry], **(tls or {})}, **(listener or {})}
+        return sluice(*peers, listener=block, **options)
+
+    return make
+
+
+@pytest.fixture
+def connect(client, ca):
+    def make(to, name="localhost", context=None, **options):
+        return client(to, tls=context or ca.client_context(), server_name=name, **options)
+
+    return make
+
+
 class Nginx:
     """A real origin: static files, gzip off, uploads answered with their length."""
 
@@ -120,7 +149,7 @@ class Nginx:
         config = folder / "nginx.conf"
         config.write_text("""
 worker_processes 1; daemon off; pid %(d)s/pid; error_log stderr; %(user)s
-events { worker_connections 1024; }
+events { worker_connections 4096; }
 http {
   access_log off; default_type application/octet-stream; client_max_body_size 0;
   client_body_temp_path %(d)s/b; proxy_temp_path %(d)s/p; fastcgi_temp_path %(d)s/f;

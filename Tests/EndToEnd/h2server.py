@@ -6,20 +6,20 @@ Others (nginx, h2o, haproxy, nghttpx) differ in the codes of their errors and in
 a stream or the connection. For them a case that must fail may fail in any way; for Sluice it must
 fail as the case says.
 """
+import functools
 import json
 import os
 import select
 import socket
 import subprocess
-import threading
-import time
 
 import pytest
 
+import certificates
 import harness
 import h2wire
 import wire
-from h2wire import H2, NO_ERROR
+from h2wire import H2
 from wire import DEADLINE, Truncated, chunk, reply
 
 KIND = os.environ.get("SLUICE_H2_SERVER", "sluice")
@@ -33,6 +33,12 @@ def hold(c):
     poll = select.poll()
     poll.register(c.sock, select.POLLRDHUP | select.POLLHUP)
     poll.poll()
+
+
+@functools.lru_cache(4)
+def octets(count):
+    """The origin's answer with a body of so many. Made once: a hundred streams ask for it."""
+    return reply(wire.pattern(count))
 
 
 def script(c):
@@ -51,7 +57,7 @@ def script(c):
             return
         c.read_body(head)
         if path.startswith("/bytes/"):
-            c.send(reply(wire.pattern(int(path.split("/")[2]))))
+            c.send(octets(int(path.split("/")[2])))
         elif path.startswith("/echo"):
             c.send(reply(head.body))
         elif path.startswith("/fields"):
@@ -72,6 +78,9 @@ def script(c):
 
 H2C = {"protocols": ["h1", "h2c"]}
 
+# Of Sluice alone: a path that it answers itself, so that no origin's time counts.
+HEALTH = "/health"
+
 
 def refusal(folder, listener):
     """The line in which `sluice check` refuses this listener, or None."""
@@ -90,12 +99,21 @@ def need(folder, listener=None):
 
 
 class SluiceServer:
-    strict = True
+    strict, probed = True, HEALTH
 
-    def __init__(self, folder, origin, listener=None, **options):
-        need(folder)
-        self.proxy = harness.Sluice(
-            folder, harness.manifest(origin, listener={**H2C, **(listener or {})}, **options))
+    def __init__(self, folder, origin, listener=None, over="h2c", **options):
+        how, self.tls, self.ca = H2C, None, None
+        if over == "TLS":
+            ca = certificates.Authority(folder)
+            how = {"protocols": ["h1", "h2"],
+                   "tls": {"certificates": [ca.issue("test").entry]}}
+            self.tls, self.ca = ca.client_context(alpn=["h2"]), ca.path
+        need(folder, how)
+        self.proxy = harness.Sluice(folder, harness.manifest(
+            origin, listener={**how, **(listener or {})},
+            plugins={"health": {"library": "libRespond.so", "config": {"body": "ok"}}},
+            routes=[{"match": {"path": HEALTH}, "chain": ["health"]},
+                    {"match": {}, "upstream": "app"}], **options))
         self.address, self.close = self.proxy.address, self.proxy.close
 
 
@@ -151,9 +169,11 @@ errorlog-file=/dev/null
 
 
 class OtherServer:
-    strict = False
+    strict, probed, tls, ca = False, "/", None, None
 
-    def __init__(self, folder, origin, kind=KIND, **_):
+    def __init__(self, folder, origin, kind=KIND, over="h2c", **_):
+        if over != "h2c":
+            pytest.skip("others are tried in the clear")
         argv, text = CONFIGURATIONS[kind]
         port, file = free_port(), os.path.join(str(folder), "server.conf")
         host, _, origin_port = origin.address.rpartition(":")
@@ -201,7 +221,7 @@ class Bench:
 
     def raw(self, **options):
         """A client that has sent nothing."""
-        self.made.append(H2(self.address, **options))
+        self.made.append(H2(self.address, tls=self.server.tls, **options))
         return self.made[-1]
 
     def targets(self):
@@ -291,12 +311,13 @@ class Bench:
             pass
 
 
-def fixture(**options):
-    """A `bench` for a module; `options` go into Sluice's manifest."""
+def fixture(over=("h2c", "TLS"), **options):
+    """A `bench` for a module, all of whose cases run `over` each of these; `options` go into
+    Sluice's manifest."""
 
-    @pytest.fixture(scope="module")
-    def server(tmp_path_factory):
-        made = Bench(tmp_path_factory.mktemp("h2"), **options)
+    @pytest.fixture(scope="module", params=over)
+    def server(tmp_path_factory, request):
+        made = Bench(tmp_path_factory.mktemp("h2"), over=request.param, **options)
         yield made
         made.close()
 
@@ -306,40 +327,3 @@ def fixture(**options):
         server.end_case()
 
     return server, bench
-
-
-class Probe:
-    """A client of its own that asks all the time, and how long it waited at most."""
-
-    def __init__(self, address):
-        self.worst, self.count, self.error = 0.0, 0, None
-        self.ending = threading.Event()
-        self.address = address
-        self.thread = threading.Thread(target=self._ask, daemon=True)
-
-    def _ask(self):
-        try:
-            c = H2(self.address).open()
-            while not self.ending.is_set():
-                begin = time.monotonic()
-                answer = c.fetch()
-                assert answer.status == 200
-                self.worst = max(self.worst, time.monotonic() - begin)
-                self.count += 1
-                assert not c.goaway or c.goaway[-1][1] == NO_ERROR
-                if c.goaway:
-                    c = H2(self.address).open()
-                self.ending.wait(0.01)
-        except BaseException as error:  # noqa: B902  raised by __exit__
-            self.error = error
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.ending.set()
-        self.thread.join(DEADLINE)
-        if self.error:
-            raise self.error
-        assert self.count, "the probe got no answer at all"

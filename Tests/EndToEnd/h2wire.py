@@ -1,4 +1,6 @@
 """HTTP/2 as frames: a client that can send any octets, and that holds the server to RFC 9113."""
+import ssl
+
 from h2frames import *  # noqa: F401,F403  tests of clients import all from here
 from h2frames import ENABLE_PUSH, END_HEADERS, Endpoint, PREFACE, Stream, Violation
 from wire import Client
@@ -23,10 +25,17 @@ class H2(Endpoint, Client):
         Client.__init__(self, address, **options)
         if tls:
             self.sock = tls.wrap_socket(self.sock, server_hostname=server_name)
+            assert self.sock.selected_alpn_protocol() == "h2"
         self.start()
         self.last_stream = -1
 
     # -------------------------------------------------------------- sending
+    def send(self, data):
+        try:
+            super().send(data)
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError) as error:
+            raise ConnectionError(str(error)) from None
+
     def open(self, *pairs, wait=True):
         """The preface with these settings; then, unless told not to, both sides' SETTINGS are
         acknowledged."""

@@ -11,7 +11,7 @@ from harness import serve
 from wire import Client, reply
 
 FOLDER = os.path.join(harness.ROOT, ".build-embedded")
-PLUGINS = ["Headers", "Respond", "RoundRobin"]
+PLUGINS = ["Headers", "Respond", "RoundRobin", "Ketama", "Maglev", "Random", "LeastConnections"]
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,8 @@ from harness import ROOT, manifest, serve
 from wire import Client, reply
 
 CONFIGS = os.path.join(ROOT, "examples/configs")
+MANIFESTS = ["minimal", "load-balanced", "ketama", "maglev", "random", "least-connections",
+             "headers", "limits", "static-answers"]
 
 
 class Example(harness.Sluice):
@@ -60,14 +62,19 @@ def at(old, new):
     return {'"%s"' % old: '"%s"' % new.address}
 
 
+def each(form, origins):
+    """As `at`, for 10.0.0.1, 10.0.0.2 and so on."""
+    return {old: new for number, origin in enumerate(origins)
+            for old, new in at(form % (number + 1), origin).items()}
+
+
 # ------------------------------------------------------------------ manifests
 def test_every_manifest_has_a_test():
     names = {name[:-len(".json5")] for name in os.listdir(CONFIGS)}
-    assert names == {"minimal", "load-balanced", "headers", "limits", "static-answers"}
+    assert names == set(MANIFESTS)
 
 
-@pytest.mark.parametrize("name", ["minimal", "load-balanced", "headers", "limits",
-                                  "static-answers"])
+@pytest.mark.parametrize("name", MANIFESTS)
 def test_check_finds_nothing_wrong(tmp_path, name):
     with open(os.path.join(CONFIGS, name + ".json5")) as file:
         text = file.read()
@@ -110,6 +117,43 @@ def test_load_balanced_uses_the_spare_when_the_others_cannot_be_reached(example,
         **at("10.0.0.1:3000", dead[0]), **at("10.0.0.2:3000", dead[1]),
         **at("10.0.0.9:3000", spare)})
     assert Client(proxy.address).request().body == b"spare"
+
+
+def test_ketama(example, origin):
+    peers = [app(origin, name) for name in "abc"]
+    proxy = example("ketama", each("10.0.0.%d:3000", peers))
+    found = [{Client(proxy.address).request(fields=[("Cookie", "session=%d" % sid)]).body
+              for _ in range(3)} for sid in range(12)]
+    assert all(len(peers) == 1 for peers in found) and len(set.union(*found)) == 3
+
+
+def test_maglev(example, origin):
+    peers = [app(origin, name) for name in "abc"]
+    proxy = example("maglev", each("10.0.0.%d:3128", peers))
+    found = [{Client(proxy.address).request(target="/?%d" % number).body for _ in range(3)}
+             for number in range(12)]
+    assert all(len(peers) == 1 for peers in found) and len(set.union(*found)) == 3
+
+
+def test_random(example, origin):
+    peers = [app(origin, name) for name in "ab"]
+    proxy = example("random", each("10.0.0.%d:3000", peers))
+    client = Client(proxy.address)
+    for _ in range(60):
+        assert client.request().status == 200
+    assert all(peer.requests for peer in peers)
+
+
+def test_least_connections(example, origin):
+    peers = [app(origin, name) for name in "abc"]
+    reports = [app(origin, name) for name in "rs"]
+    proxy = example("least-connections", {
+        **each("10.0.0.%d:3000", peers), **each("10.0.1.%d:3000", reports)})
+    client = Client(proxy.address)
+    for _ in range(60):
+        assert client.request().body in (b"a", b"b", b"c")
+    assert client.request(target="/reports/1").body in (b"r", b"s")
+    assert all(peer.requests for peer in peers)
 
 
 def test_headers(example, origin):

@@ -1,5 +1,5 @@
-"""What plugins are told of HTTP/2 requests that never become one, by a plugin whose configuration is
-its behaviour (as in test_phases.py)."""
+"""What plugins are told of HTTP/2 requests that never become one, by a plugin whose configuration
+is its behaviour (as in test_phases.py)."""
 import re
 
 import pytest

@@ -1,5 +1,5 @@
-"""Clients of HTTP/2 that ask and do not read: what the proxy keeps for them is bounded, and once
-they read, nothing is missing."""
+"""What the proxy keeps for clients of HTTP/2: for those that ask and do not read it is bounded, and
+once they read, nothing is missing; for those at rest it is little."""
 import socket
 import threading
 
@@ -7,10 +7,10 @@ import pytest
 
 import h2server
 import harness
-from h2hpack import block
+from h2hpack import ADDED, block, indexed, literal
 from h2wire import (
     END_HEADERS, END_STREAM, GOAWAY, H2, HEADERS, RST_STREAM, WINDOW_UPDATE, frame, get)
-from wire import Truncated
+from wire import Truncated, reply
 
 # Each answer has so many octets that no table of HPACK shortens.
 FIELDS, VALUE = 10, 800
@@ -19,6 +19,9 @@ REQUESTS = 16_000
 
 # By how much the proxy may grow: a small part of all answers.
 GROWTH_MAX = 8 << 20
+
+# Connections at rest, and octets that each of them may keep.
+REST, REST_BYTES = 400, 4_000
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -135,3 +138,26 @@ def test_a_client_that_never_reads_ends_in_the_time_of_writing(sluice):
     with pytest.raises((Truncated, OSError)):
         while True:
             c._raw()
+
+
+def test_a_connection_at_rest_holds_little(sluice, origin):
+    """What its tables and streams took goes back, and what the tables say stays."""
+    proxy = sluice(origin(harness.serve(reply(b"ok", fields=[("etag", '"0123456789"')]))),
+                   listener=h2server.H2C)
+    fields = block(get(extra=[("accept", "*/*")])) + literal("x-mine", "m" * 200, ADDED)
+
+    def make(count):
+        clients = [H2(proxy.address).open() for _ in range(count)]
+        for c in clients:
+            assert c.response(c.headers(1, fields)).status == 200
+        return clients
+
+    warm = make(50)
+    before = proxy.rss()
+    clients = make(REST)
+    harness.eventually(lambda: (proxy.rss() - before) / REST < REST_BYTES, "it went back")
+    for c in warm + clients[:50]:
+        # The entry is the client's own, and the answer's is the server's.
+        assert c.response(c.headers(3, block(get()) + indexed(62))).status == 200
+        assert c.streams[3].get("etag") == '"0123456789"'
+        assert not c.goaway

@@ -3,12 +3,11 @@ import pytest
 
 from harness import serve
 from test_proxy_protocol import LINE, WHO, binary, block
-from test_tls import ca, leaf  # noqa: F401  fixtures
 from wire import Client, reply, request
 
 
 @pytest.fixture
-def proxy(sluice, leaf):  # noqa: F811
+def proxy(sluice, leaf):
     def make(**listener):
         return sluice(
             plugins=WHO, routes=[{"match": {}, "chain": ["who"]}],
@@ -18,7 +17,7 @@ def proxy(sluice, leaf):  # noqa: F811
     return make
 
 
-def secured(client, ca, header, at=0):  # noqa: F811
+def secured(client, ca, header, at=0):
     """Begins TLS behind a header, which is split at a byte."""
     client.send(header[:at])
     client.send(header[at:])
@@ -28,7 +27,7 @@ def secured(client, ca, header, at=0):  # noqa: F811
 
 
 @pytest.mark.parametrize("header", [LINE, binary(block()), binary(block() + b"\x04\0\x01x")])
-def test_tls_begins_behind_the_header(proxy, client, ca, header):  # noqa: F811
+def test_tls_begins_behind_the_header(proxy, client, ca, header):
     p = proxy()
     for at in (0, 1, 15, len(header) - 1):
         c = secured(client(p), ca, header, at)
@@ -36,7 +35,7 @@ def test_tls_begins_behind_the_header(proxy, client, ca, header):  # noqa: F811
             assert c.request().body == b"203.0.113.7"
 
 
-def test_tls_without_a_header_is_refused(proxy, client, ca):  # noqa: F811
+def test_tls_without_a_header_is_refused(proxy, client, ca):
     p = proxy()
     with pytest.raises(OSError):
         Client(p.address, tls=ca.client_context(), server_name="localhost")
@@ -56,7 +55,7 @@ def test_a_request_behind_the_header_is_no_handshake(proxy, client):
 
 
 def test_a_client_that_fails_in_its_handshake_is_not_counted_any_more(
-        proxy, client, ca):  # noqa: F811
+        proxy, client, ca):
     p = proxy(limits={"connections_per_address": 1})
     for _ in range(3):
         c = client(p)
@@ -76,7 +75,7 @@ def test_a_client_that_fails_in_its_handshake_is_not_counted_any_more(
     p.wait_log("limit connections_per_address reached; client 203")
 
 
-def test_the_header_to_a_peer_comes_before_tls(sluice, origin, client, ca, leaf):  # noqa: F811
+def test_the_header_to_a_peer_comes_before_tls(sluice, origin, client, ca, leaf):
     lines = []
 
     def script(connection):

@@ -1,7 +1,6 @@
 """TLS on both sides, with Python's ssl (OpenSSL), curl and `openssl` as the others."""
 import hashlib
 import os
-import shutil
 import socket
 import ssl
 import subprocess
@@ -12,38 +11,8 @@ import pytest
 
 import certificates
 import harness
-from harness import eventually, serve
+from harness import serve
 from wire import Client, Truncated, pattern, reply, request
-
-NAMES = ("localhost", "example.com", "IP:127.0.0.1")
-
-
-@pytest.fixture(scope="session")
-def ca(tmp_path_factory):
-    return certificates.Authority(tmp_path_factory.mktemp("ca"))
-
-
-@pytest.fixture(scope="session")
-def leaf(ca):
-    return ca.issue(*NAMES)
-
-
-@pytest.fixture
-def https(sluice, leaf):
-    """A proxy that speaks TLS to its clients."""
-    def make(*peers, tls=None, listener=None, **options):
-        block = {"tls": {"certificates": [leaf.entry], **(tls or {})}, **(listener or {})}
-        return sluice(*peers, listener=block, **options)
-
-    return make
-
-
-@pytest.fixture
-def connect(client, ca):
-    def make(to, name="localhost", context=None, **options):
-        return client(to, tls=context or ca.client_context(), server_name=name, **options)
-
-    return make
 
 
 # ---------------------------------------------------------------- downstream
@@ -250,34 +219,6 @@ def test_a_client_that_leaves_is_noticed(https, origin, connect):
     c.read(100_000)
     c.sock.close()
     app.wait_closed(1)
-
-
-def test_certificates_are_replaced_while_serving(https, origin, connect, ca, tmp_path):
-    first, second = ca.issue("localhost"), ca.issue("localhost")
-    files = {"certificate": str(tmp_path / "site.pem"), "key": str(tmp_path / "site.key")}
-
-    def install(which):
-        for name in ("key", "certificate"):
-            shutil.copy(getattr(which, name), files[name] + ".new")
-            os.chmod(files[name] + ".new", 0o600)
-            os.rename(files[name] + ".new", files[name])
-
-    def seen():
-        c = connect(p)
-        return c, hashlib.sha256(c.sock.getpeercert(True)).hexdigest()
-
-    install(first)
-    p = https(origin(serve(lambda r: reply(b"x"))),
-              tls={"certificates": [files], "reload_interval": "100ms"})
-    old, fingerprint = seen()
-    assert fingerprint == first.fingerprint
-    install(second)
-    eventually(lambda: seen()[1] == second.fingerprint, "the new certificate")
-    assert old.request().body == b"x", "an open connection stays"
-    with open(files["certificate"], "w") as file:
-        file.write("broken\n")
-    p.wait_log("site.pem")
-    assert seen()[1] == second.fingerprint, "what can't be loaded changes nothing"
 
 
 # ------------------------------------------------------------------ upstream

@@ -103,6 +103,18 @@ def test_nothing_passes_before_the_101(sluice, origin, client):
     assert early == [True]
 
 
+@pytest.mark.parametrize("value", ["h2c", "websocket, H2C"])
+def test_no_upgrade_to_http2(sluice, origin, client, value):
+    """An origin that took it up would be asked things that no plugin and no route has seen."""
+    app = origin(serve(reply()))
+    c = client(sluice(app))
+    answer = c.request(fields=[("Connection", "Upgrade, HTTP2-Settings"), ("Upgrade", value),
+                               ("HTTP2-Settings", "AAMAAABkAAQAAP__")])
+    assert answer.status == 200
+    seen = app.requests[0]
+    assert [seen.get(n) for n in ("upgrade", "connection", "http2-settings")] == [None] * 3
+
+
 def test_a_refused_upgrade_is_a_plain_exchange(sluice, origin, client):
     """What follows is then the next request, and seen as one by the origin."""
     app = origin(serve(lambda r: reply(r.target.encode())))

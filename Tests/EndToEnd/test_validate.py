@@ -57,6 +57,8 @@ def failed(found):
     ("Headers", '{ request: { set: [{ name: "x-a", value: "b" }] }, via: "me" }'),
     ("Respond", "{}"),
     ("RoundRobin", "{}"),
+    ("Ketama", '{ key: ["client_ip", "header:x-user"], max_load: 1.25 }'),
+    ("LeastConnections", '{ choices: "all", measure: "latency" }'),
 ])
 def test_shipped_plugins_pass(name, config):
     status, found = validate("%s/lib%s.so" % (PLUGINS, name), "--config", config)

@@ -5,6 +5,7 @@ sees what a peer would see. It repairs nothing.
 """
 import select
 import socket
+import ssl
 import struct
 
 # How long anybody waits for anything.
@@ -156,7 +157,7 @@ class Wire:
 
     def quiet(self, seconds=0.2):
         """Whether nothing comes and nobody closes for this long: for what must not happen."""
-        if self.buffer:
+        if self.buffer or isinstance(self.sock, ssl.SSLSocket) and self.sock.pending():
             return False
         return not select.select([self.sock], [], [], seconds)[0]
 

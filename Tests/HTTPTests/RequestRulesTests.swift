@@ -136,8 +136,12 @@ struct RequestRulesTests {
         ("Connection: upgrade\r\nUpgrade: websocket\r\n", "1.0", false),
         ("Connection: upgrade\r\nUpgrade: (\r\n", "1.0", false),
         ("Connection: upgrade\r\nUpgrade: a\r\nContent-Length: 1\r\n", "1.1", true),
+        ("Connection: upgrade\r\nUpgrade: h2cx, xh2c\r\n", "1.1", true),
+        ("Connection: upgrade\r\nUpgrade: h2c\r\n", "1.1", false),
+        ("Connection: upgrade\r\nUpgrade: websocket , H2C\r\n", "1.1", false),
+        ("Connection: upgrade\r\nUpgrade: websocket\r\nUpgrade: h2c\r\n", "1.1", false),
     ])
-    func `an upgrade needs both fields and HTTP/1.1`(
+    func `an upgrade needs both fields and HTTP/1.1, and is not to HTTP/2`(
         fields: String,
         version: String,
         isUpgrade: Bool

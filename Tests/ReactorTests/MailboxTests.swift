@@ -32,6 +32,17 @@ struct MailboxTests {
     }
 
     @Test
+    func `a closed mailbox gives what it has, and takes no more`() throws {
+        let mailbox = try Mailbox<Int>()
+        #expect(mailbox.post(1))
+        #expect(mailbox.close() == [1])
+        #expect(!mailbox.post(2))
+        #expect(mailbox.take() == [])
+        #expect(mailbox.close() == [])
+        #expect(!isReadable(mailbox.descriptor))
+    }
+
+    @Test
     func `nothing is lost when many threads post`() throws {
         let mailbox = try Mailbox<(sender: Int, number: Int)>()
         let threads = (0..<4).map { sender in

@@ -91,6 +91,10 @@ enum Sample {
                 listener:
                     "tls: { certificates: [{ certificate: 'a.pem', key: 'a.key', \(member) }] }"
             )
+        case "http2": manifest(listener: "http2: { \(member) }")
+        case "http2_floods": Self.manifest("http2", "floods: { \(member) }")
+        case _ where table.hasPrefix("http2_floods_"):
+            Self.manifest("http2_floods", "\(table.dropFirst(13)): { \(member) }")
         case "client_auth": Self.manifest("tls", "client_auth: { \(member) }")
         case "upstream_tls": manifest(upstream: "tls: { \(member) }")
         case "plugin": manifest(plugin: member)
@@ -120,6 +124,10 @@ enum Sample {
         case "proxy_protocol": "listeners[0].proxy_protocol."
         case "tls": "listeners[0].tls."
         case "certificate": "listeners[0].tls.certificates[0]."
+        case "http2": "listeners[0].http2."
+        case "http2_floods": "listeners[0].http2.floods."
+        case _ where table.hasPrefix("http2_floods_"):
+            "listeners[0].http2.floods.\(table.dropFirst(13))."
         case "client_auth": "listeners[0].tls.client_auth."
         case "upstream_tls": "upstreams.app.tls."
         case "plugin": "plugins.one."

@@ -251,7 +251,7 @@ struct ManifestKeyTests {
             ("upstream_timeouts", "idle", 1, 86_400_000, "ms"),
             ("retries", "attempts", 1, 16, ""), ("retries", "replay", 0, 1_048_576, "B"),
             ("pool", "idle_per_peer", 0, 65_535, ""), ("pool", "requests", 0, 1_000_000_000, ""),
-        ] + ManifestTLSTests.bounds
+        ] + ManifestTLSTests.bounds + ManifestHTTP2Tests.bounds
 
     @Test(arguments: bounds)
     func `keeps the bounds of a key`(

@@ -46,6 +46,8 @@ struct HandshakeTests {
         ([.h1, .h2], [.h2, .h1], .h1),
         ([.h2, .h1], [.h1], .h1),
         ([.h1], [.h2, .h1], .h1),
+        ([.h2, .h1, .h1_0], [.h1_0, .h1], .h1),
+        ([.h2, .h1, .h1_0], [.h1_0], .h1_0),
         ([.h2, .h1], [], .none),
     ])
     func `the listener's first protocol that the client knows is chosen`(

@@ -31,6 +31,20 @@ struct ImportTests {
         "SluiceTestKit": ["SluiceSDK", "CSluice", "CSluiceEngine", "Glibc", "Synchronization"],
     ]
 
+    /// Logic of a plugin in a module of its own, by folder: it knows nothing of plugins.
+    static let cores: [String: Set<String>] = [
+        "Plugins/Cache/Core": ["CTinyUFO", "Synchronization"]
+    ]
+
+    /// What several plugins are made of.
+    static let shared: [String: Set<String>] = ["Balancing": ["SluiceSDK"]]
+
+    /// Plugins that are made of something shared.
+    static let sharing: [String: Set<String>] = [
+        "Ketama": ["Balancing"], "Maglev": ["Balancing"], "Random": ["Balancing"],
+        "LeastConnections": ["Balancing"],
+    ]
+
     @Test(arguments: table.keys.sorted())
     func `a module of the host imports only what is below it`(module: String) {
         let files = SourceTree.swift.filter { $0.path.hasPrefix("Sources/\(module)/") }
@@ -57,12 +71,29 @@ struct ImportTests {
             let files = SourceTree.swift.filter { $0.path.hasPrefix("Plugins/\(plugin)/") }
             expect(
                 files.filter { $0.path.contains("/Sources/") },
-                importOnly: ["SluiceSDK", "C" + plugin]
+                importOnly: Self.sharing[plugin, default: []].union(["SluiceSDK", "C" + plugin])
             )
             expect(
                 files.filter { $0.path.contains("/Entry/") },
                 importOnly: ["SluiceSDK", "CSluice", plugin]
             )
+        }
+    }
+
+    @Test(arguments: cores.keys.sorted())
+    func `the core of a plugin imports neither the SDK nor the host`(folder: String) {
+        let files = SourceTree.swift.filter { $0.path.hasPrefix(folder + "/") }
+        #expect(!files.isEmpty)
+        expect(files, importOnly: Self.cores[folder, default: []])
+    }
+
+    @Test func `what plugins share imports the SDK and nothing of the host`() {
+        let modules = SourceTree.names(in: "Plugins/Shared").filter { !$0.hasSuffix("Tests") }
+        #expect(Set(modules) == Set(Self.shared.keys))
+        for (module, allowed) in Self.shared {
+            let files = SourceTree.swift.filter { $0.path.hasPrefix("Plugins/Shared/\(module)/") }
+            #expect(!files.isEmpty)
+            expect(files, importOnly: allowed)
         }
     }
 

@@ -79,7 +79,7 @@ public struct Peer {
 /// The host's counters of one peer, read while workers change them.
 ///
 /// A peer without counters is healthy and idle.
-public struct PeerLoad {
+public struct PeerLoad: BitwiseCopyable {
     @usableFromInline let words: UnsafeRawPointer?
 
     @inlinable init(_ load: UnsafePointer<sluice_peer_load>?) { words = UnsafeRawPointer(load) }

@@ -97,6 +97,12 @@ public struct ConfigurationValue {
     /// Whether this is an object.
     public var isObject: Bool { type == SLUICE_VALUE_OBJECT }
 
+    /// Whether this is a text.
+    public var isString: Bool { type == SLUICE_VALUE_STRING }
+
+    /// Whether this is an array.
+    public var isArray: Bool { type == SLUICE_VALUE_ARRAY }
+
     private var type: Int { Int(value.pointee.type) }
 
     private var count: Int { Int(value.pointee.count) }

@@ -3,14 +3,21 @@ import CSluice
 /// A table of a balancer over peers of a test.
 public final class BalancerFixture {
     /// One peer as a test writes it.
-    public struct TestPeer {
+    public struct TestPeer: Sendable {
         var weight: Int
         var priority: Int
+        var address: String?
 
         /// A healthy peer.
-        public init(weight: Int = 1, priority: Int = 0) {
+        ///
+        /// - Parameters:
+        ///   - weight: 1 to 65,535.
+        ///   - priority: 0 first.
+        ///   - address: as in a manifest; nil for one that differs from those of other peers.
+        public init(weight: Int = 1, priority: Int = 0, address: String? = nil) {
             self.weight = weight
             self.priority = priority
+            self.address = address
         }
     }
 
@@ -22,22 +29,64 @@ public final class BalancerFixture {
     private let count: Int
 
     /// Builds a table of these peers; nil when the plugin is no balancer or refuses them.
-    public init?(
+    public convenience init?(
         _ plugin: PluginFixture,
         _ peers: [TestPeer],
         workers: Int = 1,
         version: UInt64 = 0
     ) {
+        try? self.init(building: plugin, peers, workers: workers, version: version)
+    }
+
+    /// The line with which a balancer refuses peers; nil when it takes them.
+    public static func refusal(_ plugin: PluginFixture, _ peers: [TestPeer]) -> String? {
+        do {
+            _ = try BalancerFixture(building: plugin, peers, workers: 1, version: 0)
+            return nil
+        } catch let refused as PluginFixture.Refused {
+            return refused.line
+        } catch {
+            return "\(error)"
+        }
+    }
+
+    private init(
+        building plugin: PluginFixture,
+        _ peers: [TestPeer],
+        workers: Int,
+        version: UInt64
+    ) throws {
         let tables = plugin.table(SLUICE_LB_ID)?.assumingMemoryBound(to: sluice_lb.self)
-        guard let balancer = tables else { return nil }
+        guard let balancer = tables else {
+            throw PluginFixture.Refused(line: "no balancer", code: Int32(SLUICE_ENOTSUP))
+        }
         self.plugin = plugin
         self.balancer = balancer
         count = peers.count
         loads = arena.allocate(sluice_peer_load(), count: peers.count)
+        let set = Self.layOut(peers, loads, in: arena)
+        set.pointee.version = version
+        set.pointee.worker_count = UInt32(workers)
+        var table: UnsafeMutableRawPointer?
+        try PluginFixture.calling { error in
+            table = balancer.pointee.build(plugin.instance.state, set, error)
+            return Int32(table == nil ? SLUICE_ECONFIG : SLUICE_OK)
+        }
+        guard let table else { preconditionFailure("no table, and no error") }
+        self.table = table
+    }
+
+    private static func layOut(
+        _ peers: [TestPeer],
+        _ loads: UnsafeMutablePointer<sluice_peer_load>,
+        in arena: Arena
+    ) -> UnsafeMutablePointer<sluice_peer_set> {
         let place = arena.allocate(sluice_peer(), count: peers.count)
         for (index, peer) in peers.enumerated() {
             place[index].id = UInt64(index + 1)
-            place[index].address = arena.slice("192.0.2.\(index % 256):80")
+            place[index].address = arena.slice(
+                peer.address ?? "10.0.\(index / 256).\(index % 256):80"
+            )
             place[index].weight = UInt32(peer.weight)
             place[index].priority = UInt32(peer.priority)
             place[index].load = UnsafePointer(loads + index)
@@ -45,13 +94,8 @@ public final class BalancerFixture {
         let set = arena.allocate(sluice_peer_set(), count: 1)
         set.pointee.size = UInt32(MemoryLayout<sluice_peer_set>.size)
         set.pointee.count = UInt32(peers.count)
-        set.pointee.version = version
         set.pointee.peers = UnsafePointer(place)
-        set.pointee.worker_count = UInt32(workers)
-        guard let table = balancer.pointee.build(plugin.instance.state, set, nil) else {
-            return nil
-        }
-        self.table = table
+        return set
     }
 
     deinit {
@@ -61,6 +105,11 @@ public final class BalancerFixture {
     /// Makes a peer healthy or not.
     public func setHealthy(_ index: Int, _ isHealthy: Bool) {
         loads[index].health = isHealthy ? 0 : 1
+    }
+
+    /// Sets the mean time to a peer's first byte, in nanoseconds; 0 when none was measured.
+    public func setLatency(_ index: Int, nanoseconds: UInt64) {
+        loads[index].latency_ewma_ns = nanoseconds
     }
 
     /// Sets how many requests run on a peer.

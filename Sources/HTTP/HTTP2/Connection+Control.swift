@@ -6,7 +6,7 @@ extension H2Connection {
             return fail(.protocolError, "SETTINGS on a stream")
         }
         guard budgets.settings.take(limits.settings, now: now) else {
-            return fail(.enhanceYourCalm, "a flood of SETTINGS frames")
+            return fail(over: .settings, "a flood of SETTINGS frames")
         }
         if frame.has(FrameFlags.acknowledgement) {
             guard frame.length == 0 else {
@@ -18,7 +18,7 @@ extension H2Connection {
             return fail(.frameSizeError, "SETTINGS of a length that is no multiple of 6")
         }
         guard frame.length <= limits.settingsEntriesMax &* H2Settings.entryBytes else {
-            return fail(.enhanceYourCalm, "SETTINGS has too many entries")
+            return fail(over: .settingsEntries, "SETTINGS has too many entries")
         }
         reader.gather(frame.length)
         return nil
@@ -84,7 +84,7 @@ extension H2Connection {
 
     mutating func handlePing(_ payload: UnsafePointer<UInt8>) -> H2Event? {
         guard budgets.pings.take(limits.pings, now: now) else {
-            return fail(.enhanceYourCalm, "a flood of PING frames")
+            return fail(over: .pings, "a flood of PING frames")
         }
         guard reader.frame.has(FrameFlags.acknowledgement) else {
             writePing(payload, flags: FrameFlags.acknowledgement)
@@ -111,7 +111,7 @@ extension H2Connection {
         if role == .server, stream.pointee.canSend,
             !budgets.peerResets.take(limits.peerResets, now: now)
         {
-            return fail(.enhanceYourCalm, "too many streams were reset by the client")
+            return fail(over: .clientResets, "too many streams were reset by the client")
         }
         let code = H2ErrorCode(rawValue: payload.bigEndian32(at: 0))
         let reference = stream.pointee.reference
@@ -128,7 +128,7 @@ extension H2Connection {
 
     mutating func handleWindowUpdate(_ payload: UnsafePointer<UInt8>) -> H2Event? {
         guard budgets.windowUpdates.take(limits.windowUpdates, now: now) else {
-            return fail(.enhanceYourCalm, "a flood of WINDOW_UPDATE frames")
+            return fail(over: .windowUpdates, "a flood of WINDOW_UPDATE frames")
         }
         let id = reader.frame.stream
         let increment = Int32(truncatingIfNeeded: payload.bigEndian32(at: 0) & 0x7FFF_FFFF)

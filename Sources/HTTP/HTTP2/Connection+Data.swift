@@ -95,7 +95,7 @@ extension H2Connection {
         reader.skip(reader.padding)
         if endsStream { return endOfData(stream, at: nil, count: 0) }
         guard budgets.emptyData.take(limits.emptyData, now: now) else {
-            return fail(.enhanceYourCalm, "a flood of empty DATA frames")
+            return fail(over: .emptyData, "a flood of empty DATA frames")
         }
         return nil
     }

@@ -38,7 +38,7 @@ extension H2Connection {
         case nil:
             // RFC 9113 §5.5.
             guard budgets.unknownFrames.take(limits.unknownFrames, now: now) else {
-                return fail(.enhanceYourCalm, "a flood of frames of unknown types")
+                return fail(over: .unknownFrames, "a flood of frames of unknown types")
             }
             reader.skip(frame.length)
             return nil
@@ -77,7 +77,7 @@ extension H2Connection {
         let frame = reader.frame
         guard frame.stream != 0 else { return fail(.protocolError, "PRIORITY on stream 0") }
         guard budgets.priorities.take(limits.priorities, now: now) else {
-            return fail(.enhanceYourCalm, "a flood of PRIORITY frames")
+            return fail(over: .priorities, "a flood of PRIORITY frames")
         }
         guard frame.length == 5 else {
             // RFC 9113 §6.3: a stream error.
@@ -101,7 +101,7 @@ extension H2Connection {
             return fail(.frameSizeError, "PRIORITY_UPDATE shorter than 4")
         }
         guard budgets.priorities.take(limits.priorities, now: now) else {
-            return fail(.enhanceYourCalm, "a flood of PRIORITY_UPDATE frames")
+            return fail(over: .priorities, "a flood of PRIORITY_UPDATE frames")
         }
         if frame.length > 4 &+ Self.priorityBytesMax {
             reader.skip(frame.length)
@@ -158,7 +158,7 @@ extension H2Connection {
         case closed(ClosedStreams.Finding)
     }
 
-    func missing(_ id: UInt32) -> Missing {
+    mutating func missing(_ id: UInt32) -> Missing {
         // Nobody pushes: even ids stay idle.
         let isIdle = id & 1 == 0 || (role == .server ? id > lastPeerStream : id >= nextOwnStream)
         return isIdle ? .idle : .closed(streams.closed.find(id))
@@ -168,7 +168,7 @@ extension H2Connection {
     /// many.
     mutating func countLateFrame() -> H2Event? {
         guard budgets.lateFrames.take(limits.lateFrames, now: now) else {
-            return fail(.enhanceYourCalm, "a flood of frames on closed streams")
+            return fail(over: .lateFrames, "a flood of frames on closed streams")
         }
         return nil
     }
@@ -183,7 +183,7 @@ extension H2Connection {
             return fail(code, "a faulty frame on an idle stream")
         }
         guard budgets.ownResets.take(limits.ownResets, now: now) else {
-            return fail(.enhanceYourCalm, "too many streams had to be reset")
+            return fail(over: .serverResets, "too many streams had to be reset")
         }
         writeReset(id, code)
         guard let stream else {

@@ -12,7 +12,7 @@ extension H2Connection {
             return fail(.frameSizeError, "HEADERS too short for its flags")
         }
         guard frame.length <= limits.headerBlockBytesMax &+ Self.headersExtraMax else {
-            return fail(.enhanceYourCalm, "a header block is too large")
+            return fail(over: .headerBlock, "a header block is too large")
         }
         reader.continuations = 0
         reader.emptyFragments = 0
@@ -47,7 +47,7 @@ extension H2Connection {
         reader.blockEndsStream = frame.has(FrameFlags.endStream)
         let count = end &- start
         guard count <= limits.headerBlockBytesMax else {
-            return fail(.enhanceYourCalm, "a header block is too large")
+            return fail(over: .headerBlock, "a header block is too large")
         }
         if frame.has(FrameFlags.endHeaders) {
             return finishBlock(frame.stream, payload + start, count)
@@ -71,10 +71,13 @@ extension H2Connection {
         }
         reader.continuations &+= 1
         guard reader.continuations <= limits.continuationFramesMax else {
-            return fail(.enhanceYourCalm, "a header block has too many CONTINUATION frames")
+            return fail(
+                over: .continuationFrames,
+                "a header block has too many CONTINUATION frames"
+            )
         }
         guard frame.length <= limits.headerBlockBytesMax &- reader.blockCount else {
-            return fail(.enhanceYourCalm, "a header block is too large")
+            return fail(over: .headerBlock, "a header block is too large")
         }
         if frame.length == 0, !frame.has(FrameFlags.endHeaders),
             let event = countEmptyFragment()
@@ -88,7 +91,7 @@ extension H2Connection {
     private mutating func countEmptyFragment() -> H2Event? {
         reader.emptyFragments &+= 1
         guard reader.emptyFragments <= limits.emptyFragmentsMax else {
-            return fail(.enhanceYourCalm, "a header block has too many empty frames")
+            return fail(over: .emptyFragments, "a header block has too many empty frames")
         }
         return nil
     }
@@ -152,7 +155,7 @@ extension H2Connection {
     ) -> H2Event? {
         lastPeerStream = id
         guard budgets.streams.take(limits.streams, now: now) else {
-            return fail(.enhanceYourCalm, "streams are opened faster than they end")
+            return fail(over: .streams, "streams are opened faster than they end")
         }
         if let lastAccepted, id > lastAccepted {
             // RFC 9113 §6.8. The client is told at once, in case the GOAWAY is still on its way; it

@@ -69,7 +69,7 @@ extension H2Connection {
         let size = FrameHeader.byteCount &+ count
         guard control.count &+ size <= limits.controlBytesMax else {
             pendingFailure = H2Failure(
-                .enhanceYourCalm,
+                over: .unreadControl,
                 "control frames are asked for and not read"
             )
             return
@@ -101,6 +101,7 @@ extension H2Connection {
     }
 
     mutating func writeReset(_ id: UInt32, _ code: H2ErrorCode) {
+        if code == .refusedStream { refusedCount &+= 1 }
         writeControl(.rstStream, 0, id, 4) { $0.storeBigEndian(code.rawValue, at: 0) }
     }
 

@@ -4,7 +4,10 @@ extension H2Connection {
     ///
     /// Ask before encoding a block: one that is encoded must be sent, because it changed the state
     /// of the encoder.
-    public var hasRoomForHeaders: Bool { pending.count < limits.outputBytesMax }
+    public var hasRoomForHeaders: Bool {
+        // Mutating, because callers in other modules copy the connection for what is not.
+        mutating get { pending.count < limits.outputBytesMax }
+    }
 
     /// Whether a client may open a stream: one more is allowed, no GOAWAY was read, ids are left.
     ///
@@ -12,10 +15,13 @@ extension H2Connection {
     /// Before the server's settings are read the bound is `H2Limits.ownStreamsMax` alone; one that
     /// allows fewer refuses what is above, which may be sent again (RFC 9113 §5.1.2).
     public var canOpenStream: Bool {
-        role == .client && failure == nil && lastProcessed == nil && !isShuttingDown
-            && nextOwnStream <= FrameHeader.streamMask
-            && streams.count < streams.countMax
-            && streams.count < Int(peerSettings.maxConcurrentStreams)
+        // Mutating, because callers in other modules copy the connection for what is not.
+        mutating get {
+            role == .client && failure == nil && lastProcessed == nil && !isShuttingDown
+                && nextOwnStream <= FrameHeader.streamMask
+                && streams.count < streams.countMax
+                && streams.count < Int(peerSettings.maxConcurrentStreams)
+        }
     }
 
     /// Opens a client's stream with its header block; `canOpenStream` must hold.
@@ -135,8 +141,11 @@ extension H2Connection {
         guard taken > 0 else { return 0 }
         sendWindow &-= Int32(truncatingIfNeeded: taken)
         stream.pointee.sendWindow &-= Int32(truncatingIfNeeded: taken)
-        // Four thousandths a byte: 250 bytes pay for one WINDOW_UPDATE.
-        budgets.windowUpdates.give(thousandths: UInt64(taken) &* 4)
+        // Four thousandths a byte: 250 bytes pay for one WINDOW_UPDATE. Content that is short by
+        // itself pays for an update of its stream and one of the connection: peers of gRPC send
+        // them for each message. What a small window has cut short does not.
+        let isWhole = taken == count
+        budgets.windowUpdates.give(thousandths: UInt64(taken) &* 4 &+ (isWhole ? 2_000 : 0))
         if endStream, taken == count {
             endLocal(stream)
         } else {
@@ -156,7 +165,7 @@ extension H2Connection {
             code == .protocolError || code == .streamClosed || code == .flowControlError
             || code == .frameSizeError || code == .enhanceYourCalm
         if isPeersFault, !budgets.ownResets.take(limits.ownResets, now: now) {
-            pendingFailure = H2Failure(.enhanceYourCalm, "too many streams had to be reset")
+            pendingFailure = H2Failure(over: .serverResets, "too many streams had to be reset")
         }
         if code == .noError, !stream.pointee.canSend { countUsefulStream() }
         writeReset(id, code)

@@ -59,6 +59,8 @@ public struct H2Connection: ~Copyable {
     /// Some of those may not have been reported yet.
     var hasUnprocessed = false
     var isShuttingDown = false
+    /// Streams refused with REFUSED_STREAM that nobody has asked for yet.
+    var refusedCount: UInt32 = 0
 
     /// The number in the last PING sent, and when; the answer must repeat it.
     var pingNumber: UInt64 = 0
@@ -193,6 +195,10 @@ public struct H2Connection: ~Copyable {
         fail(H2Failure(code, reason))
     }
 
+    mutating func fail(over bound: H2Bound, _ reason: StaticString) -> H2Event {
+        fail(H2Failure(over: bound, reason))
+    }
+
     /// Ends the connection because the caller found an error, as in a header block
     /// (RFC 9113 §4.3: COMPRESSION_ERROR).
     public mutating func abort(_ code: H2ErrorCode, reason: StaticString) {
@@ -211,11 +217,22 @@ public struct H2Connection: ~Copyable {
 
     // MARK: Streams
 
+    /// The number of the peer's streams that were refused here with REFUSED_STREAM since the last
+    /// call.
+    public mutating func takeRefusedCount() -> UInt32 {
+        defer { refusedCount = 0 }
+        return refusedCount
+    }
+
     /// Whether a stream with this id is open.
-    public func isOpen(_ id: UInt32) -> Bool { streams.find(id) != nil }
+    ///
+    /// Mutating, because callers in other modules copy the connection for what is not.
+    public mutating func isOpen(_ id: UInt32) -> Bool { streams.find(id) != nil }
 
     /// What the caller has set for an open stream.
-    public func user(_ id: UInt32) -> UnsafeMutableRawPointer? { streams.find(id)?.pointee.user }
+    public mutating func user(_ id: UInt32) -> UnsafeMutableRawPointer? {
+        streams.find(id)?.pointee.user
+    }
 
     /// Sets what events about a stream carry from now on.
     public mutating func setUser(_ id: UInt32, _ user: UnsafeMutableRawPointer?) {
@@ -261,5 +278,11 @@ public struct H2Connection: ~Copyable {
             return nil
         }
         return streams.nextReady()?.pointee.reference
+    }
+
+    /// Whether streams as urgent as this one, or more, wait for their turn to send.
+    public func mustShare(_ id: UInt32) -> Bool {
+        guard let stream = streams.find(id) else { return false }
+        return streams.isAnyReady(upTo: stream.pointee.priority.urgency)
     }
 }

@@ -57,10 +57,17 @@ public struct H2Failure: Error, Equatable {
     public var code: H2ErrorCode
     /// For the log: what the peer did.
     public var reason: StaticString
+    /// What the peer went over, when the code is ENHANCE_YOUR_CALM.
+    public var bound: H2Bound?
 
     init(_ code: H2ErrorCode, _ reason: StaticString) {
         self.code = code
         self.reason = reason
+    }
+
+    init(over bound: H2Bound, _ reason: StaticString) {
+        self.init(.enhanceYourCalm, reason)
+        self.bound = bound
     }
 
     /// Whether code and reason are the same.

@@ -95,8 +95,9 @@ public struct H2Limits: Equatable, Sendable {
     /// WINDOW_UPDATE frames.
     ///
     /// For data dribble (CVE-2019-9511): windows opened byte by byte make this side send frames of
-    /// one byte. Each 250 bytes of DATA sent give one back, and each stream that ends
-    /// as it should gives two.
+    /// one byte. Each 250 bytes of DATA sent give one back, content that no window cut short gives
+    /// two, and so does each stream that ends as it should. Peers of gRPC open both windows for
+    /// each message, however small.
     public var windowUpdates = H2Allowance(burst: 1_000, perSecond: 100)
     /// Frames of unknown types (RFC 9113 §5.5).
     ///

@@ -5,6 +5,8 @@
 public struct HPACKDecoder: ~Copyable {
     /// Bytes of the table that both sides begin with (RFC 9113 §6.5.2).
     public static let tableBytesDefault = 4_096
+    /// Bytes of the largest table that can be made.
+    public static let tableBytesMax = HPACKDynamicTable.capacityMax
     /// Size updates that a block may begin with: the smallest size in the meantime and the last one
     /// (RFC 7541 §4.2).
     public static let sizeUpdatesMax = 2
@@ -15,7 +17,7 @@ public struct HPACKDecoder: ~Copyable {
     /// The peer has been told a smaller size than the table has, and must confirm it.
     private var needsSizeUpdate = false
 
-    /// Takes the memory of the table.
+    /// Takes no memory yet.
     ///
     /// - Parameter tableBytesMax: the greatest SETTINGS_HEADER_TABLE_SIZE that we will send, 0 to
     ///   65,536. The table has `tableBytesDefault` even where it is smaller, because the peer may
@@ -27,6 +29,14 @@ public struct HPACKDecoder: ~Copyable {
 
     /// Bytes that the table's entries count now.
     public var tableBytes: Int { table.size }
+
+    /// Gives back what the table's entries do not need.
+    ///
+    /// For connections that have been idle for a while.
+    public mutating func releaseIdleMemory() { table.compact() }
+
+    /// Bytes of memory held beside the value itself.
+    public var memoryBytes: Int { table.memoryBytes }
 
     /// Room that `decode` needs for a block of `blockBytes`.
     public static func scratchBytes(

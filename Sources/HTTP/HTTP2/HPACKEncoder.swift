@@ -7,7 +7,7 @@
 /// the entry that was inserted last with that hash, and another by the name. Two fields that share
 /// a slot cost compression and nothing else, because what is found is compared.
 ///
-/// Safe: `slots` has `slotCount` elements, and indices are reduced to it.
+/// Safe: `slots` has `slotCount` elements, or is not there, and indices are reduced to it.
 public struct HPACKEncoder: ~Copyable {
     /// Room that a field needs beside its name and value.
     public static let fieldOverheadBytes = 1 + 2 * HPACKInteger.encodedBytesMax
@@ -25,25 +25,63 @@ public struct HPACKEncoder: ~Copyable {
     private var table: HPACKDynamicTable
     /// `fieldSlots` numbers of entries by the field's hash, `seenSlots` parts of hashes of unknown
     /// fields, and `nameSlots` numbers of entries by the id or the hash of the name.
-    private let slots: UnsafeMutablePointer<UInt32>
+    ///
+    /// Made for the first field, and again after `releaseIdleMemory`.
+    private var slots: UnsafeMutablePointer<UInt32>?
     /// What the peer was told last.
     private var signalledBytes = HPACKDecoder.tableBytesDefault
     /// The smallest size since then.
     private var smallestBytes: Int
 
-    /// Takes the memory of the table.
+    /// Takes no memory yet.
     ///
     /// - Parameter tableBytesMax: the largest table to use, whatever the peer allows: 0 to 65,536.
     public init(tableBytesMax: Int = HPACKDecoder.tableBytesDefault) {
         table = HPACKDynamicTable(capacity: tableBytesMax)
-        slots = .allocate(capacity: HPACKEncoder.slotCount)
-        slots.initialize(repeating: 0, count: HPACKEncoder.slotCount)
         smallestBytes = HPACKDecoder.tableBytesDefault
         limitTable(HPACKDecoder.tableBytesDefault)
     }
 
     deinit {
-        slots.deallocate()
+        slots?.deallocate()
+    }
+
+    /// Gives back what the table's entries do not need; what they compress stays.
+    ///
+    /// For connections that have been idle for a while.
+    public mutating func releaseIdleMemory() {
+        table.compact()
+        slots?.deallocate()
+        slots = nil
+    }
+
+    /// Bytes of memory held beside the value itself.
+    public var memoryBytes: Int {
+        table.memoryBytes
+            &+ (slots == nil ? 0 : HPACKEncoder.slotCount &* MemoryLayout<UInt32>.stride)
+    }
+
+    /// The slots, made of what is in the table when there are none.
+    @inline(__always)  // One test for a field.
+    private mutating func currentSlots() -> UnsafeMutablePointer<UInt32> {
+        if let slots { return slots }
+        return makeSlots()
+    }
+
+    @inline(never)
+    private mutating func makeSlots() -> UnsafeMutablePointer<UInt32> {
+        let made = UnsafeMutablePointer<UInt32>.allocate(capacity: HPACKEncoder.slotCount)
+        made.initialize(repeating: 0, count: HPACKEncoder.slotCount)
+        // The newest last, which is found first.
+        for age in stride(from: table.count &- 1, through: 0, by: -1) {
+            let field = table.field(age)
+            let name = HPACKEncoder.nameSlot(field)
+            let number = table.inserted &- 1 &- UInt32(truncatingIfNeeded: age)
+            made[HPACKEncoder.fieldSlot(HPACKEncoder.hash(field, name: name))] = number
+            made[HPACKEncoder.fieldSlots &+ HPACKEncoder.seenSlots &+ name] = number
+        }
+        slots = made
+        return made
     }
 
     /// Bytes that the table's entries count now.
@@ -66,7 +104,7 @@ public struct HPACKEncoder: ~Copyable {
     /// Begins a new connection with the same memory.
     public mutating func reset() {
         table.removeAll()
-        slots.update(repeating: 0, count: HPACKEncoder.slotCount)
+        slots?.update(repeating: 0, count: HPACKEncoder.slotCount)
         signalledBytes = HPACKDecoder.tableBytesDefault
         smallestBytes = HPACKDecoder.tableBytesDefault
         limitTable(HPACKDecoder.tableBytesDefault)
@@ -111,21 +149,22 @@ public struct HPACKEncoder: ~Copyable {
         _ statics: HPACKStaticTable = .shared,
         to out: UnsafeMutablePointer<UInt8>
     ) -> Int {
+        let slots = currentSlots()
         let name = HPACKEncoder.nameSlot(field)
         var nameIndex = Int(statics.indices[Int(field.id.rawValue)])
         if indexing == .never {
-            if nameIndex == 0 { nameIndex = dynamicName(field, slot: name) }
+            if nameIndex == 0 { nameIndex = dynamicName(field, slot: name, slots) }
             return literal(field, nameIndex, pattern: 0x10, prefix: 0x0F, to: out)
         }
         if nameIndex != 0, let index = staticMatch(field, from: nameIndex, statics) {
             return HPACKInteger.encode(index, prefix: 0x7F, pattern: 0x80, to: out)
         }
         let hash = HPACKEncoder.hash(field, name: name)
-        if indexing != .none, let index = dynamicMatch(field, hash: hash) {
+        if indexing != .none, let index = dynamicMatch(field, hash: hash, slots) {
             return HPACKInteger.encode(index, prefix: 0x7F, pattern: 0x80, to: out)
         }
-        if nameIndex == 0 { nameIndex = dynamicName(field, slot: name) }
-        guard isInserted(field, indexing, hash: hash) else {
+        if nameIndex == 0 { nameIndex = dynamicName(field, slot: name, slots) }
+        guard isInserted(field, indexing, hash: hash, slots) else {
             return literal(field, nameIndex, pattern: 0, prefix: 0x0F, to: out)
         }
         let written = literal(field, nameIndex, pattern: 0x40, prefix: 0x3F, to: out)
@@ -155,7 +194,11 @@ public struct HPACKEncoder: ~Copyable {
     }
 
     /// The index of an entry of the dynamic table that is this very field.
-    private func dynamicMatch(_ field: HPACKField, hash: UInt64) -> Int? {
+    private func dynamicMatch(
+        _ field: HPACKField,
+        hash: UInt64,
+        _ slots: UnsafeMutablePointer<UInt32>
+    ) -> Int? {
         let age = table.inserted &- 1 &- slots[HPACKEncoder.fieldSlot(hash)]
         guard age < UInt32(truncatingIfNeeded: table.count) else { return nil }
         let entry = table.field(Int(age))
@@ -166,7 +209,11 @@ public struct HPACKEncoder: ~Copyable {
     }
 
     /// The index of an entry of the dynamic table with this name, or 0.
-    private func dynamicName(_ field: HPACKField, slot: Int) -> Int {
+    private func dynamicName(
+        _ field: HPACKField,
+        slot: Int,
+        _ slots: UnsafeMutablePointer<UInt32>
+    ) -> Int {
         let at = HPACKEncoder.fieldSlots &+ HPACKEncoder.seenSlots &+ slot
         let age = table.inserted &- 1 &- slots[at]
         guard age < UInt32(truncatingIfNeeded: table.count),
@@ -178,10 +225,11 @@ public struct HPACKEncoder: ~Copyable {
     /// Whether the field gets an entry.
     ///
     /// One of more than half the table would push out more than it is worth.
-    private mutating func isInserted(
+    private func isInserted(
         _ field: HPACKField,
         _ indexing: HPACKIndexing,
-        hash: UInt64
+        hash: UInt64,
+        _ slots: UnsafeMutablePointer<UInt32>
     ) -> Bool {
         guard field.size <= table.maximum &>> 1 else { return false }
         switch indexing {

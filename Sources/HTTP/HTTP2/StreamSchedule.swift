@@ -45,6 +45,14 @@ extension StreamTable {
         return first
     }
 
+    /// Whether a stream of this urgency, or of a lower number, is ready.
+    func isAnyReady(upTo urgency: UInt8) -> Bool {
+        // 8 when no bit is set: after all levels.
+        if turnLevels.trailingZeroBitCount <= Int(urgency) { return true }
+        guard heapCount > 0, let heap else { return false }
+        return stream(at: heap[0]).pointee.priority.urgency <= urgency
+    }
+
     private mutating func enter(_ stream: UnsafeMutablePointer<H2Stream>) {
         guard stream.pointee.takesTurns else { return push(stream) }
         let level = Int(stream.pointee.priority.urgency)

@@ -215,19 +215,22 @@ struct ClosedStreams {
 
     /// Ends that are remembered: as many streams as most peers have open at a time.
     static let countMax = 128
+    /// Places at first; four times as many when they are used, up to `countMax`.
+    private static let smallest = 8
 
     /// Odd ids, the end in place of the lowest bit and the one above, which is free.
     private var ring: UnsafeMutablePointer<UInt32>?
+    private var capacity = 0
     private var used = 0
     private var nextPlace = 0
     private var highestForgotten: UInt32 = 0
 
     func deallocate() { ring?.deallocate() }
 
-    /// Safe: places below `countMax` only, and those from `used` on are written before read.
+    /// Safe: places below `capacity` only, and those from `used` on are written before read.
     mutating func remember(_ id: UInt32, _ end: End) {
-        let ring = ring ?? .allocate(capacity: Self.countMax)
-        self.ring = ring
+        if used == capacity, capacity < Self.countMax { enlarge() }
+        guard let ring else { return }
         if used == Self.countMax {
             highestForgotten = max(highestForgotten, ring[nextPlace] &>> 1 | 1)
         } else {
@@ -235,6 +238,19 @@ struct ClosedStreams {
         }
         ring[nextPlace] = (id &>> 1) &<< 2 | end.rawValue
         nextPlace = (nextPlace &+ 1) % Self.countMax
+    }
+
+    /// Before it is full the ring has not turned, so its places are copied as they are.
+    private mutating func enlarge() {
+        let larger = max(Self.smallest, capacity &* 4)
+        let block = UnsafeMutablePointer<UInt32>.allocate(capacity: larger)
+        if let ring {
+            block.update(from: ring, count: used)
+            ring.deallocate()
+        }
+        ring = block
+        capacity = larger
+        nextPlace = used
     }
 
     /// Changes how a stream ended; nothing when it is not remembered.

@@ -112,7 +112,9 @@ struct FieldRules {
         }
         if countsUpgrade, options.contains(.upgrade), section.has(.upgrade) {
             guard isUpgradeValid(&section) else { return .badUpgrade }
-            flags.insert(.upgrade)
+            // RFC 9113 §3.1 retired `h2c` here. Passed on, it would give a client a connection to an
+            // origin on which no request is looked at; ignored, it is an ordinary request.
+            if !asksForHTTP2(&section) { flags.insert(.upgrade) }
         }
         return nil
     }
@@ -268,6 +270,16 @@ struct FieldRules {
             index &+= 1
         }
         return true
+    }
+
+    /// Whether an Upgrade field names HTTP/2 in the clear.
+    func asksForHTTP2(_ section: inout FieldSection) -> Bool {
+        var index = section.index(.upgrade)
+        while index < section.count {
+            if fields[index].id == .upgrade, hasElement(index, "h2c") { return true }
+            index &+= 1
+        }
+        return false
     }
 
     private func isProtocolList(_ index: Int) -> Bool {

@@ -126,7 +126,7 @@ public enum FieldNames {
     }
 
     /// Whether the bytes equal a lower-case text but for case.
-    static func equals(
+    public static func equals(
         _ bytes: UnsafePointer<UInt8>,
         count: Int,
         _ lowercase: StaticString

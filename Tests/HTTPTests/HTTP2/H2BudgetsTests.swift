@@ -236,8 +236,29 @@ struct H2BudgetsTests {
             server.sendData(1, count: 250)
         }
         #expect(server.failure == nil)
-        server.receive(B.window(0, 1))
-        server.sendData(1, count: 249)
+        server.receive(B.window(0, 1) + B.window(0, 1))
+        #expect(server.failure?.reason.description == "a flood of WINDOW_UPDATE frames")
+    }
+
+    @Test func `small content pays for both windows, but not what a window cut short`() {
+        var limits = H2Limits()
+        limits.windowUpdates = H2Allowance(burst: 4, perSecond: 0)
+        let server = H2Endpoint.ready(.server, limits: limits)
+        server.receive(B.headers(1))
+        for _ in 0..<20 {
+            server.sendData(1, count: 1)
+            server.receive(B.window(0, 1) + B.window(1, 1))
+        }
+        #expect(server.failure == nil)
+        // Now the windows are used up, and opened byte by byte for a content that is not short.
+        while server.sendData(1, count: 16_384) == 16_384 {
+            server.connection.consumeOutput(server.outputCount)
+        }
+        for _ in 0..<2 {
+            server.receive(B.window(0, 1) + B.window(1, 1))
+            #expect(server.sendData(1, count: 100) == 1)
+        }
+        #expect(server.failure == nil)
         server.receive(B.window(0, 1))
         #expect(server.failure?.reason.description == "a flood of WINDOW_UPDATE frames")
     }

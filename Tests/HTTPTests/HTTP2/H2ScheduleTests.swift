@@ -67,6 +67,25 @@ struct H2ScheduleTests {
         #expect(order == [7, 3, 5, 1])
     }
 
+    @Test func `a stream shares with those that are as urgent, and with more urgent ones`() {
+        let server = server(
+            streams: 4,
+            signalled: [
+                .init(urgency: 5), .init(urgency: 2), .init(urgency: 3, isIncremental: true),
+            ]
+        )
+        // The fourth has said nothing: urgency 3. It is the one that asks.
+        server.connection.setWantsToWrite(7, false)
+        #expect(server.mustShare(7))
+        server.connection.setWantsToWrite(5, false)
+        #expect(server.mustShare(7), "stream 3 is more urgent")
+        server.connection.setWantsToWrite(3, false)
+        #expect(!server.mustShare(7), "stream 1 is less urgent")
+        server.connection.setWantsToWrite(5, true)
+        #expect(server.mustShare(7))
+        #expect(!server.mustShare(9), "there is no such stream")
+    }
+
     @Test func `both kinds of one urgency alternate`() {
         let whole = H2Priority()
         let part = H2Priority(isIncremental: true)

@@ -79,6 +79,12 @@ extension Table where Root == ListenerSettings {
                 .absent(.table(.tls)),
                 "How clients are spoken to in TLS. In the clear, when left out."
             ),
+            Key(
+                "http2",
+                \.http2,
+                .table(.http2),
+                "What clients that speak [HTTP/2](http2.md) are told and allowed."
+            ),
         ],
         check: { node, settings, reader in
             checkTrusted(node, settings, &reader)
@@ -238,13 +244,21 @@ extension Table where Root == DownstreamTimeouts {
                 "tunnel",
                 \.tunnel,
                 .time,
-                "A tunnel (after 101) without a byte in either direction. After it: closed."
+                "A tunnel (after 101), or a request that goes on beside its response, without a byte"
+                    + " in either direction. After it: closed."
             ),
             Key(
                 "handshake",
                 \.handshake,
                 .time,
                 "A TLS handshake, from the connection's begin. After it: closed without an answer."
+            ),
+            Key(
+                "settings",
+                \.settings,
+                .time,
+                "HTTP/2: until the client acknowledges our SETTINGS, from the connection's begin."
+                    + " After it: SETTINGS_TIMEOUT, and the connection ends."
             ),
             Key(
                 "suspend",

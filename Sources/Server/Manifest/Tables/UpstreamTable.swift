@@ -31,7 +31,8 @@ extension Table where Root == UpstreamSettings {
                 "balancer",
                 \.balancer,
                 .absent(.reference(to: .plugin)),
-                "Plugin instance that picks the peer. Needed when there are several peers."
+                "Plugin instance that picks the peer. Its hooks, if it has any, run last on the way"
+                    + " of each route to the upstream. Needed when there are several peers."
             ),
             Key(
                 "protocol",

@@ -150,6 +150,7 @@ final class H2Endpoint {
 
     func isOpen(_ id: UInt32) -> Bool { connection.isOpen(id) }
     func nextToSend() -> UInt32? { connection.nextToSend()?.id }
+    func mustShare(_ id: UInt32) -> Bool { connection.mustShare(id) }
     func sendPing(now: UInt64) -> Bool { connection.sendPing(now: now) }
 
     // MARK: Sending
