@@ -24,7 +24,7 @@ share := $(DESTDIR)$(PREFIX)/share/sluice
 .DEFAULT_GOAL := build
 # The steps of `test` share build folders and ports of the machine.
 .NOTPARALLEL:
-.PHONY: help build deps test-deps toolchain run test lint unit abi e2e embedded fuzz fuzz-asan fuzz-tsan counts bench install uninstall clean
+.PHONY: help build deps test-deps toolchain run test lint unit abi e2e embedded fuzz fuzz-asan fuzz-tsan cache-tsan counts bench cache-bench install uninstall clean
 
 help: ## Print this list.
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) \
@@ -79,6 +79,10 @@ fuzz-tsan: toolchain ## The same under ThreadSanitizer, and the tests of service
 	SLUICE_BIN=$(CURDIR)/.build-tsan/release/sluice $(PYTEST) \
 	    Tests/EndToEnd/test_services.py Tests/EndToEnd/test_callouts.py
 
+cache-tsan: toolchain ## Let threads loose on the cache's core under ThreadSanitizer.
+	SWIFT=$(SWIFT) scripts/sanitized cache
+	.build-tsan/release/TinyUFOBench stress
+
 counts: ## Count allocations, system calls and instructions per request; fails over a threshold.
 	$(PYTHON) Tests/Bench/counts.py
 
@@ -88,6 +92,11 @@ bench: build ## Measure CPU per request beside nginx, HAProxy and h2o (about 25 
 	    --workload h1_1k,h1_64k,h1_1m,h1_close,post_64k,tls_h1_1k,tls_handshake,tls_resume,h2_tls,h2c,h1_c1,h1_c16,h1_c256,h1_c1024,idle_h1 \
 	    --out .build/bench/results.json
 	Tests/Bench/peers/peers.py ratio --out .build/bench/results.json
+
+cache-bench: toolchain ## Print the cache's hit ratios and nanoseconds per call, beside LRU.
+	$(SWIFT) build -c release --product TinyUFOBench
+	$(BUILD)/TinyUFOBench ratios
+	$(BUILD)/TinyUFOBench speed
 
 install: ## Install what was built below PREFIX (/usr/local); DESTDIR for packaging.
 	@test -x $(BUILD)/sluice || { echo "make: nothing is built yet; run 'make build'" >&2; exit 1; }

@@ -71,6 +71,38 @@ let sdk: [Target.Dependency] = [
 
 let testKit = Target.Dependency.product(name: "SluiceTestKit", package: "SDK")
 
+let optimized: [SwiftSetting] = [.unsafeFlags(["-O"], .when(configuration: .debug))]
+
+/// The cache's core, which knows nothing of plugins, and what tries and measures it.
+let cacheCore: [Target] = [
+    .target(name: "CTinyUFO", path: "Plugins/Cache/CTinyUFO"),
+    // The tests of both run millions of requests, so they are optimized in debug builds, too.
+    .target(
+        name: "TinyUFO",
+        dependencies: ["CTinyUFO"],
+        path: "Plugins/Cache/Core",
+        swiftSettings: strict + embedded + optimized
+    ),
+    .target(
+        name: "TinyUFOWorkloads",
+        dependencies: ["TinyUFO"],
+        path: "Plugins/Cache/CoreWorkloads",
+        swiftSettings: strict + optimized
+    ),
+    .executableTarget(
+        name: "TinyUFOBench",
+        dependencies: ["TinyUFO", "TinyUFOWorkloads"],
+        path: "Plugins/Cache/CoreBench",
+        swiftSettings: strict
+    ),
+    .testTarget(
+        name: "TinyUFOTests",
+        dependencies: ["TinyUFO", "TinyUFOWorkloads"],
+        path: "Plugins/Cache/CoreTests",
+        swiftSettings: strict
+    ),
+]
+
 let package = Package(
     name: "sluice",
     products: [
@@ -179,6 +211,7 @@ let package = Package(
             swiftSettings: strict
         ),
     ]
+        + cacheCore
         + plugins.flatMap { name -> [Target] in
             [
                 .target(

@@ -9,6 +9,7 @@ import pytest
 
 import certificates
 import harness
+import h2origin as h2
 import wire
 
 # Seconds that a test may take, unless it carries `@pytest.mark.seconds(N)`.
@@ -65,7 +66,20 @@ def origin():
 
 
 @pytest.fixture
-def sluice(tmp_path, origin):
+def h2origin():
+    """As `origin`, of HTTP/2 as frames; a script, or what answers every request."""
+    made = []
+
+    def make(script=b"ok", **options):
+        made.append(h2.H2Origin(script if callable(script) else h2.serve(script), **options))
+        return made[-1]
+
+    yield make
+    close_all(made)
+
+
+@pytest.fixture
+def sluice(tmp_path, origin, h2origin):
     made = []
 
     def make(*peers, nofile=None, **options):

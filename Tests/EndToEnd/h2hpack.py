@@ -138,6 +138,8 @@ class Decoder:
 
     def decode(self, data):
         self.data, self.at = data, 0
+        # Names of the fields that must not be indexed by anybody (section 6.2.3).
+        self.never = set()
         fields = []
         while self.at < len(data):
             first = data[self.at]
@@ -157,6 +159,8 @@ class Decoder:
                 fields.append(field)
             else:
                 fields.append(self._literal(4))
+                if first & 0x10:
+                    self.never.add(fields[-1][0])
         return fields
 
     def _resize(self, size):

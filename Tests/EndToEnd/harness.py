@@ -57,6 +57,8 @@ class Origin:
     an AssertionError, fails the test at its end.
     """
 
+    connection = OriginConnection
+
     def __init__(self, script, path=None, host="127.0.0.1", port=0, tls=None):
         self.script = script
         self.tls = tls
@@ -91,7 +93,7 @@ class Origin:
             with self.changed:
                 number = self.connections
                 self.connections += 1
-                connection = OriginConnection(sock, self, number)
+                connection = self.connection(sock, self, number)
                 self.live.add(connection)
                 self.changed.notify_all()
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()

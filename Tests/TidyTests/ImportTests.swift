@@ -31,6 +31,11 @@ struct ImportTests {
         "SluiceTestKit": ["SluiceSDK", "CSluice", "CSluiceEngine", "Glibc", "Synchronization"],
     ]
 
+    /// Logic of a plugin in a module of its own, by folder: it knows nothing of plugins.
+    static let cores: [String: Set<String>] = [
+        "Plugins/Cache/Core": ["CTinyUFO", "Synchronization"]
+    ]
+
     /// What several plugins are made of.
     static let shared: [String: Set<String>] = ["Balancing": ["SluiceSDK"]]
 
@@ -73,6 +78,13 @@ struct ImportTests {
                 importOnly: ["SluiceSDK", "CSluice", plugin]
             )
         }
+    }
+
+    @Test(arguments: cores.keys.sorted())
+    func `the core of a plugin imports neither the SDK nor the host`(folder: String) {
+        let files = SourceTree.swift.filter { $0.path.hasPrefix(folder + "/") }
+        #expect(!files.isEmpty)
+        expect(files, importOnly: Self.cores[folder, default: []])
     }
 
     @Test func `what plugins share imports the SDK and nothing of the host`() {
