@@ -60,6 +60,13 @@ class Service:
         for i in range(int(message)):
             yield b"%d" % i
 
+    def flood(self, message, context):
+        """As many messages of 100,000 bytes; `got` has their numbers as they are made."""
+        self._begin("Flood", context)
+        for i in range(int(message)):
+            self.note(self.got, i)
+            yield b"y" * 100_000
+
     def chat(self, messages, context):
         """Answers each message before the next is asked for."""
         self._begin("Chat", context)
@@ -107,6 +114,7 @@ class Service:
             "Unary": grpc.unary_unary_rpc_method_handler(self.unary),
             "Size": grpc.stream_unary_rpc_method_handler(self.size),
             "Count": grpc.unary_stream_rpc_method_handler(self.count),
+            "Flood": grpc.unary_stream_rpc_method_handler(self.flood),
             "Chat": grpc.stream_stream_rpc_method_handler(self.chat),
             "Fail": grpc.unary_unary_rpc_method_handler(self.fail),
             "FailLate": grpc.unary_stream_rpc_method_handler(self.fail_late),

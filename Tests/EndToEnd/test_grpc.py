@@ -313,6 +313,20 @@ def test_many_small_messages(way, front, back):
     assert "flood" not in w.proxy.log
 
 
+def test_a_client_that_does_not_read(way):
+    """It stops its own service: nothing piles up, and other calls go on."""
+    w = way(listener={"timeouts": {"write": "30s"}})
+    before = w.proxy.rss()
+    slow = w.method("Flood", "unary_stream")(b"1000", timeout=DEADLINE)
+    next(slow)
+    harness.eventually(lambda: len(w.service.got) > 1, "messages")
+    # Until the service waits: no more come while a hundred other calls go by.
+    for _ in range(100):
+        assert w.method("Unary")(b"hello", timeout=DEADLINE) == b"hello"
+    assert len(w.service.got) < 500 and w.proxy.rss() - before < 8 << 20
+    assert sum(1 for _ in slow) == 999 and len(w.service.got) == 1000
+
+
 # ------------------------------------------------------------ going away
 class Callers:
     """Threads that call Unary all the time: who served, and what failed."""

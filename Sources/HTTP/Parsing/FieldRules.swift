@@ -112,8 +112,8 @@ struct FieldRules {
         }
         if countsUpgrade, options.contains(.upgrade), section.has(.upgrade) {
             guard isUpgradeValid(&section) else { return .badUpgrade }
-            // RFC 9113 §3.1 retired `h2c` here. Passed on, it would give a client a connection to an
-            // origin on which no request is looked at; ignored, it is an ordinary request.
+            // RFC 9113 §3.1 retired `h2c` here. Passed on, it would give a client a connection to
+            // an origin on which no request is looked at; ignored, it is an ordinary request.
             if !asksForHTTP2(&section) { flags.insert(.upgrade) }
         }
         return nil

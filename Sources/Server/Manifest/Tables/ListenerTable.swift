@@ -244,8 +244,8 @@ extension Table where Root == DownstreamTimeouts {
                 "tunnel",
                 \.tunnel,
                 .time,
-                "A tunnel (after 101), or a request that goes on beside its response, without a byte"
-                    + " in either direction. After it: closed."
+                "A tunnel (after 101), or a request that goes on beside its response, without a"
+                    + " byte in either direction. After it: closed."
             ),
             Key(
                 "handshake",
