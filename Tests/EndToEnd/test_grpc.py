@@ -291,7 +291,7 @@ def test_two_hundred_calls_at_a_time(way, authority, front, back):
 
 def test_more_calls_than_a_connection_takes(way):
     """limits.requests ends a connection in order: no call notices."""
-    w = way(listener={"limits": {"requests": 20}})
+    w = way(listener={"limits": {"requests": 20}}, workers=2)
     with ThreadPoolExecutor(8) as pool:
         done = list(pool.map(lambda i: w.method("Unary")(b"%d" % i, timeout=DEADLINE), range(300)))
     assert done == [b"%d" % i for i in range(300)]
