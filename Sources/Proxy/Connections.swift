@@ -44,6 +44,8 @@ struct ConnectionFlags: OptionSet {
     static let refused = ConnectionFlags(rawValue: 1 << 10)
     /// Nothing is sent any more once the socket has taken what TLS has.
     static let finishes = ConnectionFlags(rawValue: 1 << 8)
+    /// A stream to a peer whose response's head has fields that no one may index (RFC 7541 §6.2.3).
+    static let neverIndexed = ConnectionFlags(rawValue: 1 << 12)
 }
 
 /// Where a client's connection stands.
@@ -186,6 +188,11 @@ struct PeerPool {
     var count = 0
     /// Those that speak HTTP/2, linked by `next`, and those that may once they stand.
     var firstSession: UnsafeMutablePointer<Upstream>?
+    /// How many of those stand and have no stream.
+    var idleSessions = 0
+    /// Streams that the peer last allowed on a connection: what a new one is taken to allow before
+    /// it says so itself.
+    var streamsMax = UInt32.max
     /// Until when the peer counts as one that speaks HTTP/1.1 alone, though both were offered.
     var speaksHTTP1Until: UInt64 = 0
     /// Connections that other workers were asked for and have not answered yet.

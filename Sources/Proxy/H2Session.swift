@@ -36,6 +36,12 @@ struct H2Session: ~Copyable {
     /// Streams to a peer, those included that wait for the connection, linked by `next`.
     var firstPeerStream: UnsafeMutablePointer<Upstream>?
     var peerStreamCount = 0
+    /// When bytes last came from a peer, or its first stream began: since then it is silent.
+    var lastReceived: UInt64
+    /// A stream had its time without a byte from the peer: no new one goes there until some come.
+    var isDoubted = false
+    /// Counted among the peer's connections without streams.
+    var isIdle = false
 
     /// The side that the connection leads to.
     enum End {
@@ -59,6 +65,7 @@ struct H2Session: ~Copyable {
         encoder = HPACKEncoder(tableBytesMax: Int(settings.headerTableSize))
         end = .client(owner)
         lastActive = now
+        lastReceived = now
         headSince = max(now, 1)
         settingsSince = max(now, 1)
     }
@@ -75,6 +82,7 @@ struct H2Session: ~Copyable {
         encoder = HPACKEncoder()
         end = .peer(owner, upstream)
         lastActive = now
+        lastReceived = now
         headSince = 0
         settingsSince = 0
     }

@@ -237,8 +237,11 @@ package enum UpstreamProtocol: String, Sendable, Equatable, CaseIterable {
 package struct UpstreamHTTP2Settings: Sendable, Equatable {
     /// Streams on one connection at the same time: 1 to 65,536; the peer may allow fewer.
     package var streams = 100
-    /// Bytes that a peer may send on one stream ahead of its receiver: 16,384 to 2^31 - 1.
+    /// Bytes that a peer may send on one stream ahead of its receiver: 16,384 to
+    /// `streamWindowBytesMax`.
     package var streamWindowBytes = 65_536
+    /// A head and a window behind it fit the largest block of a worker's buffers, 256 KiB.
+    package static let streamWindowBytesMax = 196_608
     /// Bytes that a peer may send on all streams of a connection ahead of their receivers: 65,535
     /// to 2^31 - 1.
     ///

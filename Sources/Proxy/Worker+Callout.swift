@@ -175,7 +175,9 @@ extension Worker {
                 callout.pointee.outgoing.append(base + line, bytes.count &- line)
             }
         }
-        if up.pointee.isStream { sendStreamHead(callout, up) }
+        if up.pointee.isStream {
+            guard sendStreamHead(callout, up) else { return }
+        }
         advance(callout)
     }
 
@@ -228,9 +230,10 @@ extension Worker {
             $0.method.isIdempotent
         }
         // As for a client's request: a connection from the pool may have been closed at any time.
-        let mayRetry =
-            up.pointee.flags.contains(.reused) && isIdempotent && callout.pointee.head.isEmpty
-            && !callout.pointee.hasHead
+        let isSafe =
+            up.pointee.flags.contains(.refused)
+            || up.pointee.flags.contains(.reused) && isIdempotent
+        let mayRetry = isSafe && callout.pointee.head.isEmpty && !callout.pointee.hasHead
         unbind(callout, reuse: false)
         guard mayRetry else {
             complete(callout, SLUICE_CALL_FAILED)

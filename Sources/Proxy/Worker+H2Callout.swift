@@ -6,13 +6,15 @@ import Sys
 /// Plugins' own requests to peers that speak HTTP/2.
 extension Worker {
     /// Begins the stream with the head of the request's text; what is left to be sent is content.
+    ///
+    /// - Returns: false when that was not possible, and the callout may be over.
     mutating func sendStreamHead(
         _ callout: UnsafeMutablePointer<Callout>,
         _ up: UnsafeMutablePointer<Upstream>
-    ) {
+    ) -> Bool {
         var limits = HeadLimits()
-        limits.headBytesMax = Self.headOutBytes
-        limits.targetBytesMax = Self.headOutBytes
+        limits.headBytesMax = Self.calloutHeadBytesMax
+        limits.targetBytesMax = 65_000
         var head = RequestHead()
         let text = callout.pointee.outgoing.first
         let outcome = HeadParser.parseRequest(
@@ -25,8 +27,10 @@ extension Worker {
         guard outcome == .complete, let session = up.pointee.session,
             session.pointee.connection.canOpenStream
         else {
+            // The peer has lowered its limit, or left; or the head is over the bound, each time.
+            if outcome == .complete { up.pointee.flags.insert(.refused) }
             streamFailed(callout)
-            return
+            return false
         }
         var writer = FieldBlock.Writer(
             FieldBlock.Target(
@@ -57,7 +61,11 @@ extension Worker {
             user: UnsafeMutableRawPointer(up)
         )
         wake(session)
+        return true
     }
+
+    /// Bytes of the head of a plugin's request: the most that a parsed head can have.
+    private static let calloutHeadBytesMax = 65_535
 
     /// Goes on with a callout's stream as far as it can go now.
     mutating func advanceStream(

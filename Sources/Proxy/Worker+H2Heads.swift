@@ -46,9 +46,8 @@ extension Worker {
                 session,
                 headers,
                 tunnels ? addWebSocketKey(request.byteCount) : request.byteCount,
-                tunnels: tunnels,
-                length: request.contentLength < 0 ? nil : request.contentLength,
-                request.hasPriority ? request.priority : nil
+                request,
+                tunnels: tunnels
             )
         case .tooLarge: refuseStream(session, headers, 431, "limits.head or limits.fields")
         case .malformed(let error): endMalformed(session, headers, "\(error.reason)")
@@ -131,6 +130,7 @@ extension Worker {
         // What HTTP/1 says with 101, a stream says with 200 (RFC 8441 §5).
         let isSwitch = status == 101
         if isSwitch { status = 200 }
+        let isNeverIndexed = isNeverIndexed(session, id)
         var writer = FieldBlock.Writer(
             status: status,
             to: fieldBlock,
@@ -155,6 +155,7 @@ extension Worker {
                     colon &- at,
                     out + value,
                     valueEnd &- value,
+                    isNeverIndexed: isNeverIndexed,
                     encoder: &session.pointee.encoder
                 )
             }
@@ -170,6 +171,13 @@ extension Worker {
             writer.count,
             endStream: endStream
         )
+    }
+
+    /// Whether the peer's response had fields that no one may index.
+    private func isNeverIndexed(_ session: UnsafeMutablePointer<H2Session>, _ id: UInt32) -> Bool {
+        let down = session.pointee.connection.user(id)?.assumingMemoryBound(to: Downstream.self)
+        let up = down?.pointee.exchange?.pointee.up
+        return up?.pointee.flags.contains(.neverIndexed) == true
     }
 
     private func isBlank(_ byte: UInt8) -> Bool {

@@ -35,13 +35,23 @@ extension Worker {
     private func hasRoom(_ session: UnsafeMutablePointer<H2Session>) -> Bool {
         guard case .peer(let owner, let upstream) = session.pointee.end,
             !owner.pointee.flags.contains(.dead), !session.pointee.otherLeaves,
-            !session.pointee.isFinal, session.pointee.connection.hasRoomForHeaders
+            !session.pointee.isFinal, !session.pointee.isDoubted,
+            // What fills the output in this turn goes out at its end, unless the socket is full.
+            session.pointee.blockedSince == 0
+                || session.pointee.connection.hasRoomForHeaders
         else { return false }
         let count = session.pointee.peerStreamCount
         let most = upstream.pointee.pool.requests
         return count < upstream.pointee.http2.streams
-            && count < Int(session.pointee.connection.peerSettings.maxConcurrentStreams)
+            && count < streamsMax(session, peer: Int(owner.pointee.peer))
             && (most == 0 || Int(owner.pointee.requests) < most)
+    }
+
+    /// Streams that the peer allows, as far as it is known.
+    private func streamsMax(_ session: UnsafeMutablePointer<H2Session>, peer: Int) -> Int {
+        session.pointee.connection.hasPeerSettings
+            ? Int(session.pointee.connection.peerSettings.maxConcurrentStreams)
+            : Int(pools[peer].streamsMax)
     }
 
     /// Gives an exchange or a callout a stream to a peer: on a connection that stands, on one that
@@ -104,6 +114,11 @@ extension Worker {
         session.pointee.firstPeerStream = up
         session.pointee.peerStreamCount &+= 1
         owner.pointee.requests &+= 1
+        if session.pointee.peerStreamCount == 1 {
+            session.pointee.lastReceived = now
+            setIdle(session, false)
+            if session.pointee.connection.pingSentAt == nil { armPeerSession(session) }
+        }
         switch user {
         case .exchange(let exchange): bind(exchange, up)
         case .callout(let callout): bind(callout, up)
@@ -219,6 +234,8 @@ extension Worker {
         _ count: Int
     ) -> Bool {
         session.pointee.lastActive = now
+        session.pointee.lastReceived = now
+        session.pointee.isDoubted = false
         var at = 0
         while true {
             var consumed = 0
@@ -234,10 +251,13 @@ extension Worker {
             case .settings:
                 let limit = session.pointee.connection.peerSettings.headerTableSize
                 session.pointee.encoder.setTableLimit(limit)
+                pools[Int(up.pointee.peer)].streamsMax =
+                    session.pointee.connection.peerSettings.maxConcurrentStreams
             case .settingsAcknowledged:
                 let size = session.pointee.connection.localSettings.headerTableSize
                 session.pointee.decoder.tableSizeAcknowledged(Int(size))
-            case .pingAnswered, .windowOpened: break
+            case .pingAnswered: armPeerSession(session)
+            case .windowOpened: break
             case .goAway(_, let code):
                 if code != .noError { warn(up, "HTTP/2 GOAWAY: ", code.name) }
                 session.pointee.otherLeaves = true
@@ -295,9 +315,12 @@ extension Worker {
         guard case .peer(_, let upstream) = session.pointee.end else { return }
         let pool = upstream.pointee.pool
         let isUsedUp = pool.requests > 0 && Int(up.pointee.requests) >= pool.requests
+        // One that allows no streams would wait for nothing.
+        let isOfUse = streamsMax(session, peer: Int(up.pointee.peer)) > 0
+        setIdle(session, true)
         guard
             session.pointee.otherLeaves || session.pointee.isFinal || isUsedUp || isDraining
-                || pool.idlePerPeer == 0
+                || !isOfUse || pools[Int(up.pointee.peer)].idleSessions > pool.idlePerPeer
         else {
             armPeerSession(session)
             return
@@ -310,9 +333,18 @@ extension Worker {
         closeUpstream(up)
     }
 
+    /// Counts a connection among those without streams, or no longer.
+    private mutating func setIdle(_ session: UnsafeMutablePointer<H2Session>, _ isIdle: Bool) {
+        guard case .peer(let owner, _) = session.pointee.end, session.pointee.isIdle != isIdle
+        else { return }
+        session.pointee.isIdle = isIdle
+        pools[Int(owner.pointee.peer)].idleSessions &+= isIdle ? 1 : -1
+    }
+
     /// Takes a connection out of those that streams are given to.
     mutating func unlinkSession(_ up: UnsafeMutablePointer<Upstream>) {
         let peer = Int(up.pointee.peer)
+        if let session = up.pointee.session { setIdle(session, false) }
         if let previous = up.pointee.previous {
             previous.pointee.next = up.pointee.next
         } else if pools[peer].firstSession == up {
@@ -351,7 +383,7 @@ extension Worker {
         if let sentAt = session.pointee.connection.pingSentAt {
             deadline = min(deadline, sentAt &+ http2.pingTimeout)
         } else if http2.pingInterval > 0, session.pointee.peerStreamCount > 0 {
-            deadline = min(deadline, session.pointee.lastActive &+ http2.pingInterval)
+            deadline = min(deadline, session.pointee.lastReceived &+ http2.pingInterval)
         }
         if session.pointee.peerStreamCount == 0 {
             deadline = min(deadline, session.pointee.lastActive &+ UInt64(timeouts.idle))
@@ -389,5 +421,20 @@ extension Worker {
             armPeerSession(session)
         }
         servePeer(up)
+    }
+
+    /// A stream has waited for so long, in vain: when nothing at all has come in that time, the
+    /// connection may be dead though its socket says nothing.
+    ///
+    /// New streams go elsewhere until the peer is heard of again. Without an answer to a PING in
+    /// `http2.ping_timeout` the connection is given up.
+    mutating func doubt(_ up: UnsafeMutablePointer<Upstream>, after milliseconds: Int) {
+        guard let session = up.pointee.session,
+            session.pointee.lastReceived &+ UInt64(milliseconds) <= now
+        else { return }
+        session.pointee.isDoubted = true
+        guard session.pointee.connection.sendPing(now: now) else { return }
+        armPeerSession(session)
+        wake(session)
     }
 }

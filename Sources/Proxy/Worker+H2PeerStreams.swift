@@ -122,6 +122,16 @@ extension Worker {
         case .malformed(let error): return malformed(up, error.reason)
         case .invalid(let error): return broken(session, error)
         }
+        // A head that has to wait loses which of its fields they were, so all of them count.
+        if response.neverIndexed.isEmpty {
+            up.pointee.flags.remove(.neverIndexed)
+        } else {
+            up.pointee.flags.insert(.neverIndexed)
+        }
+        guard up.pointee.inputCount &+ response.byteCount <= responseLimits.headBytesMax else {
+            // Interim responses that a slow client has yet to take.
+            return malformed(up, "its heads that wait are over the bound of one")
+        }
         guard response.status >= 200 else {
             // RFC 9113 §8.1: an interim response can't end the stream.
             if headers.endStream { return malformed(up, "an interim response ends the stream") }
@@ -320,7 +330,9 @@ extension Worker {
             badResponse(exchange, "its content differs from its Content-Length, or the like")
             return
         }
-        if reset.code == .http11Required {
+        if reset.code == .http11Required, let session = up.pointee.session,
+            case .peer(_, let upstream) = session.pointee.end, upstream.pointee.speaks == .auto
+        {
             pools[Int(up.pointee.peer)].speaksHTTP1Until = now &+ Self.speaksHTTP1Milliseconds
             up.pointee.flags.insert(.refused)
         }

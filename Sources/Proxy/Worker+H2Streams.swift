@@ -17,18 +17,17 @@ extension Worker {
     /// Begins a request whose head stands in `headText`.
     ///
     /// - Parameters:
+    ///   - request: what its block told besides.
     ///   - tunnels: it asks for a tunnel, so what follows is no body.
-    ///   - length: Content-Length; nil when there is none.
-    ///   - priority: nil when the client said none: such streams take turns.
     mutating func beginStream(
         _ session: UnsafeMutablePointer<H2Session>,
         _ headers: H2Headers,
         _ count: Int,
-        tunnels: Bool,
-        length: Int64?,
-        _ priority: H2Priority?
+        _ request: FieldBlock.Request,
+        tunnels: Bool
     ) {
         let id = headers.stream.id
+        let length = request.contentLength < 0 ? nil : request.contentLength
         let owner = session.pointee.owner
         let listener = listeners + Int(owner.pointee.listener)
         var head = RequestHead()
@@ -43,13 +42,15 @@ extension Worker {
             refuseHead(session, headers, outcome)
             return
         }
+        request.neverIndexed.mark(requestFields, count: Int(head.fieldCount))
         if headers.endStream {
             head.framing = .none
         } else if length == nil, !tunnels {
             head.framing = .chunked
         }
         guard let down = openStream(session, headers) else { return }
-        if let priority { session.pointee.connection.setPriority(id, priority) }
+        // Streams whose client said none take turns.
+        if request.hasPriority { session.pointee.connection.setPriority(id, request.priority) }
         if let length { session.pointee.connection.setExpectedLength(id, UInt64(length)) }
         if tunnels { down.pointee.flags.insert(.tunnels) }
         guard let exchange = makeExchange(down, headText, head) else {

@@ -144,7 +144,7 @@ extension Worker {
         }
         reportAttempt(exchange, SLUICE_ATTEMPT_MALFORMED)
         detachUpstream(exchange, reuse: false)
-        replyOrCut(exchange, 502, reason: "the peer's response breaks HTTP/1.1")
+        replyOrCut(exchange, 502, reason: "the peer's response breaks HTTP")
     }
 
     // MARK: Interim responses

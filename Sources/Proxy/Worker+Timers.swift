@@ -191,11 +191,13 @@ extension Worker {
         switch exchange.pointee.response {
         case .head where !exchange.pointee.requestBody.isFinished:
             if exchange.pointee.requestBody.isBlocked {
+                doubt(up, after: timeouts.write)
                 peerTimedOut(exchange, peer, "timeouts.write: the peer does not take the request")
             } else {
                 timers.set(timer(of: up), deadline: now &+ UInt64(timeouts.firstByte))
             }
         case .head:
+            doubt(up, after: timeouts.firstByte)
             peerTimedOut(exchange, peer, "timeouts.first_byte: no response in time")
         case .body:
             // It may wait for what the client has still to send, which `checkClient` bounds.
@@ -207,6 +209,7 @@ extension Worker {
                 timers.set(timer(of: up), deadline: now &+ UInt64(timeouts.read))
             } else {
                 log.write(2) { line in line.text("timeouts.read: the response stopped") }
+                doubt(up, after: timeouts.read)
                 upstreamCut(exchange)
             }
         case .tunnel, .drain, .none, .collect, .waiting: break

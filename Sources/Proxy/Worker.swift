@@ -324,6 +324,7 @@ package struct Worker: ~Copyable {
         for peer in 0..<plan.peerCount {
             while let connection = pools[peer].first { closeUpstream(connection) }
             while let session = pools[peer].firstSession?.pointee.session {
+                session.pointee.connection.finishShutdown()
                 losePeerSession(session)
             }
         }

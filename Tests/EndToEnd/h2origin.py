@@ -17,6 +17,8 @@ class Request(Stream):
         super().__init__(window)
         self.id = id_
         self.answered = False
+        # `serve` has given it to its function.
+        self.taken = False
         # We have reset it: what is under way from the proxy is no violation.
         self.abandoned = False
 
@@ -147,7 +149,7 @@ class H2Peer(Endpoint, harness.OriginConnection):
         connection."""
         def first():
             return next((i for i in self.whole if not self.streams[i].answered
-                         and self.streams[i].reset is None), None)
+                         and not self.streams[i].taken and self.streams[i].reset is None), None)
 
         return self._next(first, first)
 
@@ -194,12 +196,11 @@ class H2Peer(Endpoint, harness.OriginConnection):
             request = self.next_request()
             if request is None:
                 return
+            request.taken = True
             if callable(answer):
                 answer(self, request)
             else:
                 self.answer(request.id, answer)
-            # Done with, whatever the function did.
-            request.answered = True
 
 
 class H2Origin(harness.Origin):

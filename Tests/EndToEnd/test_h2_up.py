@@ -3,6 +3,8 @@ import pytest
 
 import h2origin as h2
 import wire
+from h2frames import HEADER_TABLE_SIZE
+from h2hpack import NEVER, block, literal
 from h2server import H2C
 from h2wire import H2, get
 from wire import chunk
@@ -283,3 +285,136 @@ def test_statuses(exchange):
     for status in ("200", "201", "404", "500", "599", "777"):
         _, response = exchange(Exchange(), Answer(status, body=b"x"))
         assert (response.status, response.body) == (int(status), b"x")
+
+
+# ------------------------------------------------------------------ from HTTP/2 to HTTP/2
+@pytest.fixture
+def both(sluice, h2origin):
+    def make(answer, **upstream):
+        server = h2origin(h2.serve(answer))
+        p = sluice(server, listener=H2C, upstream={"protocol": "h2c", **upstream})
+        return H2(p.address).open(), server
+
+    return make
+
+
+def never(name, value):
+    return literal(name, value, kind=NEVER)
+
+
+def test_what_is_never_indexed_stays_so(both):
+    """RFC 7541 section 6.2.3, for requests: field by field."""
+    c, server = both(lambda c, r: c.answer(r.id))
+    for number in range(3):
+        fields = get(extra=[("x-open", "1"), never("x-secret", "s%d" % number), ("x-last", "2")])
+        assert c.response(c.request(fields)).status == 200
+        assert server.requests[-1].get("x-secret") == "s%d" % number
+        assert server.requests[-1].never == {"x-secret"}
+    assert c.response(c.request(get(extra=[("x-secret", "s")]))).status == 200
+    assert not server.requests[-1].never
+
+
+@pytest.mark.parametrize("where", ["final", "interim"])
+def test_responses_that_are_never_indexed(both, where):
+    """A response with such a field is never indexed as a whole."""
+    def answer(c, r):
+        if r.path == "/open":
+            c.answer(r.id, fields=[("x-open", "1")])
+        elif where == "interim":
+            c.fields_out(r.id, block([(":status", "103"), never("x-secret", "s")]), False)
+            c.answer(r.id, fields=[("x-open", "1")])
+        else:
+            c.headers(r.id, block([(":status", "200"), ("x-open", "1"), never("x-secret", "s")]),
+                      end=True)
+
+    c, _ = both(answer)
+    got = c.fetch(get("/secret"))
+    assert "x-secret" in got.never
+    assert not c.fetch(get("/open")).never
+
+
+def test_cookies_are_never_indexed(both):
+    c, server = both(lambda c, r: c.answer(r.id, fields=[("set-cookie", "a=b")]))
+    got = c.fetch(get(extra=[("cookie", "a=1"), ("cookie", "b=2"), ("authorization", "Basic x")]))
+    assert got.never == {"set-cookie"}
+    assert server.requests[-1].never == {"cookie", "authorization"}
+    assert server.requests[-1].get("cookie") == "a=1; b=2"
+
+
+def test_a_head_over_one_frame(both):
+    """It goes out in HEADERS and CONTINUATION, in a row (section 6.10)."""
+    c, server = both(lambda c, r: c.answer(r.id))
+    fields = [("x-%02d" % i, chr(0x7e) * 700) for i in range(40)]
+    assert c.fetch(get(extra=fields)).status == 200
+    assert server.requests[-1].header_frames > 1
+    assert [f for f in server.requests[-1].fields if f[0].startswith("x-")] == fields
+
+
+def test_the_dynamic_table_is_kept(both):
+    """The same head again costs a few octets, and a table of no size is respected."""
+    c, server = both(lambda c, r: c.answer(r.id))
+    fields = [("x-%d" % i, "value %d" % i) for i in range(20)]
+    for _ in range(3):
+        assert c.fetch(get(extra=fields)).status == 200
+        assert [f for f in server.requests[-1].fields if f[0].startswith("x-")] == fields
+
+
+@pytest.mark.parametrize("size", [0, 100, 4096, 65_536])
+def test_the_peers_table(sluice, h2origin, client, size):
+    """The decoder of `H2Peer` fails the test when the proxy uses more than it may."""
+    server = h2origin(settings=[(HEADER_TABLE_SIZE, size)])
+    p = sluice(server, upstream={"protocol": "h2c"})
+    c = client(p)
+    for number in range(10):
+        fields = [("X-%d" % i, "value %d %d" % (i, number % 2)) for i in range(30)]
+        assert c.request(fields=fields).status == 200
+        assert len([f for f in server.requests[-1].fields if f[0].startswith("x-")]) == 30
+
+
+@pytest.mark.parametrize("down", ["h1", "h2"])
+def test_expect_100_continue(sluice, h2origin, client, down):
+    def script(c):
+        while True:
+            r = c.next_head()
+            if r is None:
+                return
+            if r.get("expect"):
+                c.headers(r.id, [(":status", "100")])
+            c.until(lambda: r.ended, "the body")
+            c.answer(r.id, bytes(r.body))
+
+    server = h2origin(script)
+    p = sluice(server, listener=H2C, upstream={"protocol": "h2c"})
+    if down == "h1":
+        c = client(p)
+        c.send(wire.request("POST", "/", [("Expect", "100-continue"), ("Content-Length", "5")]))
+        assert c.head().status == 100
+        c.send(b"hello")
+        assert c.response().body == b"hello"
+    else:
+        c = H2(p.address).open()
+        stream = c.request(get(method="POST", extra=[("expect", "100-continue")]), end=False)
+        c.until(lambda: c.streams[stream].interim, "100")
+        c.data(stream, b"hello", True)
+        assert bytes(c.response(stream).body) == b"hello"
+
+
+@pytest.mark.parametrize("version,fields", [("1.0", []), ("1.0", [("Connection", "keep-alive")])])
+def test_clients_of_http_1_0(sluice, h2origin, client, version, fields):
+    """No chunks and no interim responses for them."""
+    server = h2origin(h2.serve(lambda c, r: (
+        c.headers(r.id, [(":status", "103")]), c.answer(r.id, b"body", length=False))))
+    p = sluice(server, upstream={"protocol": "h2c"})
+    response = client(p).request(version=version, fields=fields, host=None)
+    assert (response.status, response.body) == (200, b"body")
+    assert response.get("transfer-encoding") is None
+    assert server.requests[0].authority == server.address
+
+
+def test_an_absolute_target(sluice, h2origin, client):
+    server = h2origin()
+    p = sluice(server, upstream={"protocol": "h2c"})
+    c = client(p)
+    c.send(b"GET http://other.example:81/a?b HTTP/1.1\r\nHost: other.example:81\r\n\r\n")
+    assert c.response().body == b"ok"
+    assert (server.requests[0].authority, server.requests[0].path) == ("other.example:81", "/a?b")

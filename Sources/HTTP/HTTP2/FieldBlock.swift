@@ -72,6 +72,12 @@ public enum FieldBlock {
 
         init() {}
 
+        /// Whether there are none.
+        public var isEmpty: Bool {
+            for word in 0..<bits.count where bits[word] != 0 { return false }
+            return true
+        }
+
         mutating func insert(_ line: Int) {
             guard line < NeverIndexed.linesMax else { return }
             bits[line &>> 6] |= 1 &<< UInt64(line & 63)

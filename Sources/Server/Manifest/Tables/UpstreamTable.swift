@@ -242,7 +242,7 @@ extension Table where Root == UpstreamHTTP2Settings {
             Key(
                 "stream_window",
                 \.streamWindowBytes,
-                .size(16_384...2_147_483_647),
+                .size(16_384...UpstreamHTTP2Settings.streamWindowBytesMax),
                 "Bytes of one response that a peer may send ahead of a slow client."
             ),
             Key(
@@ -256,8 +256,8 @@ extension Table where Root == UpstreamHTTP2Settings {
                 \.pingInterval,
                 .orNone(.time),
                 "Silence, while requests are under way, after which a peer is sent a PING. Servers"
-                    + " of gRPC end connections that ping more often than they allow: by default"
-                    + " every five minutes."
+                    + " of gRPC end connections that ping more often than they allow, which is every"
+                    + " five minutes unless they are told otherwise."
             ),
             Key(
                 "ping_timeout",
