@@ -224,7 +224,8 @@ def test_compression_is_the_messages_own(way):
 def test_a_deadline_reaches_the_service(way):
     w = way()
     left = float(w.method("Remaining")(b"", timeout=30))
-    assert 20 < left <= 30
+    # grpcio rounds it up.
+    assert 20 < left < 31
     # Without a deadline there is none: what grpcio says then is a very long time.
     assert float(w.method("Remaining")(b"")) > 1e9
 
