@@ -174,7 +174,9 @@ extension Table where Root == UpstreamSettings {
                 )
             }
         }
-        if settings.speaks == .h1, let found = node.member("http2") {
+        if settings.speaks == .h1, let found = node.member("http2"),
+            case .object = found.content
+        {
             reader.inside(.key("http2")) {
                 $0.report("has no effect with protocol \"h1\"", at: found)
             }
@@ -256,8 +258,8 @@ extension Table where Root == UpstreamHTTP2Settings {
                 \.pingInterval,
                 .orNone(.time),
                 "Silence, while requests are under way, after which a peer is sent a PING. Servers"
-                    + " of gRPC end connections that ping more often than they allow, which is every"
-                    + " five minutes unless they are told otherwise."
+                    + " of gRPC end connections that ping more often than they allow, which is"
+                    + " every five minutes unless they are told otherwise."
             ),
             Key(
                 "ping_timeout",
