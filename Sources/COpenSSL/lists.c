@@ -42,8 +42,8 @@ static int check_single(OCSP_SINGLERESP *single) {
     return COPENSSL_OCSP_GOOD;
 }
 
-/* Seconds from now to the time at which `check_single` finds a response out of date; LONG_MAX when it
- * does not say. */
+/* Seconds from now to the time at which `check_single` finds a response out of date; LONG_MAX when
+ * it does not say. */
 static long seconds_left(OCSP_SINGLERESP *single) {
     ASN1_GENERALIZEDTIME *next = 0;
     OCSP_single_get0_status(single, 0, 0, 0, &next);

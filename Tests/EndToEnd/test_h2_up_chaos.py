@@ -109,7 +109,7 @@ def test_anything_at_any_time(sluice, h2origin, seed):
 
     server = h2origin(script)
     p = sluice(server, listener=H2C, upstream={
-        "protocol": "h2c", "http2": {"streams": 5, "ping_interval": "100ms"},
+        "protocol": "h2c", "http2": {"max_concurrent_streams": 5, "ping_interval": "100ms"},
         "timeouts": {"first_byte": "300ms", "read": "300ms", "write": "300ms"}})
 
     def play(number):

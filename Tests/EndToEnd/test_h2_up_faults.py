@@ -366,7 +366,7 @@ def test_data_beyond_the_window_of_the_connection(sluice, h2origin, client):
 
     server = h2origin(script)
     p = sluice(server, upstream={"protocol": "h2c", "http2": {
-        "stream_window": 196608, "connection_window": 65535}})
+        "initial_stream_window": 196608, "initial_connection_window": 65535}})
     slow = [client(p, receive_buffer=4096) for _ in range(2)]
     for c in slow:
         c.send(request(target="/x"))

@@ -9,9 +9,9 @@ struct UpstreamProtocolTests {
 
     /// Rows of `ManifestKeyTests.bounds`.
     static let bounds: [(String, String, Int64, Int64, String)] = [
-        ("upstream_http2", "streams", 1, 65_536, ""),
-        ("upstream_http2", "stream_window", 16_384, 196_608, "B"),
-        ("upstream_http2", "connection_window", 65_535, 2_147_483_647, "B"),
+        ("upstream_http2", "max_concurrent_streams", 1, 65_536, ""),
+        ("upstream_http2", "initial_stream_window", 16_384, 196_608, "B"),
+        ("upstream_http2", "initial_connection_window", 65_535, 2_147_483_647, "B"),
         ("upstream_http2", "ping_interval", 1, 86_400_000, "ms"),
         ("upstream_http2", "ping_timeout", 1, 86_400_000, "ms"),
     ]
@@ -38,8 +38,8 @@ struct UpstreamProtocolTests {
         let settings = try fixture.parse(
             Sample.manifest(
                 upstream: """
-                    protocol: "h2c", http2: { streams: 7, stream_window: "32KiB",
-                      connection_window: "1MiB", ping_interval: "5m", ping_timeout: "3s" },
+                    protocol: "h2c", http2: { max_concurrent_streams: 7, initial_stream_window: "32KiB",
+                      initial_connection_window: "1MiB", ping_interval: "5m", ping_timeout: "3s" },
                     """
             )
         )
@@ -79,7 +79,10 @@ struct UpstreamProtocolTests {
             "proxy_protocol: can't be with protocol \"auto\", whose connections serve many clients"
         ),
         ("http2: {}", "http2: has no effect with protocol \"h1\""),
-        ("protocol: 'h1', http2: { streams: 1 }", "http2: has no effect with protocol \"h1\""),
+        (
+            "protocol: 'h1', http2: { max_concurrent_streams: 1 }",
+            "http2: has no effect with protocol \"h1\""
+        ),
         ("protocol: 'h3'", "protocol: \"h3\" is not supported by this version of sluice"),
         (
             "protocol: 'http2'",

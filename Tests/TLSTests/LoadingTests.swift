@@ -250,7 +250,7 @@ struct LoadingTests {
         #expect(staple.der(at: 1_059) == [1])
         #expect(staple.der(at: 1_060) == nil)
         #expect(Staple([1], secondsLeft: -1, now: 1_000).der(at: 1_000) == nil)
-        #expect(Staple([1], secondsLeft: .max, now: 1_000).der(at: .max - 1) != nil)
+        #expect(Staple([1], secondsLeft: .max, now: 1_000).der(at: 1 << 40) != nil)
     }
 
     @Test func `CAs of clients must be there`() {
