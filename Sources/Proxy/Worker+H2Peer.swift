@@ -57,7 +57,7 @@ extension Worker {
     /// Gives an exchange or a callout a stream to a peer: on a connection that stands, on one that
     /// is being made, or on a new one.
     ///
-    /// - Parameter attach: gets the stream before anything can come of it.
+    /// - Parameter attachment: gets the stream before anything can come of it.
     /// - Returns: false when no connection could be begun, which was logged.
     mutating func openStream(
         _ peer: Int,
