@@ -25,7 +25,12 @@ final class HTTP2Link {
     /// - Parameter now: milliseconds of the engine's clock.
     func move(now: UInt64) -> Bool {
         guard !isClosed else { return false }
+        let isGivenUp = translation.giveUpLeft()
         var hasMoved = write()
+        if isGivenUp {
+            close()
+            return true
+        }
         if !translation.isOver {
             if read(now: now) { hasMoved = true }
             if write() { hasMoved = true }
@@ -94,11 +99,12 @@ final class HTTP2Link {
             close()
             return
         }
-        // A stream whose last bytes have no window yet is open, and the connection with it.
+        // Those in the middle of a message are looked at together, when the next bytes move. One
+        // whose last bytes have no window yet is open, and the connection with it.
         let others = translation.streams.contains { other in
             other !== stream && translation.connection.isOpen(other.id)
         }
-        if !others {
+        if !others, !stream.isLeft {
             translation.leave()
             closes = true
         }

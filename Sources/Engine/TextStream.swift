@@ -58,8 +58,10 @@ final class TextStream {
     var isBodiless = false
     /// The proxy's message is whole.
     var hasReceivedAll = false
-    /// The proxy sends and takes nothing more.
+    /// The proxy sends and takes nothing more, or the test does not.
     var isOver = false
+    /// The test has closed the end in the middle of a message.
+    var isLeft = false
 
     /// Method of the request.
     var method = Method.other

@@ -216,7 +216,8 @@ final class Translation {
             stream.place = .whole
             flush(stream)
         case .head, .body, .chunks, .trailers:
-            reset(stream)
+            stream.isOver = true
+            if role == .client { reset(stream) } else { stream.isLeft = true }
         }
     }
 
@@ -225,6 +226,21 @@ final class Translation {
         finish(stream)
         // Only a client may give up what it has sent whole.
         if role == .client { reset(stream) }
+    }
+
+    /// Ends the streams that an origin has left in the middle.
+    ///
+    /// Where an origin of HTTP/1.1 closes a connection, one of HTTP/2 does the same if no other
+    /// stream is open on it, and else resets the stream.
+    ///
+    /// - Returns: whether the connection is to be closed.
+    func giveUpLeft() -> Bool {
+        guard streams.contains(where: { $0.isLeft }) else { return false }
+        streams.removeAll { !connection.isOpen($0.id) }
+        guard streams.contains(where: { !$0.isLeft }) else { return !streams.isEmpty }
+        for stream in streams where stream.isLeft { reset(stream) }
+        streams.removeAll { $0.isLeft }
+        return false
     }
 
     private func reset(_ stream: TextStream) {

@@ -178,11 +178,15 @@ struct TranslationTests {
     }
 
     @Test(arguments: ["", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab"])
-    func `an origin that leaves too early resets the stream`(text: String) throws {
+    func `an origin that leaves its only stream closes the connection`(text: String) throws {
         let pair = Pair()
         let stream = try pair.request(Self.get)
         pair.send(text, pair.origin, stream)
+        #expect(!pair.origin.giveUpLeft())
         pair.origin.close(stream)
+        #expect(pair.origin.giveUpLeft())
+        #expect(pair.receive(pair.origin, stream).1 == .closed)
+        pair.client.inputEnded()
         let (received, transfer) = pair.receive(pair.client, pair.client.client)
         #expect(received.hasSuffix("ab") == text.hasSuffix("ab"))
         #expect(transfer == .closed)
@@ -197,6 +201,18 @@ struct TranslationTests {
             #expect(received.hasSuffix("ab") == text.hasSuffix("ab"))
             #expect(transfer == .closed)
         }
+    }
+
+    @Test func `the rest of a request that the proxy wants no more of is dropped`() throws {
+        let pair = Pair()
+        let stream = try pair.request("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nab")
+        pair.send("HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n", pair.origin, stream)
+        // RFC 9113 §8.1.
+        pair.origin.connection.resetStream(stream.id, .noError)
+        #expect(pair.receive(pair.client, pair.client.client).1 == .later)
+        let next = try pair.request("cdefghi" + Self.get)
+        #expect(next.id == 3)
+        #expect(pair.receive(pair.origin, next).0 == Self.getHead)
     }
 
     @Test func `a client that sends no more waits for its response`() throws {

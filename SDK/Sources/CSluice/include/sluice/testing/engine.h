@@ -77,9 +77,10 @@ typedef struct sluice_engine_table {
      *
      * Ends of HTTP/2 take and give text of HTTP/1.1 too. A client's is one connection, on which a
      * request is sent when the one before it is over; a peer's is one stream. Text is translated
-     * as it comes, a head when it is whole; windows open as text is received. An end that the test
-     * closes before its message is whole resets the stream; one that the proxy resets is closed.
-     * What HTTP/2 has no form for is refused. */
+     * as it comes, a head when it is whole; windows open as text is received. A client that closes
+     * its end in the middle resets the stream and closes the connection; a peer closes the
+     * connection, or resets the stream if others are open on it. An end that the proxy resets is
+     * closed. What HTTP/2 has no form for is refused. */
 
     /* A client's. `address`: "192.0.2.1:4711" as plugins see it; empty is a Unix socket.
      * `listener`: place in the manifest. SLUICE_EINVAL, SLUICE_ENOMEM. */
