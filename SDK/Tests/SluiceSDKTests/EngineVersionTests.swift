@@ -191,6 +191,50 @@ struct EngineVersionTests {
         try engine.close()
     }
 
+    @Test(arguments: Engine.Versions.all)
+    func `an origin that leaves one request answers the others`(
+        versions: Engine.Versions
+    ) throws {
+        let engine = try Self.open(versions, upstream: ["retries": ["attempts": 1]])
+        let exchanges = try (0..<3).map { try engine.request("GET", "/\($0)") }
+        try engine.origin.respond(raw: "", closes: true)
+        #expect(exchanges[0].response?.status == 502)
+        for exchange in exchanges.dropFirst() {
+            #expect(exchange.response == nil)
+            try engine.origin.respond(200)
+            #expect(exchange.response?.status == 200)
+        }
+        try engine.close()
+    }
+
+    @Test(arguments: Engine.Versions.all)
+    func `a client that sends no more has its answer`(versions: Engine.Versions) throws {
+        let engine = try Self.open(versions)
+        let exchange = try engine.request("POST", "/", body: "hey")
+        exchange.finish()
+        try engine.move()
+        try engine.origin.respond(200, body: "hello")
+        #expect(exchange.response?.text == "hello")
+        #expect(exchange.isClosed)
+        try engine.close()
+    }
+
+    @Test(arguments: Engine.Versions.all)
+    func `a client's requests follow each other on a connection`(
+        versions: Engine.Versions
+    ) throws {
+        let engine = try Self.open(versions)
+        engine.origin.answer = { .init(200, body: .pieces([$0.path])) }
+        let exchange = try engine.connect()
+        let head = " HTTP/1.1\r\nHost: a\r\n\r\n"
+        exchange.send("GET /1\(head)GET /2\(head)")
+        try engine.move()
+        #expect(engine.origin.requests.map(\.path) == ["/1", "/2"])
+        #expect(String(decoding: exchange.bytes, as: UTF8.self).hasSuffix("/2"))
+        #expect(engine.counts.connections == 1)
+        try engine.close()
+    }
+
     // MARK: What is of HTTP/1.1 alone
 
     @Test func `text that HTTP/2 has no form for is a failure of the test`() throws {
