@@ -1,3 +1,4 @@
+#include <limits.h>
 #include "COpenSSL.h"
 
 int copenssl_cipher_count(const SSL_CTX *ctx) {
@@ -41,7 +42,18 @@ static int check_single(OCSP_SINGLERESP *single) {
     return COPENSSL_OCSP_GOOD;
 }
 
-int copenssl_ocsp_check(const unsigned char *bytes, long count, const X509 *certificate) {
+/* Seconds from now to the time at which `check_single` finds a response out of date; LONG_MAX when
+ * it does not say. */
+static long seconds_left(OCSP_SINGLERESP *single) {
+    ASN1_GENERALIZEDTIME *next = 0;
+    OCSP_single_get0_status(single, 0, 0, 0, &next);
+    int days = 0, seconds = 0;
+    if (next == 0 || !ASN1_TIME_diff(&days, &seconds, 0, next)) return LONG_MAX;
+    return days * 86400L + seconds + clock_skew;
+}
+
+int copenssl_ocsp_check(const unsigned char *bytes, long count, const X509 *certificate,
+                        long *seconds) {
     const unsigned char *at = bytes;
     int result = COPENSSL_OCSP_UNREADABLE;
     OCSP_RESPONSE *response = d2i_OCSP_RESPONSE(0, &at, count);
@@ -59,6 +71,7 @@ int copenssl_ocsp_check(const unsigned char *bytes, long count, const X509 *cert
         OCSP_id_get0_info(0, 0, 0, &serial, (OCSP_CERTID *)OCSP_SINGLERESP_get0_id(single));
         if (ASN1_INTEGER_cmp(serial, X509_get0_serialNumber(certificate)) == 0) {
             result = check_single(single);
+            *seconds = seconds_left(single);
             break;
         }
     }

@@ -332,6 +332,10 @@ extension Worker {
     // MARK: Ending
 
     mutating func calloutTimedOut(_ callout: UnsafeMutablePointer<Callout>) {
+        if let up = callout.pointee.up {
+            let time = callout.pointee.request._withUnsafeGuaranteedRef { $0.timeoutNanoseconds }
+            doubt(up, after: Int(time / 1_000_000))
+        }
         complete(callout, SLUICE_CALL_TIMEOUT)
     }
 

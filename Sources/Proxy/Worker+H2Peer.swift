@@ -103,9 +103,9 @@ extension Worker {
         _ peer: Int,
         _ user: StreamUser
     ) -> UnsafeMutablePointer<Upstream>? {
-        guard case .peer(let owner, _) = session.pointee.end, let up = upstreams.take() else {
-            return nil
-        }
+        guard case .peer(let owner, let upstream) = session.pointee.end,
+            let up = upstreams.take()
+        else { return nil }
         up.initialize(to: Upstream(fd: -1, peer: peer))
         up.pointee.flags.insert(.stream)
         up.pointee.session = session
@@ -117,7 +117,8 @@ extension Worker {
         if session.pointee.peerStreamCount == 1 {
             session.pointee.lastReceived = now
             setIdle(session, false)
-            if session.pointee.connection.pingSentAt == nil { armPeerSession(session) }
+            // Otherwise the time of an idle connection is looked at when it comes.
+            if upstream.pointee.http2.pingInterval > 0 { armPeerSession(session) }
         }
         switch user {
         case .exchange(let exchange): bind(exchange, up)

@@ -66,11 +66,19 @@ extension Worker {
         guard let up = exchange.pointee.up, let upstream = exchange.pointee.upstream else { return }
         exchange.pointee.up = nil
         up.pointee.exchange = nil
-        if exchange.pointee.flags.contains(.inFlight) {
-            exchange.pointee.flags.remove(.inFlight)
-            peers[Int(up.pointee.peer)].addInFlight(-1)
-        }
+        leavePeer(exchange, up)
         giveBack(up, upstream, client: exchange.pointee.down, reuse: reuse)
+    }
+
+    /// Counts a request no more as one that is with a peer.
+    @inline(__always)
+    func leavePeer(
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ up: UnsafeMutablePointer<Upstream>
+    ) {
+        guard exchange.pointee.flags.contains(.inFlight) else { return }
+        exchange.pointee.flags.remove(.inFlight)
+        peers[Int(up.pointee.peer)].addInFlight(-1)
     }
 
     /// Puts a connection into the pool when it may be used again, else closes it.

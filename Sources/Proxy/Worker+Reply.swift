@@ -13,7 +13,7 @@ extension Worker {
         reason: StaticString
     ) {
         if exchange.pointee.flags.contains(.responseStarted) {
-            if reason.utf8CodeUnitCount > 0 { logReply(exchange, nil, reason, nil) }
+            if reason.utf8CodeUnitCount > 0 { logReply(exchange, status, reason, nil, isCut: true) }
             cut(exchange)
         } else {
             reply(exchange, status, reason: reason)
@@ -56,20 +56,21 @@ extension Worker {
         sendLocal(exchange, message, body)
     }
 
-    /// - Parameter status: nil for a response that had begun and is cut.
+    /// - Parameter isCut: whether a response had begun, so that the status can't be told any more.
     private mutating func logReply(
         _ exchange: UnsafeMutablePointer<Exchange>,
-        _ status: UInt16?,
+        _ status: UInt16,
         _ reason: StaticString,
-        _ peer: Int?
+        _ peer: Int?,
+        isCut: Bool = false
     ) {
         let request = exchange.pointee.context.request
         let down = exchange.pointee.down
-        log.write(status ?? 0 >= 500 ? 2 : 3) { line in
-            if let status {
-                line.number(Int(status))
-            } else {
+        log.write(status >= 500 ? 2 : 3) { line in
+            if isCut {
                 line.text("cut")
+            } else {
+                line.number(Int(status))
             }
             line.text(": ")
             line.text(reason)

@@ -157,6 +157,8 @@ extension Worker {
         }
         exchange.pointee.responseBody.byteCount &+= UInt64(result.dataCount)
         let isEnd = exchange.pointee.responseBody.reader.isDone && result.error == nil
+        // Before the client sees the end, so that whoever asks next counts it no more.
+        if isEnd { leavePeer(exchange, up) }
         if let transform = exchange.pointee.responseBody.transform {
             transform.pointee.pendingHead = headCount
             transformResponse(exchange, up, bytes, result, isEnd: isEnd)

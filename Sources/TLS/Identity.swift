@@ -1,4 +1,23 @@
 internal import COpenSSL
+internal import Sys
+
+/// A response of OCSP that says good.
+struct Staple {
+    let der: [UInt8]
+    /// Seconds since 1970 from which on clients may refuse it (RFC 6960 §4.2.2.1).
+    let end: UInt64
+
+    /// - Parameter secondsLeft: as `copenssl_ocsp_check` sets it.
+    init(_ der: [UInt8], secondsLeft: Int, now: UInt64 = Clock.wallSeconds()) {
+        self.der = der
+        let (sum, isOver) = now.addingReportingOverflow(UInt64(max(secondsLeft, 0)))
+        end = isOver ? .max : sum
+    }
+
+    /// What is stapled; nil when it has run out since it was loaded, which clients would take for a
+    /// fault.
+    func der(at now: UInt64 = Clock.wallSeconds()) -> [UInt8]? { now < end ? der : nil }
+}
 
 /// A certificate with its chain, its key and its stapled response, as loaded from files.
 struct Identity {
@@ -8,8 +27,8 @@ struct Identity {
     let chain: [Certificate]
     let key: PrivateKey
     let names: [String]
-    /// DER of the OCSP response; nil is none.
-    let ocsp: [UInt8]?
+    /// The OCSP response; nil is none.
+    let ocsp: Staple?
 
     /// Bytes of an OCSP response at most.
     static let ocspBytesMax = 65_536
@@ -69,14 +88,16 @@ struct Identity {
         _ files: TLSCertificateFiles,
         _ leaf: Certificate,
         _ findings: inout Findings
-    ) -> [UInt8]? {
+    ) -> Staple? {
         guard let path = files.ocsp,
             let bytes = PEMFile.read(path, max: ocspBytesMax, &findings)
         else { return nil }
-        let result = copenssl_ocsp_check(bytes, bytes.count, leaf.pointer)
+        var seconds = 0
+        let result = copenssl_ocsp_check(bytes, bytes.count, leaf.pointer, &seconds)
         ERR_clear_error()
         switch Int(result) {
-        case Int(COPENSSL_OCSP_GOOD): return bytes
+        case Int(COPENSSL_OCSP_GOOD):
+            return Staple(bytes, secondsLeft: seconds)
         case Int(COPENSSL_OCSP_UNREADABLE):
             findings.refuse(path, "is not an OCSP response in DER form")
         case Int(COPENSSL_OCSP_OTHER_CERTIFICATE):

@@ -92,7 +92,7 @@ final class ServerGeneration: @unchecked Sendable {
 
     /// DER of the response to staple to a certificate.
     func response(for certificate: OpaquePointer) -> [UInt8]? {
-        identities.first { $0.leaf.pointer == certificate }?.ocsp
+        identities.first { $0.leaf.pointer == certificate }?.ocsp?.der()
     }
 
     // MARK: Reaching it from OpenSSL

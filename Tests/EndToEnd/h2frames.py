@@ -2,8 +2,8 @@
 
 An endpoint reads frames one by one and checks what every other end must keep, whatever a test is
 about: sizes, windows to the octet, contiguous header blocks, states of streams, HPACK. An end that
-breaks one of these fails the test with a Violation. What the endpoint itself sends is up to the test
-and may be wrong.
+breaks one of these fails the test with a Violation. What the endpoint itself sends is up to the
+test and may be wrong.
 """
 import socket
 import struct

@@ -1,7 +1,7 @@
 """An origin that speaks HTTP/2 as frames, and holds the proxy as a client to RFC 9113.
 
-A script gets each connection, after the preface. It may use `serve_streams`, or send whatever octets
-it likes. What the proxy does wrong is a Violation, which fails the test at its end.
+A script gets each connection, after the preface. It may use `serve`, or send whatever octets it
+likes. What the proxy does wrong is a Violation, which fails the test at its end.
 """
 import harness
 from h2frames import (

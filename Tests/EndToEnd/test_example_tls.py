@@ -12,7 +12,7 @@ import pytest
 import harness
 from wire import DEADLINE
 
-PORT = re.compile(r"\b(3000|3443|8080|8443)\b")
+PORT = re.compile(r"\b(3000|3001|3443|8080|8443)\b")
 
 
 class Example:
@@ -22,7 +22,7 @@ class Example:
         self.folder = folder / name
         shutil.copytree(os.path.join(harness.ROOT, "examples", name), self.folder,
                         ignore=shutil.ignore_patterns("*.key", "*.pem"))
-        probes = {port: socket.socket() for port in ("3000", "3443", "8080", "8443")}
+        probes = {port: socket.socket() for port in ("3000", "3001", "3443", "8080", "8443")}
         for probe in probes.values():
             probe.bind(("127.0.0.1", 0))
         self.ports = {port: str(probe.getsockname()[1]) for port, probe in probes.items()}
@@ -83,7 +83,7 @@ def example(tmp_path):
         one.close()
 
 
-@pytest.mark.parametrize("name,count", [("https", 4), ("http2", 4)])
+@pytest.mark.parametrize("name,count", [("https", 4), ("http2", 6)])
 def test_the_page_shows_what_comes(example, name, count):
     one = example(name)
     served = [line.split()[-1] for block in one.blocks() for line in block.splitlines()

@@ -29,13 +29,13 @@ class Way:
     def __init__(self, folder, authority, front="h2c", back="h2c", servers=None, options=(),
                  listener=None, upstream=None, **over):
         leaf = authority.leaf
-        self.servers = servers or [Server(leaf=leaf if back == "h2" else None)]
+        self.servers = servers or [Server(leaf=leaf if back != "h2c" else None)]
         self.service = self.servers[0].service
         listen = {"protocols": [front]}
         if front == "h2":
             listen["tls"] = {"certificates": [leaf.entry]}
         peers = {"protocol": back}
-        if back == "h2":
+        if back != "h2c":
             peers["tls"] = {"ca": authority.path}
         self.proxy = harness.Sluice(folder, harness.manifest(
             *[s.address for s in self.servers], listener={**listen, **(listener or {})},
@@ -95,7 +95,7 @@ def status_of(call, *arguments, **more):
 
 
 # --------------------------------------------------------------- every kind of call, every way
-@pytest.mark.parametrize("front,back", WAYS)
+@pytest.mark.parametrize("front,back", [*WAYS, ("h2", "auto")])
 def test_every_kind_of_call(way, front, back):
     w = way(front, back)
     assert w.method("Unary")(b"hello", timeout=DEADLINE) == b"hello"
@@ -224,7 +224,8 @@ def test_compression_is_the_messages_own(way):
 def test_a_deadline_reaches_the_service(way):
     w = way()
     left = float(w.method("Remaining")(b"", timeout=30))
-    assert 20 < left <= 30
+    # grpcio rounds it up.
+    assert 20 < left < 31
     # Without a deadline there is none: what grpcio says then is a very long time.
     assert float(w.method("Remaining")(b"")) > 1e9
 
@@ -277,7 +278,7 @@ def test_without_a_service(way):
 def test_two_hundred_calls_at_a_time(way, authority, front, back):
     """More than the streams of one connection: the client waits, or makes another."""
     service = Service()
-    server = Server(service, leaf=authority.leaf if back == "h2" else None, workers=250)
+    server = Server(service, leaf=authority.leaf if back != "h2c" else None, workers=250)
     w = way(front, back, servers=[server])
     calls = [w.method("Hang").future(b"", timeout=DEADLINE) for _ in range(100)]
     service.wait(lambda: len(service.calls) == 100, "a hundred calls at a time")
@@ -291,7 +292,7 @@ def test_two_hundred_calls_at_a_time(way, authority, front, back):
 
 def test_more_calls_than_a_connection_takes(way):
     """limits.requests ends a connection in order: no call notices."""
-    w = way(listener={"limits": {"requests": 20}})
+    w = way(listener={"limits": {"requests": 20}}, workers=2)
     with ThreadPoolExecutor(8) as pool:
         done = list(pool.map(lambda i: w.method("Unary")(b"%d" % i, timeout=DEADLINE), range(300)))
     assert done == [b"%d" % i for i in range(300)]

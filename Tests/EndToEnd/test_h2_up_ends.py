@@ -352,6 +352,31 @@ def test_drain_lets_streams_finish(start, client):
     server.wait_goaway()
 
 
+def test_drain_with_an_upload_between_both(sluice, h2origin):
+    """From HTTP/2 to HTTP/2: the body goes on in both directions while the proxy drains."""
+    server = h2origin(h2.serve(lambda c, r: c.answer(r.id, bytes(r.body))))
+    p = sluice(server, upstream=H2C_UP, listener=H2C)
+    c = H2(p.address).open()
+    c.credits = True
+    body = pattern(500_000)
+    stream = c.request(get("/x", "POST"), end=False)
+    c.upload(stream, body[:100_000], end=False)
+    p.signal(signal.SIGTERM)
+    c.until(lambda: c.goaway, "GOAWAY")
+    sent = 100_000
+    while sent < len(body):
+        room = min(65_536 + c.granted.get(stream, 0) - sent, 65_535 + c.granted[0] - sent, 16_384,
+                   len(body) - sent)
+        if room <= 0:
+            c.next_frame()
+            continue
+        c.data(stream, body[sent:sent + room], sent + room == len(body))
+        sent += room
+    assert bytes(c.response(stream).body) == body
+    assert p.wait_end() == 0
+    server.wait_goaway()
+
+
 def test_drain_of_idle_connections(start, client):
     p, server = start()
     assert client(p).request().status == 200

@@ -366,7 +366,7 @@ def test_data_beyond_the_window_of_the_connection(sluice, h2origin, client):
 
     server = h2origin(script)
     p = sluice(server, upstream={"protocol": "h2c", "http2": {
-        "stream_window": 196608, "connection_window": 65535}})
+        "initial_stream_window": 196608, "initial_connection_window": 65535}})
     slow = [client(p, receive_buffer=4096) for _ in range(2)]
     for c in slow:
         c.send(request(target="/x"))
@@ -418,3 +418,32 @@ def test_nothing_leaks(sluice, h2origin, client):
     round_(600)
     assert p.descriptors() <= descriptors + 2
     assert p.rss() <= rss + (1 << 20)
+
+
+def test_interim_responses_that_a_client_does_not_take(sluice, h2origin, client):
+    """They wait while its socket is full; more than one large head of them is too much."""
+    hints = [(":status", "103")] + [("x-%02d" % i, "v" * 700) for i in range(80)]
+
+    def answer(c, r):
+        if r.path == "/many":
+            for _ in range(15):
+                c.fields_out(r.id, hints, False)
+            c.ping()
+        if r.reset is None:
+            c.answer(r.id, b"fine")
+
+    server = h2origin(lambda c: c.serve(answer))
+    p = sluice(server, upstream={"protocol": "h2c"})
+    c = client(p, receive_buffer=4096)
+    # One behind the other, until the socket is full.
+    c.send(request(target="/many") * 20)
+    server.wait_reset(PROTOCOL_ERROR)
+    p.wait_log("response refused: its heads that wait are over the bound of one")
+    # Those before it are whole; of the one that failed no more than interim responses came.
+    try:
+        while c.response().status == 200:
+            pass
+    except (Truncated, ConnectionError):
+        pass
+    assert client(p).request().body == b"fine"
+    assert server.connections == 1

@@ -37,7 +37,7 @@ def hold(c, r):
 
 # ------------------------------------------------------------------ sharing
 def test_200_streams_on_2_connections(start, client):
-    p, server = start(hold, http2={"streams": 100})
+    p, server = start(hold, http2={"max_concurrent_streams": 100})
     clients = [client(p) for _ in range(200)]
     for number, c in enumerate(clients):
         c.send(request(target="/%d" % number))
@@ -56,7 +56,7 @@ def test_200_streams_on_2_connections(start, client):
 
 def test_200_streams_at_once(start, client):
     """Requests that come together share the connections that they make."""
-    p, server = start(http2={"streams": 100}, listener=H2C)
+    p, server = start(http2={"max_concurrent_streams": 100}, listener=H2C)
     c = H2(p.address).open()
     other = H2(p.address).open()
     streams = [(x, x.request(get("/%d" % i))) for i in range(100) for x in (c, other)]
@@ -67,7 +67,7 @@ def test_200_streams_at_once(start, client):
 
 def test_uploads_at_once_share_connections(start):
     """What fills the output within a turn of the loop is no reason for another connection."""
-    p, server = start(lambda c, r: c.answer(r.id, b"%d" % len(r.body)), http2={"streams": 100},
+    p, server = start(lambda c, r: c.answer(r.id, b"%d" % len(r.body)), http2={"max_concurrent_streams": 100},
                       listener=H2C)
     c = H2(p.address).open()
     body = pattern(30_000)
@@ -183,7 +183,7 @@ def test_pool_of_none(start, client):
 
 
 def test_pool_keeps_no_more_than_its_bound(start, client):
-    p, server = start(hold, pool={"idle_per_peer": 2}, http2={"streams": 1})
+    p, server = start(hold, pool={"idle_per_peer": 2}, http2={"max_concurrent_streams": 1})
     many = [client(p) for _ in range(5)]
     for number, c in enumerate(many):
         c.send(request())
@@ -267,8 +267,8 @@ def test_a_slow_client_stops_its_peer_alone(start, client, windows):
                 pump(self)
 
     stream_window, connection_window = windows
-    p, server = start(answer, http2={"stream_window": stream_window,
-                                     "connection_window": connection_window})
+    p, server = start(answer, http2={"initial_stream_window": stream_window,
+                                     "initial_connection_window": connection_window})
     server.connection = Paced
     slow = client(p, receive_buffer=4096)
     slow.send(request(target="/slow"))

@@ -201,3 +201,26 @@ def test_a_client_leaves_while_a_callout_runs(asking, h2origin, client):
     auth.wait(lambda: auth.resets, "the reset of the stream")
     assert client(p).request(target="/y").body == b"page"
     assert auth.connections == 1
+
+
+def test_a_callout_in_vain_puts_its_connection_in_doubt(asking, h2origin, client):
+    def answer(c, r):
+        if c.number == 0 and r.get("x-original") == "/dead":
+            c.silent = True
+        elif not getattr(c, "silent", False):
+            allow(c, r)
+
+    class Silent(h2.H2Peer):
+        silent = False
+
+        def pong(self, payload):
+            if not self.silent:
+                super().pong(payload)
+
+    auth = h2origin(h2.serve(answer))
+    auth.connection = Silent
+    p = asking(auth, {"http2": {"ping_timeout": "500ms"}}, timeout_ms=200)
+    assert client(p).request(target="/good").body == b"page"
+    assert client(p).request(target="/dead").status == 503
+    assert client(p).request(target="/good").body == b"page"
+    auth.wait_closed(1)

@@ -152,7 +152,7 @@ def test_http_1_1_required(chooser, proxy, client, method):
 
 def test_200_streams_wait_for_one_handshake(chooser, proxy):
     server = chooser("h2")
-    p = proxy(server, "h2", listener=H2C, http2={"streams": 200})
+    p = proxy(server, "h2", listener=H2C, http2={"max_concurrent_streams": 200})
     c = H2(p.address).open()
     streams = [c.request() for _ in range(100)]
     for stream in streams:

@@ -242,6 +242,47 @@ def test_the_picture_of_a_plugins_own_answer(tmp_path, library):
     assert "local_reply" in first[0] and first == second
 
 
+SOCKET = [("sec-websocket-version", "13"), ("sec-websocket-protocol", "chat")]
+
+
+def test_the_picture_of_a_websocket(sluice, origin, library, tmp_path):
+    """Over HTTP/2 it is the upgrade that HTTP/1.1 has; the key is then the proxy's, and new."""
+    def script(c):
+        if c.read_head():
+            c.send(b"HTTP/1.1 101 x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+            c.send(c.read(3))
+            c.rest()
+
+    seen = []
+    for front in ("h1", "h2"):
+        file = tmp_path / front
+        plugins = {"eye": {"library": library, "config": {"file": str(file)}}}
+        p = sluice(origin(script), listener={"protocols": ["h1", "h2c"]}, plugins=plugins,
+                   chain=["eye"])
+        if front == "h1":
+            c = Client(p.address)
+            c.send(b"GET /chat HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\n"
+                   b"Upgrade: websocket\r\n" + lines(SOCKET)
+                   + b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\nbye")
+            assert c.head().status == 101 and c.read(3) == b"bye"
+            c.finish()
+            assert c.rest() == b""
+        else:
+            c = H2(p.address).open()
+            c.headers(1, [(":method", "CONNECT"), (":protocol", "websocket"),
+                          (":scheme", "http"), (":authority", "test"), (":path", "/chat"),
+                          *SOCKET], end=False)
+            c.data(1, b"bye", end=True)
+            c.until(lambda: c.streams[1].done, "the end")
+            assert c.streams[1].status == 200 and bytes(c.streams[1].body) == b"bye"
+        c.close()
+        p.wait_log("the picture is whole")
+        text = re.sub(r"sec-websocket-key=\S+", "sec-websocket-key=", file.read_text())
+        seen.append([neutral(line, front) for line in text.splitlines()])
+    assert any(":method=GET" in line for line in seen[0])
+    assert seen[0] == seen[1]
+
+
 @pytest.mark.parametrize("watched", [False, True])
 def test_trailers_behind_a_length(sluice, origin, library, tmp_path, watched):
     """HTTP/2 alone has them: they reach a client that has HTTP/2 too, and hooks do not see them."""

@@ -107,6 +107,7 @@ enum Sample {
         case "upstream_timeouts": manifest(upstream: "timeouts: { \(member) }")
         case "retries": manifest(upstream: "retries: { \(member) }")
         case "pool": manifest(upstream: "pool: { \(member) }")
+        case "upstream_http2": manifest(upstream: "protocol: 'h2c', http2: { \(member) }")
         case "route": manifest(route: member)
         case "match": manifest(route: "match: { \(member) }")
         default: preconditionFailure("no place for the table \(table)")
@@ -136,6 +137,7 @@ enum Sample {
         case "upstream_timeouts": "upstreams.app.timeouts."
         case "retries": "upstreams.app.retries."
         case "pool": "upstreams.app.pool."
+        case "upstream_http2": "upstreams.app.http2."
         case "route": "routes[0]."
         case "match": "routes[0].match."
         default: preconditionFailure("no place for the table \(table)")

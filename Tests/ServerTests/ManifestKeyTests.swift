@@ -252,6 +252,7 @@ struct ManifestKeyTests {
             ("retries", "attempts", 1, 16, ""), ("retries", "replay", 0, 1_048_576, "B"),
             ("pool", "idle_per_peer", 0, 65_535, ""), ("pool", "requests", 0, 1_000_000_000, ""),
         ] + ManifestTLSTests.bounds + ManifestHTTP2Tests.bounds
+        + UpstreamProtocolTests.bounds
 
     @Test(arguments: bounds)
     func `keeps the bounds of a key`(
@@ -440,8 +441,8 @@ struct ManifestKeyTests {
                 + " 400 to 599, found \"closed:200\""
         ),
         (
-            "upstream", "protocol: 'h2'",
-            "upstreams.app.protocol: \"h2\" is not supported by this version of sluice"
+            "upstream", "protocol: 'h3'",
+            "upstreams.app.protocol: \"h3\" is not supported by this version of sluice"
         ),
         (
             "upstream", "host: 'a b'",

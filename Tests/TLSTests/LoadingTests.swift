@@ -245,6 +245,14 @@ struct LoadingTests {
         #expect(problems(ocsp: "none.der") == ["none.der: No such file or directory"])
     }
 
+    @Test func `an OCSP response is stapled until it is out of date`() {
+        let staple = Staple([1], secondsLeft: 60, now: 1_000)
+        #expect(staple.der(at: 1_059) == [1])
+        #expect(staple.der(at: 1_060) == nil)
+        #expect(Staple([1], secondsLeft: -1, now: 1_000).der(at: 1_000) == nil)
+        #expect(Staple([1], secondsLeft: .max, now: 1_000).der(at: 1 << 40) != nil)
+    }
+
     @Test func `CAs of clients must be there`() {
         #expect(
             problems { $0.clientAuth.mode = .required } == ["client_auth: needs a file of CAs (ca)"]

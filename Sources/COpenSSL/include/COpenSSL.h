@@ -136,6 +136,9 @@ enum {
     COPENSSL_OCSP_STALE = 6,
 };
 
-int copenssl_ocsp_check(const unsigned char *bytes, long count, const X509 *certificate);
+/* Sets `seconds` to those from now until a good response is out of date; LONG_MAX when it never
+ * is. */
+int copenssl_ocsp_check(const unsigned char *bytes, long count, const X509 *certificate,
+                        long *seconds);
 
 #endif

@@ -20,6 +20,7 @@ struct Serving: ~Copyable {
     consuming func run() -> ExitCode {
         var mailboxes: [Mailbox<WorkerMessage>] = []
         var threads: [PinnedThread] = []
+        let started = Latch()
         var log = ErrorLog(level: logLevel.rawValue, source: "main")
         do throws(Errno) {
             for _ in 0..<preparation.plan.workerCount { mailboxes.append(try Mailbox()) }
@@ -29,7 +30,8 @@ struct Serving: ~Copyable {
                         index,
                         preparation.plan,
                         preparation.listening[index],
-                        mailboxes
+                        mailboxes,
+                        started
                     )
                 )
             }
@@ -37,6 +39,8 @@ struct Serving: ~Copyable {
             log.write(1) { $0.text("a worker could not be started: \(error.description)") }
             return .failure
         }
+        // A worker that can't start ends the process.
+        started.wait(for: threads.count)
         for warning in preparation.warnings { log.write(2) { $0.text(warning) } }
         for address in preparation.addresses {
             log.write(3) { $0.text("listening on \(address.text)") }
@@ -62,7 +66,8 @@ struct Serving: ~Copyable {
         _ index: Int,
         _ plan: Plan,
         _ listening: [Int32],
-        _ mailboxes: [Mailbox<WorkerMessage>]
+        _ mailboxes: [Mailbox<WorkerMessage>],
+        _ started: Latch
     ) -> PinnedThread {
         PinnedThread.start(name: "worker-\(index)") {
             do throws(Errno) {
@@ -75,6 +80,7 @@ struct Serving: ~Copyable {
                     poller: try Epoll()
                 )
                 try worker.start()
+                started.arrive()
                 worker.run()
             } catch {
                 // Without one of its workers the process would serve by half.

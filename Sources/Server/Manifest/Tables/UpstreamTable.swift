@@ -174,7 +174,9 @@ extension Table where Root == UpstreamSettings {
                 )
             }
         }
-        if settings.speaks == .h1, let found = node.member("http2") {
+        if settings.speaks == .h1, let found = node.member("http2"),
+            case .object = found.content
+        {
             reader.inside(.key("http2")) {
                 $0.report("has no effect with protocol \"h1\"", at: found)
             }
@@ -233,20 +235,20 @@ extension Table where Root == UpstreamHTTP2Settings {
         at: "upstreams.NAME.http2",
         keys: [
             Key(
-                "streams",
+                "max_concurrent_streams",
                 \.streams,
                 .integer(1...65_536),
                 "Requests on one connection at the same time; the peer may allow fewer. Over it:"
                     + " another connection."
             ),
             Key(
-                "stream_window",
+                "initial_stream_window",
                 \.streamWindowBytes,
                 .size(16_384...UpstreamHTTP2Settings.streamWindowBytesMax),
                 "Bytes of one response that a peer may send ahead of a slow client."
             ),
             Key(
-                "connection_window",
+                "initial_connection_window",
                 \.connectionWindowBytes,
                 .size(65_535...2_147_483_647),
                 "The same of all responses on one connection together."
@@ -256,8 +258,8 @@ extension Table where Root == UpstreamHTTP2Settings {
                 \.pingInterval,
                 .orNone(.time),
                 "Silence, while requests are under way, after which a peer is sent a PING. Servers"
-                    + " of gRPC end connections that ping more often than they allow, which is every"
-                    + " five minutes unless they are told otherwise."
+                    + " of gRPC end connections that ping more often than they allow, which is"
+                    + " every five minutes unless they are told otherwise."
             ),
             Key(
                 "ping_timeout",
