@@ -35,8 +35,7 @@ final class HTTP2Link {
             if read(now: now) { hasMoved = true }
             if write() { hasMoved = true }
         }
-        end()
-        return hasMoved
+        return end() || hasMoved
     }
 
     private func write() -> Bool {
@@ -68,19 +67,22 @@ final class HTTP2Link {
         }
     }
 
-    /// What closing waits for may have come.
-    private func end() {
+    /// Does what closing waits for; whether there was anything to do.
+    @discardableResult
+    private func end() -> Bool {
         // A client whose stream the proxy has given up leaves, as it is left in HTTP/1.1.
         if translation.role == .client, translation.client.isOver { closes = true }
         guard translation.isOver || translation.output == nil && translation.openCount == 0 else {
-            return
+            return false
         }
+        guard closes || translation.isOver || finishes else { return false }
         if closes || translation.isOver {
             close()
-        } else if finishes {
+        } else {
             finishes = false
             Syscall.shutdownWrite(descriptor)
         }
+        return true
     }
 
     /// No more is sent on an end.

@@ -253,6 +253,22 @@ struct TranslationTests {
 
     // MARK: What has no form
 
+    @Test(arguments: [-1, 0, 1])
+    func `a head has a bound`(over: Int) {
+        let pair = Pair()
+        let (start, end) = ("GET / HTTP/1.1\r\nHost: a\r\nX-A: ", "\r\n\r\n")
+        let rest = TranslationRoom.limits.headBytesMax + over - (start + end).utf8.count
+        let text = start + String(repeating: "a", count: rest) + end
+        // All at once and nothing moved: what the other end makes of it is not asked.
+        let transfer = Array(text.utf8).withUnsafeBytes {
+            pair.client.send($0, on: pair.client.client)
+        }
+        #expect(transfer == (over > 0 ? .refused : .bytes(text.utf8.count)))
+        let problem =
+            "the test's text cannot be sent over HTTP/2: the head is malformed: headTooLarge"
+        #expect(pair.client.problem(of: pair.client.client) == (over > 0 ? problem : nil))
+    }
+
     @Test(
         arguments: [
             ("GET / HTTP/1.0\r\nHost: a\r\n\r\n", "HTTP/1.0 is another version"),
