@@ -67,8 +67,8 @@ def test_200_streams_at_once(start, client):
 
 def test_uploads_at_once_share_connections(start):
     """What fills the output within a turn of the loop is no reason for another connection."""
-    p, server = start(lambda c, r: c.answer(r.id, b"%d" % len(r.body)), http2={"max_concurrent_streams": 100},
-                      listener=H2C)
+    p, server = start(lambda c, r: c.answer(r.id, b"%d" % len(r.body)), listener=H2C,
+                      http2={"max_concurrent_streams": 100})
     c = H2(p.address).open()
     body = pattern(30_000)
     streams = [c.request(post("/x"), end=False) for _ in range(30)]

@@ -38,7 +38,8 @@ struct UpstreamProtocolTests {
         let settings = try fixture.parse(
             Sample.manifest(
                 upstream: """
-                    protocol: "h2c", http2: { max_concurrent_streams: 7, initial_stream_window: "32KiB",
+                    protocol: "h2c",
+                    http2: { max_concurrent_streams: 7, initial_stream_window: "32KiB",
                       initial_connection_window: "1MiB", ping_interval: "5m", ping_timeout: "3s" },
                     """
             )
