@@ -136,7 +136,7 @@ let package = Package(
         ),
         .target(
             name: "Engine",
-            dependencies: ["Proxy", "PluginHost", "Reactor", "Sys"],
+            dependencies: ["Proxy", "PluginHost", "Reactor", "HTTP", "Sys"],
             swiftSettings: strict
         ),
         .target(
@@ -189,6 +189,7 @@ let package = Package(
             dependencies: ["Proxy", "HTTP", "PluginHost", "Reactor", "Sys"],
             swiftSettings: strict
         ),
+        .testTarget(name: "EngineTests", dependencies: ["Engine", "HTTP"], swiftSettings: strict),
         .testTarget(
             name: "ServerTests",
             dependencies: ["Server", "Proxy", "TLS", "PluginHost"],

@@ -205,7 +205,7 @@ final class Scene {
             unsent = unsent.dropFirst(count)
             return count > 0
         case .later: return false
-        case .closed:
+        case .closed, .refused:
             unsent = []
             return true
         }
@@ -226,7 +226,7 @@ final class Scene {
             switch transfer {
             case .bytes: continue
             case .later: return bytes
-            case .closed:
+            case .closed, .refused:
                 isClosed = true
                 return bytes
             }

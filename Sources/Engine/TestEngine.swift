@@ -1,7 +1,7 @@
 package import PluginHost
 package import Proxy
 import Reactor
-package import Sys
+import Sys
 
 /// One worker of the real proxy on the calling thread, with a clock that is moved by hand and
 /// clients and origins that are scripted.
@@ -18,14 +18,22 @@ package final class TestEngine {
     package let instances: [PluginInstance]
     /// In the order of `instances`.
     package let probes: [HookProbe]
-    private var worker: Worker
+    var worker: Worker
     private var log: MemoryFile
     /// Bytes of the log that there was no room for.
     private var unread: [UInt8] = []
-    private var origins: [Origin]
+    var origins: [Origin]
     private let folder: String
+    let versions: EndVersions
     /// Our ends of connections, with clients and origins alike.
-    private var ends: Set<Int32> = []
+    var ends: Set<Int32> = []
+    /// Ends that are translated.
+    var translated: [Int32: (link: HTTP2Link, stream: TextStream)] = [:]
+    /// Connections that are translated, oldest first.
+    var links: [Link] = []
+    /// The number of the next stream of an origin: above all descriptors.
+    var nextStreamEnd: Int32 = 1 << 24
+    let translationRoom = TranslationRoom()
     /// Nanoseconds of the clock.
     package private(set) var now: UInt64
 
@@ -34,8 +42,15 @@ package final class TestEngine {
     /// Connections that wait for `accept` at an origin.
     private static let backlog: Int32 = 64
 
+    /// A connection that is translated.
+    struct Link {
+        let link: HTTP2Link
+        /// Nil for a client's.
+        let peer: Int?
+    }
+
     /// Where the connections to a peer arrive.
-    private struct Origin {
+    struct Origin {
         let address: SocketAddress
         /// -1 while connections are refused.
         var listening: Int32
@@ -44,13 +59,17 @@ package final class TestEngine {
     /// - Parameters:
     ///   - settings: checked. Addresses of listeners and peers are names only.
     ///   - views: what becomes of the views that hooks were given.
+    ///   - versions: what the test's text is translated to; the settings must agree.
     ///   - make: makes the instances of `settings.plugins`, in order, for one worker.
     /// - Throws: why there is no engine, in one or more lines.
     package init(
         _ settings: ProxySettings,
         views: HookProbe.Views,
+        versions: EndVersions = EndVersions(),
         make: () throws(PluginError) -> [PluginInstance]
     ) throws(PluginError) {
+        try versions.check(settings)
+        self.versions = versions
         try Turnstile.enter()
         do throws(PluginError) {
             let opened = try Self.prepare(settings, views, make)
@@ -148,7 +167,7 @@ package final class TestEngine {
         }
     }
 
-    private static func listen(_ address: SocketAddress) throws(Errno) -> Int32 {
+    static func listen(_ address: SocketAddress) throws(Errno) -> Int32 {
         var options = Socket.ListenOptions()
         options.backlog = backlog
         return try Socket.listen(address, options).release()
@@ -173,7 +192,9 @@ package final class TestEngine {
     /// Turns the loop until there is nothing to do at this time; false when it does not end.
     @discardableResult
     package func settle() -> Bool {
-        for _ in 0..<Self.turnsMax where turn() == 0 && worker.isIdle { return true }
+        for _ in 0..<Self.turnsMax where turn() == 0 && worker.isIdle && !moveLinks() {
+            return true
+        }
         return false
     }
 
@@ -206,84 +227,6 @@ package final class TestEngine {
     package var nextTimer: UInt64? {
         let next = worker.millisecondsToNext()
         return next < 0 ? nil : UInt64(next) * 1_000_000
-    }
-
-    // MARK: Ends of connections
-
-    /// Opens a client's connection; our end.
-    ///
-    /// - Parameters:
-    ///   - client: its address as plugins see it; an empty one is a Unix socket's.
-    ///   - listener: place in the settings.
-    package func connect(from client: SocketAddress, listener: Int) throws(Errno) -> Int32 {
-        let (ours, theirs) = try Socket.pair()
-        ends.insert(ours)
-        worker.open(theirs, listener, client)
-        return ours
-    }
-
-    /// Takes a connection that the proxy made to a peer, counted over all upstreams; nil when there
-    /// is none.
-    package func accept(peer: Int) -> Int32? {
-        guard origins.indices.contains(peer), origins[peer].listening >= 0 else { return nil }
-        var address = SocketAddress()
-        let result = Socket.accept(origins[peer].listening, from: &address)
-        guard result >= 0 else { return nil }
-        ends.insert(Int32(result))
-        return Int32(result)
-    }
-
-    /// Lets a peer take connections, or refuse them.
-    package func setListening(_ isListening: Bool, peer: Int) throws(Errno) {
-        guard origins.indices.contains(peer),
-            isListening != (origins[peer].listening >= 0)
-        else { return }
-        if isListening {
-            origins[peer].listening = try Self.listen(origins[peer].address)
-        } else {
-            Syscall.close(origins[peer].listening)
-            origins[peer].listening = -1
-        }
-    }
-
-    package var peerCount: Int { origins.count }
-
-    /// What came of sending or receiving.
-    package enum Transfer: Equatable {
-        case bytes(Int)
-        /// No room, or nothing there, now.
-        case later
-        /// The other side has closed.
-        case closed
-    }
-
-    /// Sends what there is room for.
-    package func send(_ bytes: UnsafeRawBufferPointer, to end: Int32) -> Transfer {
-        guard ends.contains(end), let start = bytes.baseAddress, bytes.count > 0 else {
-            return ends.contains(end) ? .bytes(0) : .closed
-        }
-        let count = Syscall.send(end, start, bytes.count)
-        if count >= 0 { return .bytes(count) }
-        return count == Syscall.wouldBlock ? .later : .closed
-    }
-
-    /// Receives what is there.
-    package func receive(_ buffer: UnsafeMutableRawBufferPointer, from end: Int32) -> Transfer {
-        guard ends.contains(end), let start = buffer.baseAddress, buffer.count > 0 else {
-            return .closed
-        }
-        let count = Syscall.receive(end, start, buffer.count)
-        if count > 0 { return .bytes(count) }
-        return count == Syscall.wouldBlock ? .later : .closed
-    }
-
-    /// Says that no more will be sent.
-    package func shutdown(_ end: Int32) {
-        if ends.contains(end) { Syscall.shutdownWrite(end) }
-    }
-
-    package func close(_ end: Int32) {
-        if ends.remove(end) != nil { Syscall.close(end) }
     }
 
     // MARK: Looking
@@ -327,7 +270,8 @@ package final class TestEngine {
     /// - Returns: a line for everything that should be gone and is not.
     package func close() -> [String] {
         for end in ends { Syscall.close(end) }
-        ends = []
+        for link in links { link.link.close() }
+        (ends, links, translated) = ([], [], [:])
         for index in origins.indices where origins[index].listening >= 0 {
             Syscall.close(origins[index].listening)
         }

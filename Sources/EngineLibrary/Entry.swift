@@ -109,6 +109,13 @@ enum EngineTable {
             EngineTable.count(engine, index, out)
             return Int32(SLUICE_OK)
         }
+        table.pointee.problem = { engine, end, text in
+            guard let problem = EngineTable.engine(engine)?.problem(of: end) else {
+                return Int32(SLUICE_EAGAIN)
+            }
+            EngineTable.write([problem], to: text)
+            return Int32(SLUICE_OK)
+        }
         table.pointee.resume_all = { engine, payload in
             UInt32(EngineTable.engine(engine)?.resumeAll(payload: payload) ?? 0)
         }
@@ -128,6 +135,7 @@ enum EngineTable {
         case .bytes(let count): Int64(count)
         case .later: Int64(SLUICE_EAGAIN)
         case .closed, nil: Int64(SLUICE_ESTALE)
+        case .refused: Int64(SLUICE_EINVAL)
         }
     }
 

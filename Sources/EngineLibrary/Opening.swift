@@ -10,6 +10,7 @@ struct Opening {
     private let manifest: [UInt8]
     private let folder: String
     private let views: HookProbe.Views
+    private let versions: EndVersions
     private let linked: [String: PluginLibrary.Hello]
 
     init(_ options: sluice_engine_options) throws(PluginError) {
@@ -25,6 +26,10 @@ struct Opening {
         case SLUICE_ENGINE_VIEWS_FORBIDDEN: views = .forbidden
         default: throw PluginError("views: \(options.views) is none of SLUICE_ENGINE_VIEWS_*")
         }
+        versions = EndVersions(
+            client: try Self.version(options.client_version, "client_version"),
+            origin: try Self.version(options.origin_version, "origin_version")
+        )
         var linked: [String: PluginLibrary.Hello] = [:]
         for index in 0..<Int(options.linked_count) {
             guard let entry = options.linked?[index], let hello = entry.hello else {
@@ -35,9 +40,20 @@ struct Opening {
         self.linked = linked
     }
 
+    private static func version(
+        _ number: UInt32,
+        _ name: StaticString
+    ) throws(PluginError) -> EndVersion {
+        guard let version = EndVersion(rawValue: number) else {
+            throw PluginError("\(name): \(number) is none of SLUICE_ENGINE_HTTP*")
+        }
+        return version
+    }
+
     func open() throws(PluginError) -> TestEngine {
         let settings = try settings()
-        return try TestEngine(settings, views: views) { () throws(PluginError) in
+        return try TestEngine(settings, views: views, versions: versions) {
+            () throws(PluginError) in
             var libraries: [String: PluginLibrary] = [:]
             for (path, hello) in linked {
                 libraries[path] = try PluginLibrary(linked: hello, name: path)

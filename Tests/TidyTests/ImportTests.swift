@@ -17,7 +17,7 @@ struct ImportTests {
         "Conformance": [
             "Engine", "Proxy", "PluginHost", "HTTP", "Sys", "CSluice", "Synchronization",
         ],
-        "Engine": ["Proxy", "PluginHost", "Reactor", "Sys", "Synchronization"],
+        "Engine": ["Proxy", "PluginHost", "Reactor", "HTTP", "Sys", "Synchronization"],
         "Proxy": ["HTTP", "TLS", "Reactor", "PluginHost", "Sys", "CSluice", "Synchronization"],
         "PluginHost": ["HTTP", "Sys", "CSluice", "Synchronization"],
         "TLS": ["COpenSSL", "Sys", "Synchronization"],

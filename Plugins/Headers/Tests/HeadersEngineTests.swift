@@ -5,10 +5,14 @@ import Testing
 struct HeadersEngineTests {
     private static let library = Engine.libraryPath("Headers")
 
-    @Test func `origins are told who the client is, and responses are edited`() throws {
+    @Test(arguments: Engine.Versions.all)
+    func `origins are told who the client is, and responses are edited`(versions: Engine.Versions)
+        throws
+    {
         let engine = try Engine(
             library: Self.library,
-            ["response": ["remove": ["server"], "set": [["name": "x-by", "value": "{route}"]]]]
+            ["response": ["remove": ["server"], "set": [["name": "x-by", "value": "{route}"]]]],
+            Engine.Options(versions)
         )
         let exchange = try engine.request("GET", "/", ["X-Forwarded-For": "6.6.6.6"])
         let request = try #require(engine.origin.requests.first)
@@ -22,8 +26,9 @@ struct HeadersEngineTests {
         try engine.close()
     }
 
-    @Test func `a retry does not name the client twice`() throws {
-        var options = Engine.Options()
+    @Test(arguments: Engine.Versions.all)
+    func `a retry does not name the client twice`(versions: Engine.Versions) throws {
+        var options = Engine.Options(versions)
         options.upstream = ["retries": ["attempts": 2]]
         let engine = try Engine(library: Self.library, [:], options)
         // The connection of the first request is kept, and closed while the second is sent on it.

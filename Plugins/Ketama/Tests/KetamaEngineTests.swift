@@ -3,8 +3,11 @@ import Testing
 
 /// The built library in the real engine, named as the upstream's balancer and nowhere else.
 struct KetamaEngineTests {
-    private static func open(_ configuration: TestValue) throws -> Engine {
-        var options = Engine.Options()
+    private static func open(
+        _ configuration: TestValue,
+        _ versions: Engine.Versions
+    ) throws -> Engine {
+        var options = Engine.Options(versions)
         options.isBalancer = true
         options.peers = 5
         let engine = try Engine(library: Engine.libraryPath("Ketama"), configuration, options)
@@ -19,8 +22,9 @@ struct KetamaEngineTests {
             .first { $0.element.0 != $0.element.1.requests.count }?.offset
     }
 
-    @Test func `requests of one key meet one peer`() throws {
-        let engine = try Self.open(["key": "query:k"])
+    @Test(arguments: Engine.Versions.all)
+    func `requests of one key meet one peer`(versions: Engine.Versions) throws {
+        let engine = try Self.open(["key": "query:k"], versions)
         var peers: Set<Int> = []
         for number in 0..<20 {
             let first = try #require(try Self.peer(of: engine, "/a?k=\(number)"))
@@ -31,8 +35,9 @@ struct KetamaEngineTests {
         try engine.close()
     }
 
-    @Test func `a peer that refuses connections is gone around`() throws {
-        let engine = try Self.open(["key": "path"])
+    @Test(arguments: Engine.Versions.all)
+    func `a peer that refuses connections is gone around`(versions: Engine.Versions) throws {
+        let engine = try Self.open(["key": "path"], versions)
         let first = try #require(try Self.peer(of: engine, "/a"))
         engine.origins[first].setListening(false)
         try engine.origins[first].closeConnections()

@@ -15,8 +15,9 @@ struct MaglevEngineTests {
         #expect(request.hashKey == "192.0.2.7")
     }
 
-    @Test func `requests of one key meet one peer`() throws {
-        var options = Engine.Options()
+    @Test(arguments: Engine.Versions.all)
+    func `requests of one key meet one peer`(versions: Engine.Versions) throws {
+        var options = Engine.Options(versions)
         options.isBalancer = true
         options.peers = 5
         let engine = try Engine(

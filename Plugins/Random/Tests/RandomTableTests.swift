@@ -86,8 +86,9 @@ struct RandomTableTests {
         )
     }
 
-    @Test func `the library serves in the real engine`() throws {
-        var options = Engine.Options()
+    @Test(arguments: Engine.Versions.all)
+    func `the library serves in the real engine`(versions: Engine.Versions) throws {
+        var options = Engine.Options(versions)
         options.isBalancer = true
         options.peers = 3
         let engine = try Engine(library: Engine.libraryPath("Random"), [:], options)

@@ -5,8 +5,13 @@ import Testing
 struct RespondEngineTests {
     private static let library = Engine.libraryPath("Respond")
 
-    @Test func `an answer needs no origin and keeps the connection`() throws {
-        let engine = try Engine(library: Self.library, ["status": 203, "body": "hi\n"])
+    @Test(arguments: Engine.Versions.all)
+    func `an answer needs no origin and keeps the connection`(versions: Engine.Versions) throws {
+        let engine = try Engine(
+            library: Self.library,
+            ["status": 203, "body": "hi\n"],
+            Engine.Options(versions)
+        )
         let exchange = try engine.connect()
         exchange.send("GET / HTTP/1.1\r\nHost: a\r\n\r\nHEAD / HTTP/1.1\r\nHost: a\r\n\r\n")
         try engine.move()
@@ -20,8 +25,13 @@ struct RespondEngineTests {
         try engine.close()
     }
 
-    @Test func `a body that nobody wants is read and thrown away`() throws {
-        let engine = try Engine(library: Self.library, ["body": "hi\n"])
+    @Test(arguments: Engine.Versions.all)
+    func `a body that nobody wants is read and thrown away`(versions: Engine.Versions) throws {
+        let engine = try Engine(
+            library: Self.library,
+            ["body": "hi\n"],
+            Engine.Options(versions)
+        )
         let exchange = try engine.request("POST", "/", body: .chunks(["some", "thing"]))
         #expect(exchange.response?.text == "hi\n")
         #expect(!exchange.isClosed)

@@ -3,8 +3,8 @@ import Testing
 
 /// The built library in the real engine.
 struct RoundRobinEngineTests {
-    private static func open(weights: [Int]) throws -> Engine {
-        var options = Engine.Options()
+    private static func open(weights: [Int], _ versions: Engine.Versions) throws -> Engine {
+        var options = Engine.Options(versions)
         options.isBalancer = true
         options.peers = weights.count
         options.peer = weights.map { ["weight": .integer($0)] }
@@ -13,15 +13,17 @@ struct RoundRobinEngineTests {
         return engine
     }
 
-    @Test func `peers take turns by weight`() throws {
-        let engine = try Self.open(weights: [3, 1])
+    @Test(arguments: Engine.Versions.all)
+    func `peers take turns by weight`(versions: Engine.Versions) throws {
+        let engine = try Self.open(weights: [3, 1], versions)
         for _ in 0..<40 { #expect(try engine.request().response?.status == 200) }
         #expect(engine.origins.map(\.requests.count) == [30, 10])
         try engine.close()
     }
 
-    @Test func `a peer that refuses connections is gone around`() throws {
-        let engine = try Self.open(weights: [1, 1, 1])
+    @Test(arguments: Engine.Versions.all)
+    func `a peer that refuses connections is gone around`(versions: Engine.Versions) throws {
+        let engine = try Self.open(weights: [1, 1, 1], versions)
         engine.origins[1].setListening(false)
         for _ in 0..<12 { #expect(try engine.request().response?.status == 200) }
         #expect(engine.origins[1].requests.isEmpty)

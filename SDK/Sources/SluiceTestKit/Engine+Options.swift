@@ -15,6 +15,8 @@ extension Engine {
         public var views = Views.poisoned
         /// `on_error` of the plugin; nil leaves it out.
         public var onError: String?
+        /// What the proxy speaks with clients and peers; the test's own text stays the same.
+        public var versions = Versions()
         /// The client's address, with its port.
         public var client = "192.0.2.1:4711"
         /// Peers of the upstream, 1 to 250: `10.0.0.1:80`, `10.0.0.2:80` and so on.
@@ -29,7 +31,9 @@ extension Engine {
         public var peer: [[String: TestValue]] = []
 
         /// What a manifest has that says nothing.
-        public init() {}
+        ///
+        /// - Parameter versions: what the proxy speaks with clients and peers.
+        public init(_ versions: Versions = Versions()) { self.versions = versions }
     }
 }
 
@@ -40,7 +44,11 @@ extension Engine.Options {
         if let onError { plugin["on_error"] = .string(onError) }
         var listener = listener
         listener["listen"] = "127.0.0.1:8080"
+        if versions.client == .http2, listener["protocols"] == nil {
+            listener["protocols"] = ["h1", "h2c"]
+        }
         var upstream = upstream
+        if versions.origin == .http2, upstream["protocol"] == nil { upstream["protocol"] = "h2c" }
         if isBalancer { upstream["balancer"] = .string(Engine.pluginName) }
         upstream["peers"] = .array(
             (0..<peers).map { index in

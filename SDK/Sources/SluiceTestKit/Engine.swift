@@ -41,6 +41,8 @@ public final class Engine {
     /// What clients asked, oldest first.
     public private(set) var exchanges: [Exchange] = []
     private var logBytes: [UInt8] = []
+    /// Why the first end that refused to send or receive did so.
+    private var problem: String?
     /// Closes all clients when this many waits have begun; nil lets them be.
     var cancelsAtWait: UInt64?
 
@@ -82,7 +84,7 @@ public final class Engine {
         self.options = options
         let text = options.manifest(library: path, configuration)
         let greeting = hello.map { Handshakes.open($0) }
-        let opened = Self.open(table, manifest: text, path, greeting, options.views)
+        let opened = Self.open(table, manifest: text, path, greeting, options)
         if greeting != nil { Handshakes.finishOpening() }
         guard let handle = opened.handle else { throw Failure(description: opened.error) }
         self.handle = handle
@@ -99,14 +101,16 @@ public final class Engine {
         manifest: String,
         _ path: String,
         _ hello: sluice_plugin_hello_fn?,
-        _ views: Options.Views
+        _ choices: Options
     ) -> (handle: OpaquePointer?, error: String) {
         var handle: OpaquePointer?
         let error = withErrorText { error in
             var linked = sluice_engine_linked()
             var options = sluice_engine_options()
             options.size = UInt32(MemoryLayout<sluice_engine_options>.size)
-            options.views = views.rawValue
+            options.views = choices.views.rawValue
+            options.client_version = choices.versions.client.rawValue
+            options.origin_version = choices.versions.origin.rawValue
             withSlice(path) { path in
                 linked.path = path
                 linked.hello = hello
@@ -139,6 +143,12 @@ public final class Engine {
     func take() -> OpaquePointer {
         guard let handle else { preconditionFailure("the engine is closed") }
         return handle
+    }
+
+    /// Notes why an end refused to send or receive: the next `move` throws it.
+    func noteProblem(_ end: Int32) {
+        guard problem == nil else { return }
+        problem = Self.withErrorText { _ = table.pointee.problem(take(), end, $0) }
     }
 
     private static func withErrorText(
@@ -208,7 +218,7 @@ public final class Engine {
 
     /// Lets the proxy, its clients and its origins do all that they can do now.
     ///
-    /// - Throws: `Failure` when that has no end.
+    /// - Throws: `Failure` when that has no end, or with what HTTP/2 has no form for.
     public func move() throws(Failure) {
         for _ in 0..<Self.roundsMax {
             guard table.pointee.settle(take()) != 0 else {
@@ -220,6 +230,7 @@ public final class Engine {
             for origin in origins {
                 if try origin.move() { hasMoved = true }
             }
+            if let problem { throw Failure(description: problem) }
             guard hasMoved else { return }
         }
         throw Failure(description: "the connections do not come to rest")

@@ -57,7 +57,8 @@ final class EngineConnection {
                     sluice_slice(ptr: bytes.baseAddress, len: UInt64(bytes.count))
                 )
             }
-            if count == Int64(SLUICE_ESTALE) { unsent = [] }
+            if count == Int64(SLUICE_ESTALE) || count == Int64(SLUICE_EINVAL) { unsent = [] }
+            if count == Int64(SLUICE_EINVAL) { engine.noteProblem(end) }
             guard count > 0 else { return hasSent }
             unsent = unsent.dropFirst(Int(count))
             hasSent = true
@@ -80,6 +81,7 @@ final class EngineConnection {
                 isClosedByProxy = true
                 return true
             }
+            if count == Int64(SLUICE_EINVAL) { engine.noteProblem(end) }
             guard count > 0 else { return hasReceived }
             received += piece[..<Int(count)]
             hasReceived = true

@@ -59,6 +59,8 @@ public struct EngineMessage: Sendable {
     public let fields: [(name: String, value: String)]
     /// The bytes of the body that have come, without framing.
     public let body: [UInt8]
+    /// Fields behind a body in the chunked coding, names in lower case.
+    public private(set) var trailers: [(name: String, value: String)] = []
     /// Whether the message is whole.
     public let isComplete: Bool
     /// Bytes of the message on the connection, as far as they have come.
@@ -96,11 +98,7 @@ public struct EngineMessage: Sendable {
         let lines = text.split(separator: "\r\n", omittingEmptySubsequences: false)
         guard lines[0].split(separator: " ").count > 1 else { return nil }
         startLine = String(lines[0])
-        fields = lines.dropFirst().map { line in
-            let parts = line.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
-            let value = parts.count > 1 ? parts[1].drop { $0 == " " } : ""
-            return (parts[0].lowercased(), String(value))
-        }
+        fields = lines.dropFirst().map { Self.field($0) }
         let isResponse = lines[0].hasPrefix("HTTP/")
         let status = isResponse ? Int(lines[0].split(separator: " ")[1]) ?? 0 : 0
         let rest = bytes[end...]
@@ -112,6 +110,7 @@ public struct EngineMessage: Sendable {
             let decoded = Self.decode(rest)
             body = decoded.body
             isComplete = decoded.end != nil
+            trailers = decoded.trailers
             length = (decoded.end ?? bytes.endIndex) - bytes.startIndex
         } else if let count = value("content-length").flatMap({ Int($0) }) {
             let part = Array(rest.prefix(count))
@@ -124,6 +123,12 @@ public struct EngineMessage: Sendable {
         }
     }
 
+    private static func field(_ line: Substring) -> (name: String, value: String) {
+        let parts = line.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+        let value = parts.count > 1 ? parts[1].drop { $0 == " " } : ""
+        return (parts[0].lowercased(), String(value))
+    }
+
     private static func headEnd(_ bytes: ArraySlice<UInt8>) -> Int? {
         let mark = Array("\r\n\r\n".utf8)
         guard bytes.count >= 4 else { return nil }
@@ -132,8 +137,11 @@ public struct EngineMessage: Sendable {
     }
 
     /// The chunked coding: what has come of the body, and where the message ends if it does.
-    private static func decode(_ bytes: ArraySlice<UInt8>) -> (body: [UInt8], end: Int?) {
+    private static func decode(
+        _ bytes: ArraySlice<UInt8>
+    ) -> (body: [UInt8], trailers: [(name: String, value: String)], end: Int?) {
         var body: [UInt8] = []
+        var trailers: [(name: String, value: String)] = []
         var rest = bytes
         while let line = takeLine(&rest) {
             let digits = line.prefix { $0 != UInt8(ascii: ";") }
@@ -141,7 +149,8 @@ public struct EngineMessage: Sendable {
             if count == 0 {
                 // Trailer fields, up to an empty line.
                 while let trailer = takeLine(&rest) {
-                    if trailer.isEmpty { return (body, rest.startIndex) }
+                    if trailer.isEmpty { return (body, trailers, rest.startIndex) }
+                    trailers.append(field(Substring(String(decoding: trailer, as: UTF8.self))))
                 }
                 break
             }
@@ -149,7 +158,7 @@ public struct EngineMessage: Sendable {
             guard rest.count >= count + 2 else { break }
             rest = rest.dropFirst(count + 2)
         }
-        return (body, nil)
+        return (body, [], nil)
     }
 
     private static func takeLine(_ bytes: inout ArraySlice<UInt8>) -> ArraySlice<UInt8>? {

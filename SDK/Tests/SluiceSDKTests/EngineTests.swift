@@ -10,13 +10,19 @@ import Testing
 struct EngineTests {
     private static func open(
         _ configuration: TestValue = [:],
-        _ options: Engine.Options = Engine.Options()
+        _ versions: Engine.Versions = Engine.Versions(),
+        upstream: [String: TestValue] = [:]
     ) throws -> Engine {
-        try Engine(hello: { Export<Marker>.hello($0, $1) }, configuration, options)
+        var options = Engine.Options(versions)
+        options.upstream = upstream
+        return try Engine(hello: { Export<Marker>.hello($0, $1) }, configuration, options)
     }
 
-    @Test func `a request passes the plugin on its way to the origin and back`() throws {
-        let engine = try Self.open()
+    @Test(arguments: Engine.Versions.all)
+    func `a request passes the plugin on its way to the origin and back`(versions: Engine.Versions)
+        throws
+    {
+        let engine = try Self.open([:], versions)
         let exchange = try engine.request("POST", "/a", ["x-a": "b"], body: .pieces(["he", "y"]))
         let request = try #require(engine.origin.requests.first)
         #expect(request.path == "/a")
@@ -32,10 +38,9 @@ struct EngineTests {
         try engine.close()
     }
 
-    @Test func `time passes only when the test says so`() throws {
-        var options = Engine.Options()
-        options.upstream = ["timeouts": ["first_byte": "5s"]]
-        let engine = try Self.open([:], options)
+    @Test(arguments: Engine.Versions.all)
+    func `time passes only when the test says so`(versions: Engine.Versions) throws {
+        let engine = try Self.open([:], versions, upstream: ["timeouts": ["first_byte": "5s"]])
         let exchange = try engine.request()
         try engine.advance(.milliseconds(4_900))
         #expect(exchange.response == nil)
@@ -44,8 +49,9 @@ struct EngineTests {
         try engine.close()
     }
 
-    @Test func `an origin refuses, closes, and answers by itself`() throws {
-        let engine = try Self.open()
+    @Test(arguments: Engine.Versions.all)
+    func `an origin refuses, closes, and answers by itself`(versions: Engine.Versions) throws {
+        let engine = try Self.open([:], versions)
         engine.origin.setListening(false)
         #expect(try engine.request().response?.status == 502)
         engine.origin.setListening(true)
@@ -62,8 +68,9 @@ struct EngineTests {
         try engine.close()
     }
 
-    @Test func `a body arrives the same in every chunking`() throws {
-        let engine = try Self.open()
+    @Test(arguments: Engine.Versions.all)
+    func `a body arrives the same in every chunking`(versions: Engine.Versions) throws {
+        let engine = try Self.open([:], versions)
         let body = (0..<300).map { UInt8(truncatingIfNeeded: $0) }
         #expect(try engine.everyChunking(of: body, ofResponse: false) == body)
         #expect(try engine.everyChunking(of: body, ofResponse: true) == body)
@@ -82,8 +89,9 @@ struct EngineTests {
         try engine.close()
     }
 
-    @Test func `what a client leaves behind is gone at the end`() throws {
-        let engine = try Self.open()
+    @Test(arguments: Engine.Versions.all)
+    func `what a client leaves behind is gone at the end`(versions: Engine.Versions) throws {
+        let engine = try Self.open([:], versions)
         let exchange = try engine.connect()
         exchange.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhal")
         try engine.move()
@@ -95,8 +103,9 @@ struct EngineTests {
         try engine.close()
     }
 
-    @Test func `a wait ends by the clock, or by whoever is first`() throws {
-        let engine = try Self.open(["waits": 300])
+    @Test(arguments: Engine.Versions.all)
+    func `a wait ends by the clock, or by whoever is first`(versions: Engine.Versions) throws {
+        let engine = try Self.open(["waits": 300], versions)
         let late = try engine.request()
         #expect(engine.counts.waiting == 1)
         try engine.advance(.milliseconds(290))
@@ -111,9 +120,10 @@ struct EngineTests {
         try engine.close()
     }
 
-    @Test func `clients leave at every wait of a scenario`() throws {
+    @Test(arguments: Engine.Versions.all)
+    func `clients leave at every wait of a scenario`(versions: Engine.Versions) throws {
         let rounds = try Engine.cancelEverywhere {
-            try Self.open(["waits": 300])
+            try Self.open(["waits": 300], versions)
         } _: { engine in
             let exchange = try engine.request()
             try engine.resumeAll()
@@ -124,9 +134,10 @@ struct EngineTests {
         #expect(rounds == 2)
     }
 
-    @Test func `a scenario without a wait is run once`() throws {
+    @Test(arguments: Engine.Versions.all)
+    func `a scenario without a wait is run once`(versions: Engine.Versions) throws {
         let rounds = try Engine.cancelEverywhere {
-            try Self.open()
+            try Self.open([:], versions)
         } _: { engine in
             try engine.request()
             try engine.origin.respond(200)

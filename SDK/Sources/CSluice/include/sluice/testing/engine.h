@@ -22,6 +22,12 @@ enum {
     SLUICE_ENGINE_VIEWS_FORBIDDEN = 2, /* reading them from then on ends the process */
 };
 
+/* What the text that a test sends and receives is to the proxy. */
+enum {
+    SLUICE_ENGINE_HTTP1 = 0, /* the same bytes; the manifest says what the proxy makes of them */
+    SLUICE_ENGINE_HTTP2 = 1, /* HTTP/2 in the clear: the manifest must have "h2c" */
+};
+
 typedef struct sluice_engine sluice_engine;
 
 /* A plugin that is linked into the test: the manifest names it as the library `path`. */
@@ -40,6 +46,8 @@ typedef struct sluice_engine_options {
     sluice_slice folder; /* of the manifest, for relative paths; empty is "." */
     const sluice_engine_linked *linked;
     uint64_t linked_count;
+    uint32_t client_version; /* SLUICE_ENGINE_HTTP* */
+    uint32_t origin_version; /* the same, of all peers */
 } sluice_engine_options;
 
 /* What was counted of one instance. */
@@ -65,7 +73,14 @@ typedef struct sluice_engine_table {
      * lines in `report`: one for everything that should be gone and is not. */
     uint32_t (*close)(sluice_engine *engine, sluice_errbuf *report);
 
-    /* -- Connections: an end is 0 or more ---------------------------------------------------- */
+    /* -- Connections: an end is 0 or more ----------------------------------------------------
+     *
+     * Ends of HTTP/2 take and give text of HTTP/1.1 too. A client's is one connection, on which a
+     * request is sent when the one before it is over; a peer's is one stream. Text is translated
+     * as it comes, a head when it is whole; windows open as text is received. A client that closes
+     * its end in the middle resets the stream and closes the connection; a peer closes the
+     * connection, or resets the stream if others are open on it. An end that the proxy resets is
+     * closed. What HTTP/2 has no form for is refused. */
 
     /* A client's. `address`: "192.0.2.1:4711" as plugins see it; empty is a Unix socket.
      * `listener`: place in the manifest. SLUICE_EINVAL, SLUICE_ENOMEM. */
@@ -78,10 +93,11 @@ typedef struct sluice_engine_table {
     int32_t (*listen)(sluice_engine *engine, uint32_t peer, uint32_t takes);
 
     /* Bytes that were taken, SLUICE_EAGAIN for no room, SLUICE_ESTALE when the other side has
-     * closed. */
+     * closed, SLUICE_EINVAL when `problem` has the reason. */
     int64_t (*send)(sluice_engine *engine, int32_t end, sluice_slice bytes);
 
-    /* Bytes that came, SLUICE_EAGAIN for none now, SLUICE_ESTALE when there are no more. */
+    /* Bytes that came, SLUICE_EAGAIN for none now, SLUICE_ESTALE when there are no more,
+     * SLUICE_EINVAL when `problem` has the reason. */
     int64_t (*receive)(sluice_engine *engine, int32_t end, uint8_t *to, uint64_t capacity);
 
     void (*shutdown)(sluice_engine *engine, int32_t end); /* no more will be sent */
@@ -111,6 +127,10 @@ typedef struct sluice_engine_table {
 
     /* Ends all waits that still wait, as the plugins themselves would; how many. */
     uint32_t (*resume_all)(sluice_engine *engine, uint64_t payload);
+
+    /* Why an end of HTTP/2 is of no more use, in one line: text that HTTP/2 has no form for, or a
+     * proxy that breaks its rules. SLUICE_OK, or SLUICE_EAGAIN when there is no problem. */
+    int32_t (*problem)(sluice_engine *engine, int32_t end, sluice_errbuf *text);
 } sluice_engine_table;
 
 /* The library's only symbol. Lifetime: process. */
