@@ -13,10 +13,15 @@ enum TLSFacts {
         of tls: UnsafeMutablePointer<TLSStream>
     ) -> UnsafeMutablePointer<sluice_tls_facts>? {
         let stride = (MemoryLayout<sluice_tls_facts>.stride + 15) & ~15
-        let block = UnsafeMutableRawPointer.allocate(byteCount: stride + textBytes, alignment: 16)
+        // Most clients have no certificate, and all keep their facts while they are idle.
+        let room = tls.pointee.isPeerVerified ? textBytes : 0
+        let block = UnsafeMutableRawPointer.allocate(byteCount: stride + room, alignment: 16)
         // Safe: the block begins with room for the facts, and its rest is the texts'.
         let facts = block.bindMemory(to: sluice_tls_facts.self, capacity: 1)
-        var text = Text(next: (block + stride).assumingMemoryBound(to: UInt8.self))
+        var text = Text(
+            next: (block + stride).assumingMemoryBound(to: UInt8.self),
+            room: room
+        )
         facts.initialize(to: sluice_tls_facts())
         facts.pointee.size = UInt32(MemoryLayout<sluice_tls_facts>.size)
         facts.pointee.version = tls.pointee.versionNumber
@@ -30,7 +35,7 @@ enum TLSFacts {
         case .h1_0: facts.pointee.alpn = sluice_slice("http/1.0")
         case .h2: facts.pointee.alpn = sluice_slice("h2")
         }
-        if tls.pointee.isPeerVerified {
+        if room > 0 {
             facts.pointee.client_fingerprint = text.write(.sha256, of: tls)
             facts.pointee.client_subject = text.write(.subject, of: tls)
         }
@@ -48,7 +53,7 @@ enum TLSFacts {
 
     private struct Text {
         var next: UnsafeMutablePointer<UInt8>
-        var room = TLSFacts.textBytes
+        var room: Int
 
         mutating func write(
             _ text: TLSStream.CertificateText,
