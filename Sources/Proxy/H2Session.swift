@@ -58,9 +58,15 @@ struct H2Session: ~Copyable {
         _ owner: UnsafeMutablePointer<Downstream>,
         _ settings: H2Settings,
         _ limits: H2Limits,
+        _ memory: H2Memory,
         now: UInt64
     ) {
-        connection = H2Connection(role: .server, settings: settings, limits: limits)
+        connection = H2Connection(
+            role: .server,
+            settings: settings,
+            limits: limits,
+            memory: memory
+        )
         decoder = HPACKDecoder(tableBytesMax: Int(settings.headerTableSize))
         encoder = HPACKEncoder(tableBytesMax: Int(settings.headerTableSize))
         end = .client(owner)
@@ -74,10 +80,16 @@ struct H2Session: ~Copyable {
     init(
         _ owner: UnsafeMutablePointer<Upstream>,
         _ upstream: UnsafeMutablePointer<UpstreamPlan>,
+        _ memory: H2Memory,
         now: UInt64
     ) {
         let plan = upstream.pointee.http2
-        connection = H2Connection(role: .client, settings: plan.local, limits: plan.limits)
+        connection = H2Connection(
+            role: .client,
+            settings: plan.local,
+            limits: plan.limits,
+            memory: memory
+        )
         decoder = HPACKDecoder()
         encoder = HPACKEncoder()
         end = .peer(owner, upstream)

@@ -20,7 +20,13 @@ extension Worker {
         settings.isConnectProtocolEnabled = true
         settings.maxHeaderListSize = UInt32(plan.pointee.settings.limits.headBytes)
         session.initialize(
-            to: H2Session(down, settings, plan.pointee.settings.http2.limits, now: now)
+            to: H2Session(
+                down,
+                settings,
+                plan.pointee.settings.http2.limits,
+                framePool.memory,
+                now: now
+            )
         )
         http2.connections &+= 1
         down.pointee.session = session

@@ -78,7 +78,7 @@ extension Worker {
         }
         guard let (owner, isEstablished) = openConnection(peer) else { return false }
         let session = UnsafeMutablePointer<H2Session>.allocate(capacity: 1)
-        session.initialize(to: H2Session(owner, upstream, now: now))
+        session.initialize(to: H2Session(owner, upstream, framePool.memory, now: now))
         owner.pointee.session = session
         owner.pointee.next = pools[peer].firstSession
         pools[peer].firstSession?.pointee.previous = owner

@@ -50,6 +50,7 @@ package struct Worker: ~Copyable {
     /// Where clients connected to, by their PROXY headers.
     var proxiedEnds = Slab<ProxyEndpoint>(chunkCount: 128, countMax: .max / 2)
     var buffers = BufferPool()
+    let framePool = FramePool()
     var pipes = PipePool()
     var calls: HookCall
     /// Waits of requests, and what the host knows of each.

@@ -6,9 +6,9 @@
 
 Counts repeat from run to run and from machine to machine where times do not, so they can be held
 to a number. One worker, RoundRobin and Headers loaded, a 1 KB response, one client connection; each
-request is answered before the next is sent. Start and end are left out: what is counted while it
-runs is counted between two moments, the rest is the difference of a run of N and one of 2 N
-requests.
+request is answered before the next is sent; once with HTTP/1.1 on both sides, once with HTTP/2 in
+the clear on both. Start and end are left out: what is counted while it runs is counted between two
+moments, the rest is the difference of a run of N and one of 2 N requests.
 
   allocations      malloc, calloc, realloc and their aligned forms (allocations.c, preloaded)
   data_calls       system calls that move bytes (strace)
@@ -33,7 +33,9 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "../EndToEnd"))
+import h2origin  # noqa: E402
 import harness  # noqa: E402
+from h2wire import H2, get  # noqa: E402
 from harness import BINARY, Origin, Sluice, eventually, manifest, serve  # noqa: E402
 from wire import Client, reply, request  # noqa: E402
 
@@ -41,28 +43,68 @@ DATA = set("read readv pread64 recvfrom recvmsg recvmmsg write writev pwrite64 s
            "sendmmsg splice sendfile tee vmsplice".split())
 WAITS = {"epoll_wait", "epoll_pwait", "epoll_pwait2"}
 # `swift_retain`, `_swift_...`, C++ of the runtime, and what is mangled as of the module `Swift`:
-# `$ss`, or `$sS` with the letter of a well-known type; `$sSo` and `$sSC` are C.
-RUNTIME = re.compile(r"^_?_?swift_|swift::|^\$s(s|S[^oC])")
+# `$ss`, or `$sS` with the letter of a well-known type; `$sSo` and `$sSC` are C, and with the name of
+# a module behind it comes what that one adds to the type.
+RUNTIME = re.compile(
+    r"^_?_?swift_|swift::|^\$s(s|S[^oC](?!4HTTP|5Proxy|3Sys|7Reactor|10PluginHost))")
 ANSWER = reply(b"x" * 1023 + b"\n", fields=[
     ("Server", "origin"), ("Date", "Mon, 01 Jan 2024 00:00:00 GMT"), ("Content-Type", "text/plain"),
     ("Connection", "keep-alive"), ("X-Origin", "a")])
 ASK = request(target="/1k", host="127.0.0.1:8080")
 WARM = 100
+# Of HTTP/2, for all that a run sends.
+WINDOW = 1 << 30
 
 
-def ask(client, count):
-    for _ in range(count):
-        client.send(ASK)
-        answer = client.response()
-        assert answer.status == 200 and len(answer.body) == 1024
+class HTTP1:
+    """One client and two origins of HTTP/1.1."""
+
+    listener, upstream = {}, {}
+
+    def __init__(self):
+        self.origins = [Origin(serve(ANSWER)) for _ in range(2)]
+
+    def connect(self, address):
+        self.client = Client(address)
+
+    def ask(self, count):
+        for _ in range(count):
+            self.client.send(ASK)
+            answer = self.client.response()
+            assert answer.status == 200 and len(answer.body) == 1024
+
+
+class HTTP2:
+    """The same of HTTP/2 in the clear."""
+
+    listener, upstream = {"protocols": ["h1", "h2c"]}, {"protocol": "h2c"}
+
+    def __init__(self):
+        answer = lambda c, r: c.answer(r.id, b"x" * 1024, fields=[
+            ("server", "origin"), ("date", "Mon, 01 Jan 2024 00:00:00 GMT"),
+            ("content-type", "text/plain"), ("x-origin", "a")])
+        self.origins = [h2origin.H2Origin(h2origin.serve(answer)) for _ in range(2)]
+
+    def connect(self, address):
+        self.client = H2(address).open()
+        self.client.credit(0, WINDOW)
+
+    def ask(self, count):
+        for _ in range(count):
+            answer = self.client.fetch(get("/1k", authority="127.0.0.1:8080"))
+            assert answer.status == 200 and len(answer.body) == 1024
+
+
+VERSIONS = {"h1_1k": HTTP1, "h2_1k": HTTP2}
 
 
 class Setting:
     """A proxy with both plugins between one client and two origins."""
 
-    def __init__(self, **options):
+    def __init__(self, version, **options):
         self.folder = tempfile.TemporaryDirectory()
-        self.origins = [Origin(serve(ANSWER)) for _ in range(2)]
+        self.peers = VERSIONS[version]()
+        self.ask, self.origins = self.peers.ask, self.peers.origins
         options["prefix"] = [a.format(folder=self.folder.name) for a in options.get("prefix", [])]
         # Without debug information, which valgrind can't read of every compiler.
         for name in ["libHeaders.so", "libRoundRobin.so"]:
@@ -70,23 +112,24 @@ class Setting:
                             os.path.join(harness.PLUGINS, name)], check=True)
         content = manifest(
             *self.origins, plugin_dir=self.folder.name, log={"level": "info"}, plugins={"hdr": {"library": "libHeaders.so"}},
-            chain=["hdr"], listener={"limits": {"requests": 1_000_000_000}})
+            chain=["hdr"], upstream=self.peers.upstream,
+            listener={"limits": {"requests": 1_000_000_000}, **self.peers.listener})
         self.proxy = Sluice(self.folder.name, content, **options)
-        self.client = Client(self.proxy.address)
-        ask(self.client, WARM)
+        self.peers.connect(self.proxy.address)
+        self.ask(WARM)
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self.client.close()
+        self.peers.client.close()
         self.proxy.close()
         for origin in self.origins:
             origin.close()
         self.folder.cleanup()
 
 
-def allocations(count):
+def allocations(version, count):
     """Per request, counted while it runs."""
     with tempfile.TemporaryDirectory() as folder:
         library, counter = folder + "/allocations.so", folder + "/count"
@@ -97,19 +140,21 @@ def allocations(count):
         with open(counter, "rb") as file:
             shared = mmap.mmap(file.fileno(), 8, prot=mmap.PROT_READ)
         read = lambda: struct.unpack("=Q", shared[:8])[0]
-        with Setting(environment={"LD_PRELOAD": library, "SLUICE_ALLOCATIONS": counter}) as setting:
+        environment = {"LD_PRELOAD": library, "SLUICE_ALLOCATIONS": counter}
+        with Setting(version, environment=environment) as setting:
             assert read() > 0, "the allocations of the proxy are not seen"
             before = read()
-            ask(setting.client, count)
+            setting.ask(count)
             return (read() - before) / count
 
 
-def traced_calls(count):
+def traced_calls(version, count):
     """System calls of a whole run by name."""
     # -D: strace is not the parent, so that signals reach the proxy itself.
-    with Setting(prefix=["strace", "-D", "-f", "-q", "-o", "{folder}/trace"]) as setting:
+    prefix = ["strace", "-D", "-f", "-q", "-o", "{folder}/trace"]
+    with Setting(version, prefix=prefix) as setting:
         trace = setting.folder.name + "/trace"
-        ask(setting.client, count)
+        setting.ask(count)
         setting.proxy.stop()
         ended = lambda: re.search(
             r"^%d .*exited with" % setting.proxy.process.pid, open(trace).read(), re.M)
@@ -119,17 +164,17 @@ def traced_calls(count):
         return collections.Counter(re.findall(r"^\d+ +(\w+)\(", open(trace).read(), re.M))
 
 
-def instructions(count):
+def instructions(version, count):
     """Per request and function. The counters are set to zero after the start, whose instructions
     are so many that the difference of two runs would drown in their variation."""
     prefix = ["valgrind", "--quiet", "--tool=callgrind", "--callgrind-out-file={folder}/calls"]
     # It runs some fifty times slower, and the start has libraries of megabytes to look at.
-    with Setting(prefix=prefix, patience=120) as setting:
+    with Setting(version, prefix=prefix, patience=120) as setting:
         control = lambda what: subprocess.run(
             ["callgrind_control", what, str(setting.proxy.process.pid)], check=True,
             capture_output=True)
         control("--zero")
-        ask(setting.client, count)
+        setting.ask(count)
         control("--dump")
         costs = instructions_by_function(setting.folder.name + "/calls.1")
         return {name: cost / count for name, cost in costs.items()}
@@ -160,20 +205,20 @@ def instructions_by_function(path):
     return costs
 
 
-def per_request(measure, count):
+def per_request(measure, version, count):
     """Difference of two runs, per request and key."""
-    short, long = measure(count), measure(2 * count)
+    short, long = measure(version, count), measure(version, 2 * count)
     return {key: (long[key] - short[key]) / count for key in long if long[key] != short[key]}
 
 
-def measure(count):
+def measure(version, count):
     """The counts of one request, its system calls, and the instructions of each function."""
-    out = {"allocations": allocations(count)}
-    by_name = per_request(traced_calls, count)
+    out = {"allocations": allocations(version, count)}
+    by_name = per_request(traced_calls, version, count)
     out["data_calls"] = sum(v for n, v in by_name.items() if n in DATA)
     out["waits"] = sum(v for n, v in by_name.items() if n in WAITS)
     out["other_calls"] = sum(v for n, v in by_name.items() if n not in DATA | WAITS)
-    by_function = instructions(count)
+    by_function = instructions(version, count)
     out["instructions"] = sum(by_function.values())
     runtime = sum(v for n, v in by_function.items() if RUNTIME.search(n))
     out["runtime_percent"] = 100 * runtime / out["instructions"]
@@ -192,27 +237,38 @@ def main():
     if missing:
         sys.exit("missing: %s; run `make test-deps`" % ", ".join(missing))
     with open(HERE + "/thresholds.json") as file:
-        thresholds = json.load(file)["h1_1k"]
+        thresholds = json.load(file)
+    failed, passed = [], 0
+    for version, limits in thresholds.items():
+        wrong = report(version, limits, arguments)
+        failed += wrong
+        passed += len(limits) - len(wrong)
+    for line in failed:
+        print("counts: " + line, file=sys.stderr)
+    print("%d passed, %d failed" % (passed, len(failed)))
+    return 1 if failed else 0
 
-    counts, calls, functions = measure(arguments.requests)
-    print("One keep-alive request, 1 KB, with RoundRobin and Headers:\n")
+
+def report(version, limits, arguments):
+    """Measures and prints one table; a line for each threshold that is not kept."""
+    counts, calls, functions = measure(version, arguments.requests)
+    print("One keep-alive request, 1 KB, with RoundRobin and Headers, %s:\n" % version)
     print("| count | per request | threshold | |\n|---|--:|--:|---|")
     failed = []
-    for name, limit in thresholds.items():
+    for name, limit in limits.items():
         ok, shown = counts[name] <= limit, "%.10g" % round(counts[name], 3)
         print("| %s | %s | %g | %s |" % (name, shown, limit, "pass" if ok else "FAIL"))
         if not ok:
-            failed.append("%s: %s per request, over the threshold of %g" % (name, shown, limit))
+            failed.append("%s: %s: %s per request, over the threshold of %g" % (
+                version, name, shown, limit))
     print("\nsystem calls: " + ", ".join(
         "%s %.3g" % (n, v) for n, v in sorted(calls.items(), key=lambda item: -item[1])))
     if arguments.top:
         print("\n| instructions | function |\n|--:|---|")
         for name, cost in sorted(functions.items(), key=lambda item: -item[1])[:arguments.top]:
             print("| %.1f | %s |" % (cost, name[:110]))
-    for line in failed:
-        print("counts: " + line, file=sys.stderr)
-    print("\n%d passed, %d failed" % (len(thresholds) - len(failed), len(failed)))
-    return 1 if failed else 0
+    print()
+    return failed
 
 
 if __name__ == "__main__":
