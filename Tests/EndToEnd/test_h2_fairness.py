@@ -10,8 +10,8 @@ from wire import pattern
 def connect(request, sluice, https, ca, nginx):
     made = []
 
-    def make(*pairs):
-        limits = {"limits": {"requests": 1_000_000}}
+    def make(*pairs, count):
+        limits = {"limits": {"requests": 1_000_000}, "http2": {"max_concurrent_streams": count}}
         if request.param == "TLS":
             proxy = https(nginx.address, listener={"protocols": ["h1", "h2"], **limits})
             made.append(H2(proxy.address, tls=ca.client_context(alpn=["h2"]),
@@ -26,18 +26,19 @@ def connect(request, sluice, https, ca, nginx):
         client.close()
 
 
-def test_all_have_as_much_at_half_time(connect, nginx):
-    """As many streams as there may be, 256 KiB each, stopped by the window of the connection when
-    half of it all has come.
+@pytest.mark.parametrize("count,size", [(128, 256 * 1_024), (1_000, 128 * 1_024)])
+def test_all_have_as_much_at_half_time(connect, nginx, count, size):
+    """As many streams at once as there may be, stopped by the window of the connection when half of
+    it all has come.
 
-    Of 128 KiB that each has on average, a stream that has always something to send gets eight
-    turns, and one more or less by where the window ends. One whose bytes nginx has not brought yet
-    misses turns, and the others share them: so a third above the average, half of it below."""
-    size = 256 * 1_024
+    Of 128 KiB that each of 128 has on average, a stream that has always something to send gets
+    eight turns, and one more or less by where the window ends. One whose bytes nginx has not
+    brought yet misses turns, and the others share them: so a third above the average, half of it
+    below. The same holds for four turns of each of 1,000."""
     body = pattern(size)
     (nginx.root / "body").write_bytes(body)
-    c = connect((INITIAL_WINDOW_SIZE, 0))
-    count = c.peer[MAX_CONCURRENT_STREAMS]
+    c = connect((INITIAL_WINDOW_SIZE, 0), count=count)
+    assert c.peer[MAX_CONCURRENT_STREAMS] == count
     streams = [c.request(get("/body")) for _ in range(count)]
     c.until(lambda: all(c.streams[s].fields for s in streams), "the heads")
     # Nobody may send before all may.
@@ -52,15 +53,15 @@ def test_all_have_as_much_at_half_time(connect, nginx):
 
 
 def test_a_thousand_streams(connect, nginx):
-    """64 KiB each, the next begun when one ends, so that as many as there may be are open always.
+    """64 KiB each, the next begun when one ends, so that 128 are open always.
 
     A stream that shares with 127 others is done when 128 bodies have come since it began, and it
     loses some turns until nginx has answered. Nobody may wait for three times as much."""
     size, count = 64 * 1_024, 1_000
     body = pattern(size)
     (nginx.root / "body").write_bytes(body)
-    c = connect((INITIAL_WINDOW_SIZE, 1 << 20))
-    most = c.peer[MAX_CONCURRENT_STREAMS]
+    most = 128
+    c = connect((INITIAL_WINDOW_SIZE, 1 << 20), count=most)
     c.credit(0, 1 << 30)
     total, begun, waited, running = 0, {}, [], set()
     while len(waited) < count:

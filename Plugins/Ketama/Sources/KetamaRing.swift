@@ -140,4 +140,9 @@ package struct KetamaRing: KeyCircle {
         }
         return low == count ? 0 : low
     }
+
+    /// The next point of the ring, as in nginx.
+    package func next(after slot: Int, _ hash: inout UInt64) -> Int {
+        slot &+ 1 == count ? 0 : slot &+ 1
+    }
 }

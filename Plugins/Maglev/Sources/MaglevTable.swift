@@ -77,6 +77,15 @@ package struct MaglevTable: KeyCircle {
     package func slot(of hash: UInt64) -> Int {
         Int(truncatingIfNeeded: hash.multipliedFullWidth(by: UInt64(count)).high)
     }
+
+    /// Anywhere in the table, by the key.
+    ///
+    /// Not the next slot: with few peers whose steps are alike, two thirds of a peer's slots and
+    /// more are followed by those of one other, which would get as many of its keys.
+    package func next(after slot: Int, _ hash: inout UInt64) -> Int {
+        hash = mixed(hash &+ 1)
+        return self.slot(of: hash)
+    }
 }
 
 /// A peer's way through the slots.

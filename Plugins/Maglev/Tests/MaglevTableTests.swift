@@ -89,6 +89,24 @@ struct MaglevTableTests {
         #expect(counts[1] < 100, "\(counts)")
     }
 
+    /// In their table two thirds of the first one's slots are followed by slots of the third.
+    @Test
+    func `keys of a peer that is gone are spread evenly over the others`() throws {
+        let table = try table(
+            [46_637, 46_639, 46_641, 46_643].map { TestPeer(address: "127.0.0.1:\($0)") }
+        )
+        let before = choices(table, 8_000)
+        table.setHealthy(0, false)
+        let after = choices(table, 8_000)
+        var counts = [0, 0, 0, 0]
+        for (old, new) in zip(before, after) {
+            if old == 0 { counts[new] += 1 } else { #expect(old == new) }
+        }
+        let ideal = counts.reduce(0, +) / 3
+        #expect(counts[0] == 0)
+        #expect(counts[1...].allSatisfy { abs($0 - ideal) < 100 }, "\(counts)")
+    }
+
     @Test
     func `max_load bounds a peer`() throws {
         let table = try table(peers(0..<4), ["max_load": 1.25])

@@ -12,6 +12,10 @@ public protocol KeyCircle: BitwiseCopyable {
     func hash(_ key: Bytes) -> UInt64
     /// The slot of a hash, below `count`; a random number gives a random slot.
     func slot(of hash: UInt64) -> Int
+    /// The slot to look at when the owner of one may not be used.
+    ///
+    /// - Parameter hash: what led to `slot`; it may be changed for the next look.
+    func next(after slot: Int, _ hash: inout UInt64) -> Int
     /// Frees the slots.
     func deallocate()
 }
@@ -19,7 +23,7 @@ public protocol KeyCircle: BitwiseCopyable {
 /// The table of a balancer that hashes: a circle for each priority.
 ///
 /// A key's peer is the owner of its slot. When that one may not be used it is the owner of the next
-/// slot that belongs to another peer, and so on around the circle: the keys of a peer that is gone
+/// slot on the key's way that belongs to another peer, and so on: the keys of a peer that is gone
 /// are spread over the others, and all other keys stay. All workers read the circle; what is random
 /// or counted belongs to one worker.
 public final class HashedPeers<Circle: KeyCircle> {
@@ -127,12 +131,13 @@ extension HashedPeers.Rank {
         healthy: Bool
     ) -> Int? {
         var slot = slot
+        var way = hash
         var refused = UInt16.max
         var overloaded: Int?
         for _ in 0..<min(circle.count, HashedPeers.slotsMax) {
             // Safe: as in `choose`.
             let owner = circle.owners[slot]
-            slot = slot &+ 1 == circle.count ? 0 : slot &+ 1
+            slot = circle.next(after: slot, &way)
             if owner == refused { continue }
             refused = owner
             let place = Int(owner)
