@@ -36,7 +36,7 @@ def test_all_have_as_much_at_half_time(connect, nginx, count, size, most):
     Of 128 KiB that each of 128 has on average, a stream that has always something to send gets
     eight turns, and one more or less by where the window ends. One whose bytes nginx has not
     brought yet misses turns, and the others share them: so a third above the average, half of it
-    below. Each of 1,000 has four turns on average, of which each is a quarter: half to twice that."""
+    below. Each of 1,000 has four turns on average, each a quarter: half to twice that."""
     body = pattern(size)
     (nginx.root / "body").write_bytes(body)
     c = connect((INITIAL_WINDOW_SIZE, 0), count=count)
