@@ -103,7 +103,8 @@ struct EngineVersionTests {
             picture.asked = lines(request)
             try engine.origin.respond(raw: scene.response, closes: scene.originCloses)
             let response = try #require(exchange.partialResponse)
-            picture.answered = lines(response)
+            // The proxy's own Date is of the second in which it is made.
+            picture.answered = lines(response).filter { !$0.hasPrefix("date: ") }
             // In HTTP/1.1 a response may end the connection, which HTTP/2 has not.
             picture.hasClosed = response.isComplete ? false : exchange.isClosed
         }
