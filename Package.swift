@@ -157,9 +157,17 @@ let package = Package(
             swiftSettings: strict,
             linkerSettings: engineLinking
         ),
+        .target(name: "Admin", dependencies: ["HTTP", "Reactor", "Sys"], swiftSettings: safe),
+        .target(
+            name: "Supervisor",
+            dependencies: ["Admin", "Reactor", "Sys"],
+            swiftSettings: safe
+        ),
         .target(
             name: "Server",
-            dependencies: ["Conformance", "Proxy", "TLS", "Reactor", "PluginHost", "Sys"],
+            dependencies: [
+                "Admin", "Conformance", "PluginHost", "Proxy", "Reactor", "Supervisor", "Sys", "TLS",
+            ],
             swiftSettings: safe
         ),
         .executableTarget(
@@ -195,6 +203,7 @@ let package = Package(
             dependencies: ["Server", "Proxy", "TLS", "PluginHost"],
             swiftSettings: strict
         ),
+        .testTarget(name: "AdminTests", dependencies: ["Admin"], swiftSettings: strict),
         .testTarget(name: "TidyTests", swiftSettings: strict),
 
         .target(

@@ -9,8 +9,11 @@ struct ImportTests {
     static let table: [String: Set<String>] = [
         "sluice": ["Server"],
         "Server": [
-            "Conformance", "Proxy", "TLS", "PluginHost", "Reactor", "Sys", "Synchronization",
+            "Admin", "Conformance", "PluginHost", "Proxy", "Reactor", "Supervisor", "Sys", "TLS",
+            "Synchronization",
         ],
+        "Supervisor": ["Admin", "Reactor", "Sys", "Synchronization"],
+        "Admin": ["HTTP", "Reactor", "Sys", "Synchronization"],
         "EngineLibrary": [
             "Engine", "Server", "Proxy", "PluginHost", "Sys", "CSluice", "CSluiceEngine",
         ],
