@@ -166,7 +166,8 @@ let package = Package(
         .target(
             name: "Server",
             dependencies: [
-                "Admin", "Conformance", "PluginHost", "Proxy", "Reactor", "Supervisor", "Sys", "TLS",
+                "Admin", "Conformance", "PluginHost", "Proxy", "Reactor", "Supervisor", "Sys",
+                "TLS",
             ],
             swiftSettings: safe
         ),
