@@ -124,14 +124,19 @@ public enum Signals {
     }
 
     /// Waits for the next one.
-    public static func wait() -> Received {
-        switch clinux_wait_signal() {
-        case SIGINT: .interrupt
-        case SIGUSR1: .reopenLogs
-        case SIGHUP: .reload
-        case SIGUSR2: .upgrade
-        default: .terminate
-        }
+    public static func wait() -> Received { Received(clinux_wait_signal()) }
+}
+
+extension Signals.Received {
+    init(_ number: Int32) {
+        self =
+            switch number {
+            case SIGINT: .interrupt
+            case SIGUSR1: .reopenLogs
+            case SIGHUP: .reload
+            case SIGUSR2: .upgrade
+            default: .terminate
+            }
     }
 }
 
