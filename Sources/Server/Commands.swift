@@ -77,7 +77,7 @@ package struct Commands {
                 let prepared = try Preparation(
                     settings,
                     manifest: manifest,
-                    sockets: binds ? .own : nil
+                    source: binds ? OwnListeners() : nil
                 )
                 prepared.warnings.forEach { terminal.complain("\(manifest): warning: \($0)") }
                 prepared.release()
@@ -110,8 +110,9 @@ package struct Commands {
 
     private func serve(_ settings: ProxySettings, _ manifest: String) -> ExitCode {
         do throws(Preparation.Failure) {
-            let prepared = try Preparation(settings, manifest: manifest, sockets: .own)
-            return Serving(prepared, settings: settings).run(.signals)
+            let source = OwnListeners()
+            let prepared = try Preparation(settings, manifest: manifest, source: source)
+            return Serving(prepared, source, manifest: manifest, surroundings).run(.signals)
         } catch {
             error.lines.forEach(terminal.complain)
             return .configuration
@@ -121,7 +122,7 @@ package struct Commands {
     private func listPlugins(_ manifest: String) -> ExitCode {
         withSettings(of: manifest) { settings in
             let stage = PluginStage(settings)
-            for entry in stage.entries where entry.file != nil {
+            for entry in stage.entries where !entry.sha256.isEmpty {
                 terminal.print(PluginDescription.line(entry))
             }
             stage.problems.forEach { terminal.complain("\(manifest): \($0)") }

@@ -73,12 +73,10 @@ struct Supervision {
         do {
             let bytes = try text(of: manifest, link.start)
             let settings = try Manifest.parse(bytes, path: manifest, surroundings)
-            let prepared = try Preparation(
-                settings,
-                manifest: manifest,
-                sockets: .supervised(link)
-            )
-            return Serving(prepared, settings: settings).run(.supervisor(link, manifest: bytes))
+            let source = SupervisedListeners(link)
+            let prepared = try Preparation(settings, manifest: manifest, source: source)
+            return Serving(prepared, source, manifest: manifest, surroundings)
+                .run(.supervisor(link, bytes))
         } catch let failure as ManifestFailure {
             lines = failure.lines
         } catch let failure as Preparation.Failure {
