@@ -321,6 +321,7 @@ package struct UpstreamPlan {
         let state: UnsafeMutableRawPointer?
         let table: UnsafeMutableRawPointer
         let instance: Int
+        let label: UnsafePointer<CrashLabel>
     }
 
     init(
@@ -398,7 +399,9 @@ package struct UpstreamPlan {
         set.pointee.worker_count = UInt32(workerCount)
         var table: UnsafeMutableRawPointer?
         let made = PluginInstance.withErrorText { error in
-            table = build(balancer.state, set, error)
+            table = Breadcrumb.mark(.build, of: balancer.label) {
+                build(balancer.state, set, error)
+            }
             return table == nil ? Int32(SLUICE_ECONFIG) : Int32(SLUICE_OK)
         }
         guard let table else {
@@ -407,7 +410,13 @@ package struct UpstreamPlan {
                     + (made.text.isEmpty ? "no table" : made.text)
             )
         }
-        return Pick(call: call, state: balancer.state, table: table, instance: balancer.index)
+        return Pick(
+            call: call,
+            state: balancer.state,
+            table: table,
+            instance: balancer.index,
+            label: balancer.label
+        )
     }
 }
 

@@ -7,10 +7,13 @@ internal import Sys
 struct Serving: ~Copyable {
     private let preparation: Preparation
     private let logLevel: LogLevel
+    private let hangTime: Int
 
-    init(_ preparation: consuming Preparation, logLevel: LogLevel) {
+    /// - Parameter settings: those that the preparation was made of.
+    init(_ preparation: consuming Preparation, _ settings: ProxySettings) {
         self.preparation = preparation
-        self.logLevel = logLevel
+        logLevel = settings.logLevel
+        hangTime = settings.hangTime
     }
 
     /// Serves until the last worker has ended.
@@ -49,6 +52,10 @@ struct Serving: ~Copyable {
         let boxes = mailboxes
         let level = logLevel.rawValue
         _ = PinnedThread.start(name: "signals") { Self.handleSignals(boxes, level) }
+        if hangTime > 0 {
+            let hang = UInt64(hangTime) * 1_000_000
+            _ = PinnedThread.start(name: "watchdog") { Watchdog.run(hang: hang) }
+        }
         let watch = preparation.watch
         if !watch.isEmpty {
             _ = PinnedThread.start(name: "certificates") { watch.run(level) }
