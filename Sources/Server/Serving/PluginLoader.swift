@@ -7,16 +7,20 @@ package enum PluginLoader {
     package struct Result {
         package var instances: [PluginInstance] = []
         package var problems: [String] = []
+        /// Names of those that were not loaded.
+        package var quarantined: [String] = []
     }
 
     /// - Parameters:
     ///   - folder: the manifest's, told to the plugins.
     ///   - workerCount: told to the plugins, 1 or more.
+    ///   - quarantine: instances that are not loaded; `AbsentPlugin` stands in for each.
     ///   - linked: plugins that are linked into this process, by the path that stands for them.
     package static func load(
         _ settings: ProxySettings,
         folder: String,
         workerCount: Int,
+        quarantine: [Quarantine] = [],
         linked: [String: PluginLibrary] = [:]
     ) -> Result {
         let stage = PluginStage(settings, linked: Set(linked.keys))
@@ -26,6 +30,13 @@ package enum PluginLoader {
         for (index, entry) in stage.entries.enumerated() where entry.isGood {
             let plugin = entry.settings
             do throws(PluginError) {
+                if let file = entry.file,
+                    quarantine.contains(where: { $0.holds(plugin, sha256: file.sha256) })
+                {
+                    result.instances.append(try absent(plugin, index, workerCount: workerCount))
+                    result.quarantined.append(plugin.name)
+                    continue
+                }
                 // Instances of one file share its code, as the dynamic linker would have it.
                 let known = libraries[plugin.libraryPath]
                 let library = if let known { known } else { try load(entry) }
@@ -40,7 +51,8 @@ package enum PluginLoader {
                         folder: folder,
                         workerCount: workerCount,
                         logLevel: settings.logLevel.rawValue,
-                        memoryBytes: plugin.memoryBytes
+                        memoryBytes: plugin.memoryBytes,
+                        guards: PluginGuards(plugin)
                     )
                 )
             } catch {
@@ -51,6 +63,22 @@ package enum PluginLoader {
             }
         }
         return result
+    }
+
+    private static func absent(
+        _ plugin: PluginSettings,
+        _ index: Int,
+        workerCount: Int
+    ) throws(PluginError) -> PluginInstance {
+        try PluginInstance(
+            name: plugin.name,
+            index: index,
+            library: try AbsentPlugin.library(),
+            failureStatus: plugin.onError.status,
+            configuration: AbsentPlugin.configuration(status: plugin.onError.status),
+            workerCount: workerCount,
+            logLevel: LogLevel.error.rawValue
+        )
     }
 
     private static func load(_ entry: PluginStage.Entry) throws(PluginError) -> PluginLibrary {
@@ -70,6 +98,20 @@ package enum PluginLoader {
             throw PluginError(lines.joined(separator: "\n"))
         }
         return library
+    }
+}
+
+extension PluginGuards {
+    fileprivate init(_ plugin: PluginSettings) {
+        self.init(
+            hookNanoseconds: UInt64(plugin.hookBudget) * 1_000_000,
+            circuit: CircuitSettings(
+                faults: plugin.circuit.faults,
+                window: UInt64(plugin.circuit.window),
+                retry: UInt64(plugin.circuit.retry)
+            ),
+            onCrash: plugin.onCrash
+        )
     }
 }
 

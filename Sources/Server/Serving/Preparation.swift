@@ -16,8 +16,17 @@ struct Preparation: ~Copyable {
     let tls: TLSContexts
     let watch: CertificateWatch
 
+    /// Names of plugins that are not loaded.
+    let quarantined: [String]
+
     /// What is not as it should be, but can be served; a line each.
-    var warnings: [String] { tls.warnings }
+    var warnings: [String] {
+        tls.warnings
+            + quarantined.map { name in
+                "plugin \(name) is in quarantine after a crash and is not loaded; its on_error says"
+                    + " what becomes of requests; to try it again: sluice plugin reset \(name)"
+            }
+    }
 
     /// Why the process can't serve; a line each.
     struct Failure: Error {
@@ -27,14 +36,21 @@ struct Preparation: ~Copyable {
     /// - Parameters:
     ///   - manifest: its name, for messages.
     ///   - binds: false leaves the addresses alone.
-    init(_ settings: ProxySettings, manifest: String, binds: Bool) throws(Failure) {
+    ///   - quarantine: plugins that are not to be loaded.
+    init(
+        _ settings: ProxySettings,
+        manifest: String,
+        binds: Bool,
+        quarantine: [Quarantine] = []
+    ) throws(Failure) {
         let descriptorLimit = Process.raiseDescriptorLimit()
         let workerCount = settings.workers ?? Process.coreCount()
         var problems: [String] = []
         let loaded = PluginLoader.load(
             settings,
             folder: ManifestPath.folder(of: manifest),
-            workerCount: workerCount
+            workerCount: workerCount,
+            quarantine: quarantine
         )
         problems += loaded.problems
         tls = TLSContexts(settings)
@@ -68,6 +84,7 @@ struct Preparation: ~Copyable {
         self.plan = plan
         watch = CertificateWatch(settings, tls)
         instances = loaded.instances
+        quarantined = loaded.quarantined
         listening = bound.descriptors
         addresses = bound.addresses
     }
