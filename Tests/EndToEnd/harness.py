@@ -209,11 +209,11 @@ class Sluice:
     """A running proxy. Its log is read by a thread, so that it never blocks on a full pipe."""
 
     def __init__(self, folder, manifest, nofile=None, prefix=(), environment=None,
-                 patience=DEADLINE):
+                 patience=DEADLINE, arguments=()):
         self.path = os.path.join(str(folder), "sluice.json")
         with open(self.path, "w") as file:
             json.dump(manifest, file, indent=1)
-        argv = [*prefix, BINARY, "run", "--manifest", self.path]
+        argv = [*prefix, BINARY, "run", "--manifest", self.path, *arguments]
         if nofile:
             argv = ["prlimit", "--nofile=%d:%d" % (nofile, nofile)] + argv
         self.lines = []
