@@ -112,18 +112,14 @@ let package = Package(
         + plugins.map { .library(name: $0, type: .dynamic, targets: [$0 + "Entry"]) },
     dependencies: [.package(path: "SDK")],
     targets: [
-        .target(
-            name: "CLinux",
-            // Debian's valgrind, which counts our instructions, does not read DWARF 5.
-            cSettings: [.unsafeFlags(["-gdwarf-4"])]
-        ),
+        .target(name: "CLinux"),
         .target(name: "Sys", dependencies: ["CLinux"], swiftSettings: strict),
         .target(name: "Reactor", dependencies: ["Sys"], swiftSettings: strict),
         .target(name: "HTTP", swiftSettings: strict),
         // The machine's library, so that its fixes reach the proxy without a new build.
         .target(
             name: "COpenSSL",
-            // As above.
+            // Debian's valgrind, which counts our instructions, does not read DWARF 5.
             cSettings: [.unsafeFlags(["-gdwarf-4"])],
             linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]
         ),

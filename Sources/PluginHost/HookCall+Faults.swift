@@ -19,11 +19,15 @@ extension HookCall {
         note(change, plugin, wasWatched: wasWatched)
     }
 
-    /// The time of a hook is over which began then.
+    /// The time of a hook begins.
     @inline(never)
-    func noteTime(_ entry: UnsafeMutablePointer<HookEntry>, since begin: UInt64) {
+    func beginTime() { worker.pointee.hookStart = Clock.monotonicNanoseconds() }
+
+    /// The time of a hook is over.
+    @inline(never)
+    func noteTime(_ entry: UnsafeMutablePointer<HookEntry>) {
         let most = entry.pointee.plugin.pointee.guards.hookNanoseconds
-        let time = Clock.monotonicNanoseconds() &- begin
+        let time = Clock.monotonicNanoseconds() &- worker.pointee.hookStart
         guard most > 0, time > most else { return }
         noteFault(.overrun, entry)
         let phase = Phase.names[Int(args.pointee.phase)]

@@ -229,7 +229,7 @@ public struct HookCall: ~Copyable {
             args.pointee.resume_payload = resumption.payload
             if let resumed = entry.pointee.resumed { hook = resumed }
         }
-        let begin = worker.pointee.isTimed ? Clock.monotonicNanoseconds() : 0
+        if worker.pointee.isTimed { beginTime() }
         let verdict = hook(
             entry.pointee.state,
             worker.pointee.slots[Int(entry.pointee.instance)],
@@ -238,7 +238,7 @@ public struct HookCall: ~Copyable {
             args
         )
         worker.pointee.context = nil
-        if begin != 0 { noteTime(entry, since: begin) }
+        if worker.pointee.isTimed { noteTime(entry) }
         if resumption != nil { args.pointee.resume_reason = 0 }
         return verdict
     }

@@ -18,6 +18,8 @@ public struct WorkerLinks {
     var wait = sluice_token()
     /// Whether hooks are timed now.
     var isTimed = false
+    /// Nanoseconds of the monotonic clock, while hooks are timed.
+    var hookStart: UInt64 = 0
     /// Circuits of the worker that requests have to ask.
     public internal(set) var watchedCircuits = 0
     /// Where the worker is in the code of plugins.

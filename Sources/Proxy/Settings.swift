@@ -81,6 +81,7 @@ package struct DownstreamLimits: Sendable, Equatable {
     ///
     /// Over it: 431.
     package var fields = 100
+    package static let fieldsMax = 1_024
     /// Bytes of a request target.
     ///
     /// Over it: 414.
@@ -171,6 +172,8 @@ package struct PluginSettings: Sendable, Equatable {
     package var hookBudget = 0
     package var circuit = PluginCircuitSettings()
     package var onCrash = CrashPolicy.restart
+    /// What becomes of its state when another instance takes its place.
+    package var state = StatePolicy.prefer
     package var configuration = ConfigurationValue.object([])
 
     package init(name: String, libraryPath: String) {
@@ -189,6 +192,15 @@ package struct PluginCircuitSettings: Sendable, Equatable {
     package var retry = 30_000
 
     package init() {}
+}
+
+/// Whether the state of an instance moves to the one that takes its place.
+package enum StatePolicy: String, Sendable, Equatable, CaseIterable {
+    /// Without it the new instance is not taken.
+    case require
+    /// Where both can; else the new instance begins empty.
+    case prefer
+    case discard
 }
 
 /// What a failing hook means for its request.

@@ -11,7 +11,8 @@ final class InstanceHandle: @unchecked Sendable {
     /// Number of the name: the same for all instances that ever have it.
     let nameNumber: UInt64
     /// The highest level that is logged.
-    let levelMax: UInt32
+    var levelMax: UInt32 { level.load(ordering: .relaxed) }
+    private let level: Atomic<UInt32>
     let workerCount: Int
     /// Bytes of buffers that may be out at the same time.
     let memoryBytesMax: Int
@@ -70,7 +71,7 @@ final class InstanceHandle: @unchecked Sendable {
                 workerCount: workerCount
             )
         nameNumber = Self.number(of: name)
-        self.levelMax = levelMax
+        level = Atomic(levelMax)
         self.workerCount = workerCount
         self.memoryBytesMax = memoryBytesMax
         workers = .allocate(capacity: max(workerCount, 1))
@@ -85,6 +86,8 @@ final class InstanceHandle: @unchecked Sendable {
     func mark<Result>(_ call: PluginCall, _ body: () -> Result) -> Result {
         Breadcrumb.mark(call, of: PluginRecord.label(record), body)
     }
+
+    func setLevel(_ level: UInt32) { self.level.store(level, ordering: .relaxed) }
 
     private static let names = Mutex<[String: UInt64]>([:])
 
