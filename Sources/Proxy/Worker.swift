@@ -10,6 +10,10 @@ import TLS
 package enum WorkerMessage: Sendable {
     /// Take no more connections, let requests finish, then end.
     case drain
+    /// End the tunnels that stand.
+    case endTunnels
+    /// Say that the loop turns.
+    case ping(WorkerRound)
     /// A request that waits goes on.
     case resume(WaitEnd)
     /// Plugins posted tasks.

@@ -88,7 +88,7 @@ struct Preparation {
             }
         }
         guard let plan else {
-            sockets.release()
+            sockets.release(source, keeping: before?.sockets ?? [])
             loaded.discard(tables)
             before?.settings.announceUpstreams()
             throw Failure(lines: problems.map { "\(manifest): \($0)" })
@@ -106,12 +106,11 @@ struct Preparation {
     }
 
     /// Lets go of the addresses that were bound for it: nothing will be served.
-    func release() { Sockets(new: bound).release() }
+    func release() { Sockets(new: bound).release(source, keeping: []) }
 
     /// Undoes all of it: what is served stays.
     func discard(_ present: Running) {
-        release()
-        source?.settle(keeping: present.sockets, dropping: bound)
+        Sockets(new: bound).release(source, keeping: present.sockets)
         running.plan.release(keeping: [present.plan])
         for instance in made {
             instance.destroy()
@@ -201,11 +200,9 @@ struct Preparation {
             }
         }
 
-        func release() {
-            for sockets in new {
-                for fd in sockets.descriptors { Syscall.close(fd) }
-                sockets.removeFile()
-            }
+        func release(_ source: (any ListenerSource)?, keeping kept: [ListenerSockets]) {
+            for fd in new.flatMap(\.descriptors) { Syscall.close(fd) }
+            source?.settle(keeping: kept, dropping: new)
         }
     }
 }
