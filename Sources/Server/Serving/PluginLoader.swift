@@ -26,6 +26,7 @@ package struct PluginLoader {
     private let tables: PlanTables?
     private let previous: Running?
     private let quarantine: [Quarantine]
+    private let inherited: ProcessState?
     private var libraries: [String: PluginLibrary]
 
     /// - Parameters:
@@ -53,6 +54,7 @@ package struct PluginLoader {
     /// - Parameters:
     ///   - tables: where instances get their places; nil numbers them from 0.
     ///   - previous: what is served now; an instance that would be made the same again stays.
+    ///   - inherited: what the process before exported; nil when there was none.
     init(
         _ settings: ProxySettings,
         folder: String,
@@ -60,7 +62,8 @@ package struct PluginLoader {
         quarantine: [Quarantine] = [],
         linked: [String: PluginLibrary] = [:],
         tables: PlanTables? = nil,
-        previous: Running? = nil
+        previous: Running? = nil,
+        inherited: ProcessState? = nil
     ) {
         self.settings = settings
         self.folder = folder
@@ -68,6 +71,7 @@ package struct PluginLoader {
         self.tables = tables
         self.previous = previous
         self.quarantine = quarantine
+        self.inherited = inherited
         libraries = linked
     }
 
@@ -168,8 +172,12 @@ package struct PluginLoader {
         _ instance: PluginInstance,
         _ settings: PluginSettings
     ) throws(PluginError) {
-        guard let old = previous?.plugin(settings.name), !old.isAbsent else { return }
-        try StateTransfer(settings.state).move(from: old.instance, to: instance)
+        let transfer = StateTransfer(settings.state)
+        if let old = previous?.plugin(settings.name) {
+            if !old.isAbsent { try transfer.move(from: old.instance, to: instance) }
+        } else if let bytes = inherited?.state(of: settings.name) {
+            try transfer.move(bytes, to: instance)
+        }
     }
 
     /// Runs a library's handshake, which must say the same as its descriptor.

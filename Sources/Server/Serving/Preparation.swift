@@ -41,12 +41,15 @@ struct Preparation {
     ///   - manifest: its name, for messages.
     ///   - source: where sockets come from; nil leaves the addresses alone.
     ///   - quarantine: plugins that are not to be loaded; nil for those that are not loaded now.
+    ///   - present: what is served already; nil at the start.
+    ///   - inherited: what the process before exported; nil when there was none.
     init(
         _ settings: ProxySettings,
         manifest: String,
         source: (any ListenerSource)?,
         present: Present? = nil,
-        quarantine: [Quarantine]? = nil
+        quarantine: [Quarantine]? = nil,
+        inherited: ProcessState? = nil
     ) throws(Failure) {
         let descriptorLimit = Process.raiseDescriptorLimit()
         let before = present?.running
@@ -59,12 +62,17 @@ struct Preparation {
             workerCount: tables.workerCount,
             quarantine: quarantine ?? before?.quarantine ?? [],
             tables: tables,
-            previous: before
+            previous: before,
+            inherited: inherited
         )
+        if inherited?.importShared() == false {
+            throw Failure(lines: ["\(manifest): the state of the process before is damaged"])
+        }
         let loaded = loader.load()
         var problems = loaded.problems
         let tls = TLSContexts(settings, previous: before.map { ($0.settings, $0.tls) })
         problems += tls.problems
+        inherited?.importTickets(settings, tls)
         let listeners = Self.resolveListeners(settings, &problems)
         let peers = Self.resolvePeers(settings, &problems)
         var sockets = Sockets()

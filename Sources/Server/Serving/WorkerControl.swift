@@ -55,10 +55,38 @@ final class WorkerControl: Sendable {
         generations.reload(manifest, surroundings, isDry: false)
     }
 
+    // MARK: State
+
+    /// What another process begins with in place of this one.
+    private func exportState() -> [UInt8]? {
+        generations.perform { ProcessState.export($0.running) }.map(take)
+    }
+
+    private func take(_ state: (bytes: [UInt8], problems: [String])) -> [UInt8] {
+        complain(state.problems)
+        return state.bytes
+    }
+
+    /// Adds what the process before counted until its end.
+    private func importRest(_ bytes: [UInt8]) {
+        guard let state = ProcessState(bytes) else {
+            return complain(["the last state of the process before is damaged"])
+        }
+        complain(generations.perform { state.importRest($0.running) } ?? [])
+    }
+
+    private func complain(_ problems: [String]) {
+        var log = ErrorLog(level: logLevel, source: "main")
+        for problem in problems { log.write(2) { $0.text(problem) } }
+    }
+
     /// What the supervisor may have this process do.
     var hooks: SupervisorLink.Hooks {
         SupervisorLink.Hooks(
             command: { self.answer($0) },
+            exportState: { self.exportState() },
+            exportRest: { self.take(ProcessState.exportRest(self.generations.running)) },
+            importState: { self.importRest($0) },
             drain: { self.drain(grace: $0) },
             ping: { done in
                 let round = WorkerRound(workers: self.mailboxes.count, done: done)
