@@ -27,6 +27,8 @@ struct RunningPlugin: @unchecked Sendable {
     var version: FileVersion?
     var descriptor: Descriptor?
     var instance: PluginInstance
+    /// The state that the instance has, which those before it may have begun.
+    var lineage = StateLineage()
 
     /// Whether an instance of these settings and this file would be the same.
     func isSame(_ settings: PluginSettings, sha256: String) -> Bool {

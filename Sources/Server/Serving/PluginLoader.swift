@@ -84,16 +84,15 @@ package struct PluginLoader {
             do throws(PluginError) {
                 let instance = try make(entry, place: result.plugins.count)
                 result.made.append(instance)
-                result.plugins.append(
-                    RunningPlugin(
-                        settings: plugin,
-                        sha256: entry.sha256,
-                        version: entry.version,
-                        descriptor: entry.descriptor,
-                        instance: instance
-                    )
+                var made = RunningPlugin(
+                    settings: plugin,
+                    sha256: entry.sha256,
+                    version: entry.version,
+                    descriptor: entry.descriptor,
+                    instance: instance
                 )
-                try inherit(instance, plugin)
+                try inherit(&made)
+                result.plugins.append(made)
             } catch {
                 let place = "plugins.\(plugin.name)"
                 for line in error.description.split(separator: "\n") {
@@ -148,12 +147,10 @@ package struct PluginLoader {
     }
 
     /// Gives a new instance the state of the one whose place it takes.
-    private func inherit(
-        _ instance: PluginInstance,
-        _ settings: PluginSettings
-    ) throws(PluginError) {
-        guard let old = previous?.plugin(settings.name)?.instance else { return }
-        try StateTransfer(settings.state).move(from: old, to: instance)
+    private func inherit(_ new: inout RunningPlugin) throws(PluginError) {
+        guard let old = previous?.plugin(new.settings.name) else { return }
+        let transfer = StateTransfer(new.settings.state)
+        if try transfer.move(from: old.instance, to: new.instance) { new.lineage = old.lineage }
     }
 
     /// Runs a library's handshake, which must say the same as its descriptor.
