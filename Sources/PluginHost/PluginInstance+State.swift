@@ -16,7 +16,7 @@ extension PluginInstance {
             throw PluginError("plugins.\(name): exports no state")
         }
         return try Self.collect("plugins.\(name): export_state") { sink, error in
-            call(state, sink, error)
+            Breadcrumb.mark(.export, of: label) { call(state, sink, error) }
         }
     }
 
@@ -31,7 +31,9 @@ extension PluginInstance {
     /// The same, with what the plugin says of it; nil when it has no such function. [control]
     public func offerState(_ bytes: [UInt8]) -> (result: Int32, text: String)? {
         functions.pointee.import_state.map { call in
-            Self.give(bytes) { call(state, $0, $1) }
+            Self.give(bytes) { slice, error in
+                Breadcrumb.mark(.import, of: label) { call(state, slice, error) }
+            }
         }
     }
 
@@ -59,7 +61,9 @@ extension PluginInstance {
         /// Gets ready for requests; an instance that can't is not taken. [control]
         public func warm() throws(PluginError) {
             guard let call = table.pointee.warm else { return }
-            let done = PluginInstance.withErrorText { call(instance.state, $0) }
+            let done = PluginInstance.withErrorText { error in
+                Breadcrumb.mark(.warm, of: instance.label) { call(instance.state, error) }
+            }
             try PluginInstance.check(done, "plugins.\(instance.name): warm")
         }
 
@@ -67,7 +71,9 @@ extension PluginInstance {
         public func exportRest() throws(PluginError) -> [UInt8] {
             guard let call = table.pointee.export_rest else { return [] }
             return try PluginInstance.collect("plugins.\(instance.name): export_rest") {
-                call(instance.state, $0, $1)
+                sink,
+                error in
+                Breadcrumb.mark(.export, of: instance.label) { call(instance.state, sink, error) }
             }
         }
 
@@ -82,7 +88,11 @@ extension PluginInstance {
         /// The same, with what the plugin says of it; nil when it has no such function. [control]
         public func offerRest(_ bytes: [UInt8]) -> (result: Int32, text: String)? {
             table.pointee.import_rest.map { call in
-                PluginInstance.give(bytes) { call(instance.state, $0, $1) }
+                PluginInstance.give(bytes) { slice, error in
+                    Breadcrumb.mark(.import, of: instance.label) {
+                        call(instance.state, slice, error)
+                    }
+                }
             }
         }
     }

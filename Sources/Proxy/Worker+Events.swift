@@ -41,6 +41,8 @@ extension Worker {
             for message in mailbox.take() {
                 switch message {
                 case .drain: drain()
+                case .endTunnels: endTunnels()
+                case .ping(let round): round.answer()
                 case .tasks: port.runTasks()
                 case .resume(let end): resume(end)
                 case .ask(let request): give(request)

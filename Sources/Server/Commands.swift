@@ -26,6 +26,14 @@ package struct Commands {
             return Validation(terminal: terminal, surroundings: surroundings)
                 .runChild(Array(arguments.dropFirst()))
         }
+        if arguments.first == Supervision.serveCommand {
+            return Supervision(terminal: terminal, surroundings: surroundings)
+                .serve(Array(arguments.dropFirst()))
+        }
+        if arguments.first == Supervision.resumeCommand {
+            return Supervision(terminal: terminal, surroundings: surroundings)
+                .resume(Array(arguments.dropFirst()))
+        }
         do throws(UsageError) {
             return execute(try Command.parse(arguments))
         } catch {
@@ -56,12 +64,17 @@ package struct Commands {
     // MARK: Commands
 
     private func run(_ manifest: String, supervisor: Bool) -> ExitCode {
+        if supervisor {
+            return Supervision(terminal: terminal, surroundings: surroundings).run(manifest)
+        }
         Signals.block()
+        watchForCrashes()
         return withSettings(of: manifest) { serve($0, manifest) }
     }
 
     private func check(_ manifest: String, binds: Bool) -> ExitCode {
-        withSettings(of: manifest) { settings in
+        watchForCrashes()
+        return withSettings(of: manifest) { settings in
             do throws(Preparation.Failure) {
                 let prepared = try Preparation(
                     settings,
@@ -87,6 +100,7 @@ package struct Commands {
 
     private func demo() -> ExitCode {
         Signals.block()
+        watchForCrashes()
         terminal.print(Demo.introduction)
         do throws(ManifestFailure) {
             let settings = try Manifest.parse(Array(Demo.manifest.utf8), path: "demo", surroundings)
@@ -101,7 +115,7 @@ package struct Commands {
         do throws(Preparation.Failure) {
             let source = OwnListeners()
             let prepared = try Preparation(settings, manifest: manifest, source: source)
-            return Serving(prepared, source, manifest: manifest, surroundings).run()
+            return Serving(prepared, source, manifest: manifest, surroundings).run(.signals)
         } catch {
             error.lines.forEach(terminal.complain)
             return .configuration
@@ -161,6 +175,17 @@ package struct Commands {
     }
 
     // MARK: Steps
+
+    /// From now on a crash tells in which plugin it was, where that can be told.
+    ///
+    /// - Parameter descriptor: where the record goes to; nil for a process that nobody watches.
+    private func watchForCrashes(_ descriptor: Int32? = nil) {
+        do throws(Errno) {
+            try CrashRecord.watch(descriptor, layout: CrashRecord.layout)
+        } catch {
+            terminal.complain("sluice: no record of a crash will be kept: \(error.description)")
+        }
+    }
 
     /// Reads a manifest and goes on with it, or shows what is wrong with it.
     private func withSettings(

@@ -25,22 +25,27 @@ package struct PluginLoader {
     private let workerCount: Int
     private let tables: PlanTables?
     private let previous: Running?
+    private let inherited: ProcessState?
+    private let quarantine: [Quarantine]
     private var libraries: [String: PluginLibrary]
 
     /// - Parameters:
     ///   - folder: the manifest's, told to the plugins.
     ///   - workerCount: told to the plugins, 1 or more.
+    ///   - quarantine: instances that are not loaded; `AbsentPlugin` stands in for each.
     ///   - linked: plugins that are linked into this process, by the path that stands for them.
     package static func load(
         _ settings: ProxySettings,
         folder: String,
         workerCount: Int,
+        quarantine: [Quarantine] = [],
         linked: [String: PluginLibrary] = [:]
     ) -> Result {
         var loader = PluginLoader(
             settings,
             folder: folder,
             workerCount: workerCount,
+            quarantine: quarantine,
             linked: linked
         )
         return loader.load()
@@ -49,19 +54,24 @@ package struct PluginLoader {
     /// - Parameters:
     ///   - tables: where instances get their places; nil numbers them from 0.
     ///   - previous: what is served now; an instance that would be made the same again stays.
+    ///   - inherited: what the process before exported; nil when there was none.
     init(
         _ settings: ProxySettings,
         folder: String,
         workerCount: Int,
+        quarantine: [Quarantine] = [],
         linked: [String: PluginLibrary] = [:],
         tables: PlanTables? = nil,
-        previous: Running? = nil
+        previous: Running? = nil,
+        inherited: ProcessState? = nil
     ) {
         self.settings = settings
         self.folder = folder
         self.workerCount = workerCount
         self.tables = tables
         self.previous = previous
+        self.inherited = inherited
+        self.quarantine = quarantine
         libraries = linked
     }
 
@@ -75,23 +85,29 @@ package struct PluginLoader {
         settings.announceUpstreams(and: previous?.settings)
         for entry in stage.entries where entry.isGood {
             let plugin = entry.settings
-            if let old = previous?.plugin(plugin.name),
+            let isAbsent = quarantine.contains { $0.holds(plugin, sha256: entry.sha256) }
+            if let old = previous?.plugin(plugin.name), old.isAbsent == isAbsent,
                 old.isSame(plugin, sha256: entry.sha256)
             {
                 result.plugins.append(old)
                 continue
             }
             do throws(PluginError) {
-                let instance = try make(entry, place: result.plugins.count)
+                let instance = try make(
+                    entry,
+                    isAbsent: isAbsent,
+                    place: result.plugins.count
+                )
                 result.made.append(instance)
                 var made = RunningPlugin(
                     settings: plugin,
                     sha256: entry.sha256,
                     version: entry.version,
                     descriptor: entry.descriptor,
-                    instance: instance
+                    instance: instance,
+                    isAbsent: isAbsent
                 )
-                try inherit(&made)
+                if !isAbsent { try inherit(&made) }
                 result.plugins.append(made)
             } catch {
                 let place = "plugins.\(plugin.name)"
@@ -105,22 +121,26 @@ package struct PluginLoader {
 
     private mutating func make(
         _ entry: PluginStage.Entry,
+        isAbsent: Bool,
         place: Int
     ) throws(PluginError) -> PluginInstance {
         let plugin = entry.settings
-        let library = try library(of: entry)
+        let library = isAbsent ? try AbsentPlugin.library() : try library(of: entry)
+        let status = plugin.onError.status
         let index = if let tables { try tables.takeInstance() } else { place }
         do throws(PluginError) {
             return try PluginInstance(
                 name: plugin.name,
                 index: index,
                 library: library,
-                failureStatus: plugin.onError.status,
-                configuration: entry.configuration,
+                failureStatus: status,
+                configuration: isAbsent
+                    ? AbsentPlugin.configuration(status: status) : entry.configuration,
                 folder: folder,
                 workerCount: workerCount,
                 logLevel: settings.logLevel.rawValue,
-                memoryBytes: plugin.memoryBytes
+                memoryBytes: plugin.memoryBytes,
+                guards: PluginGuards(plugin)
             )
         } catch {
             tables?.giveInstance(index)
@@ -148,9 +168,12 @@ package struct PluginLoader {
 
     /// Gives a new instance the state of the one whose place it takes.
     private func inherit(_ new: inout RunningPlugin) throws(PluginError) {
-        guard let old = previous?.plugin(new.settings.name) else { return }
         let transfer = StateTransfer(new.settings.state)
-        if try transfer.move(from: old.instance, to: new.instance) { new.lineage = old.lineage }
+        if let old = previous?.plugin(new.settings.name), !old.isAbsent {
+            if try transfer.move(from: old.instance, to: new.instance) { new.lineage = old.lineage }
+        } else if let bytes = inherited?.state(of: new.settings.name) {
+            try transfer.move(bytes, to: new.instance)
+        }
     }
 
     /// Runs a library's handshake, which must say the same as its descriptor.
@@ -165,6 +188,20 @@ package struct PluginLoader {
             throw PluginError(lines.joined(separator: "\n"))
         }
         return library
+    }
+}
+
+extension PluginGuards {
+    fileprivate init(_ plugin: PluginSettings) {
+        self.init(
+            hookNanoseconds: UInt64(plugin.hookBudget) * 1_000_000,
+            circuit: CircuitSettings(
+                faults: plugin.circuit.faults,
+                window: UInt64(plugin.circuit.window),
+                retry: UInt64(plugin.circuit.retry)
+            ),
+            onCrash: plugin.onCrash
+        )
     }
 }
 

@@ -15,7 +15,15 @@ struct Preparation {
     private let source: (any ListenerSource)?
 
     /// What is not as it should be, but can be served; a line each.
-    var warnings: [String] { running.tls.warnings }
+    var warnings: [String] {
+        running.tls.warnings
+            + running.plugins.filter(\.isAbsent).map { plugin in
+                let name = plugin.settings.name
+                return "plugin \(name) is in quarantine after a crash and is not loaded; its"
+                    + " on_error says what becomes of requests; to try it again:"
+                    + " sluice plugin reset \(name)"
+            }
+    }
 
     /// Why it can't be served; a line each.
     struct Failure: Error {
@@ -32,11 +40,16 @@ struct Preparation {
     /// - Parameters:
     ///   - manifest: its name, for messages.
     ///   - source: where sockets come from; nil leaves the addresses alone.
+    ///   - present: what is served already; nil at the start.
+    ///   - inherited: what the process before exported; nil when there was none.
+    ///   - quarantine: plugins that are not to be loaded; nil for those that are not loaded now.
     init(
         _ settings: ProxySettings,
         manifest: String,
         source: (any ListenerSource)?,
-        present: Present? = nil
+        present: Present? = nil,
+        inherited: ProcessState? = nil,
+        quarantine: [Quarantine]? = nil
     ) throws(Failure) {
         let descriptorLimit = Process.raiseDescriptorLimit()
         let before = present?.running
@@ -47,13 +60,19 @@ struct Preparation {
             settings,
             folder: ManifestPath.folder(of: manifest),
             workerCount: tables.workerCount,
+            quarantine: quarantine ?? before?.quarantine ?? [],
             tables: tables,
-            previous: before
+            previous: before,
+            inherited: inherited
         )
+        if inherited?.importShared() == false {
+            throw Failure(lines: ["\(manifest): the state of the process before is damaged"])
+        }
         let loaded = loader.load()
         var problems = loaded.problems
         let tls = TLSContexts(settings, previous: before.map { ($0.settings, $0.tls) })
         problems += tls.problems
+        inherited?.importTickets(settings, tls)
         let listeners = Self.resolveListeners(settings, &problems)
         let peers = Self.resolvePeers(settings, &problems)
         var sockets = Sockets()
@@ -80,7 +99,7 @@ struct Preparation {
             }
         }
         guard let plan else {
-            sockets.release()
+            sockets.release(source, keeping: before?.sockets ?? [])
             loaded.discard(tables)
             before?.settings.announceUpstreams()
             throw Failure(lines: problems.map { "\(manifest): \($0)" })
@@ -90,7 +109,8 @@ struct Preparation {
             plan: plan,
             plugins: loaded.plugins,
             tls: tls,
-            sockets: sockets.all
+            sockets: sockets.all,
+            quarantine: quarantine ?? before?.quarantine ?? []
         )
         made = loaded.made
         bound = sockets.new
@@ -98,12 +118,11 @@ struct Preparation {
     }
 
     /// Lets go of the addresses that were bound for it: nothing will be served.
-    func release() { Sockets(new: bound).release() }
+    func release() { Sockets(new: bound).release(source, keeping: []) }
 
     /// Undoes all of it: what is served stays.
     func discard(_ present: Running) {
-        release()
-        source?.settle(keeping: present.sockets, dropping: bound)
+        Sockets(new: bound).release(source, keeping: present.sockets)
         running.plan.release(keeping: [present.plan])
         for instance in made {
             instance.destroy()
@@ -193,11 +212,9 @@ struct Preparation {
             }
         }
 
-        func release() {
-            for sockets in new {
-                for fd in sockets.descriptors { Syscall.close(fd) }
-                sockets.removeFile()
-            }
+        func release(_ source: (any ListenerSource)?, keeping kept: [ListenerSockets]) {
+            for fd in new.flatMap(\.descriptors) { Syscall.close(fd) }
+            source?.settle(keeping: kept, dropping: new)
         }
     }
 }

@@ -5,7 +5,7 @@ extension Table where Root == ProxySettings {
     static let manifest = Table(
         "manifest",
         at: "sluice.json5",
-        later: ["admin", "tls", "upgrade", "user", "group", "metrics", "access_log"],
+        later: ["admin", "tls", "user", "group", "metrics", "access_log"],
         keys: [
             Key(
                 check: "$schema",
@@ -33,6 +33,21 @@ extension Table where Root == ProxySettings {
                     + " executable's folder."
             ) { folder, reader in reader.pluginFolder = folder },
             Key(group: "log", .log, "The error log."),
+            Key(group: "watchdog", .watchdog, "What looks after the workers."),
+            Key(
+                "shutdown_grace",
+                \.lifecycle.shutdownGrace,
+                .duration(0...86_400_000),
+                "How long tunnels (WebSockets) of a process that drains may still last. Requests"
+                    + " have no such bound: they end within the times of their listener."
+            ),
+            Key("upgrade", \.lifecycle, .table(.upgrade), "Another process takes over."),
+            Key(
+                "restarts",
+                \.lifecycle.restarts,
+                .table(.restarts),
+                "What the supervisor does about a serving process that ends by itself."
+            ),
             Key(
                 required: "listeners",
                 \.listeners,
@@ -88,6 +103,20 @@ extension Table where Root == ProxySettings {
                 \.logLevel,
                 .words([("error", .error), ("warn", .warn), ("info", .info), ("debug", .debug)]),
                 "The least important lines that are written."
+            )
+        ]
+    )
+
+    static let watchdog = Table(
+        "watchdog",
+        at: "watchdog",
+        keys: [
+            Key(
+                "hang",
+                \.hangTime,
+                .orNone(.time),
+                "Time after which a worker that has not come back from a call of a plugin is stuck."
+                    + " The process is then ended as by a crash of that plugin."
             )
         ]
     )
