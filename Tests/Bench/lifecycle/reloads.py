@@ -1,0 +1,50 @@
+#!/usr/bin/env python3
+"""Reloads under load: every request must be answered, and every change must be seen.
+
+    reloads.py --proxy sluice|nginx|haproxy [--count 200] [--every 0.25]
+
+Each reload sets another value of a field. Every 10th also adds or removes a listener, every 7th a
+route, every 13th a peer. Exits with 1 when a request failed.
+"""
+import series
+import subjects
+
+
+def next_settings(number, old):
+    return subjects.Settings(
+        version=number,
+        extra_listener=old.extra_listener ^ (number % 10 == 0),
+        extra_route=old.extra_route ^ (number % 7 == 0),
+        third_peer=old.third_peer ^ (number % 13 == 0))
+
+
+class Reloads(series.Series):
+    def act(self, number):
+        old = self.subject.settings
+        new = next_settings(number, old)
+        self.subject.write(new)
+        self.subject.reload()
+        self.see(lambda: self.trial.version() == number, "version %d" % number)
+        if new.extra_listener != old.extra_listener:
+            self.see(lambda: self.subject.listens(self.subject.extra) == new.extra_listener,
+                     "the listener of version %d" % number)
+        if new.extra_route != old.extra_route:
+            self.see(lambda: (self.trial.ask("/extra").status == 204) == new.extra_route,
+                     "the route of version %d" % number)
+        if new.third_peer != old.third_peer:
+            self.see_peers(new.third_peer, number)
+
+    def see_peers(self, third, number):
+        """The third peer answers one of a few requests in turn, or none of them."""
+        def answered():
+            return {self.trial.ask().getheader("x-peer") for _ in range(6)}
+
+        self.see(lambda: ("2" in answered()) == third, "the peers of version %d" % number)
+
+
+def parser():
+    return series.add_proxy(series.parser(__doc__, 200, 0.25))
+
+
+if __name__ == "__main__":
+    series.end(series.run(parser().parse_args(), Reloads, "reloads"))
