@@ -26,11 +26,11 @@ PEERS = 3
 
 
 class Seen:
-    """What came, over all lanes."""
+    """What came, over all lanes. `exchanges` are the requests that were no messages of a stream."""
 
     def __init__(self):
         self.last = {}
-        self.requests = self.duplicates = self.overtaken = self.broken = 0
+        self.requests = self.exchanges = self.duplicates = self.overtaken = self.broken = 0
         self.examples = []
 
     def note(self, lane, number):
@@ -47,7 +47,7 @@ class Seen:
             self.examples.append("%s: %d after %d" % (lane, number, last))
 
     def totals(self):
-        names = ("requests", "duplicates", "overtaken", "broken", "examples")
+        names = ("requests", "exchanges", "duplicates", "overtaken", "broken", "examples")
         return {name: getattr(self, name) for name in names}
 
 
@@ -79,6 +79,7 @@ class Origin:
     async def answer(self, writer, fields, body, peer):
         number, got = int(fields[b"x-number"]), bodies.digest(body)
         self.seen.note(fields[b"x-lane"].decode(), number)
+        self.seen.exchanges += 1
         if fields.get(b"x-digest", b"").decode() != got:
             self.seen.broken += 1
         # Never empty: something must be left to come after the delay, or else the proxy may take the

@@ -233,6 +233,11 @@ class Sluice(Subject):
     def is_mine(self, name, pid):
         return name.startswith("sluice")
 
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        # More plugin instances, by name, which every request passes; more keys of the top.
+        self.plugins, self.more = {}, {}
+
     def manifest(self, settings):
         peers = ["127.0.0.1:%d" % p for p in self.peers(settings)]
         listen = {"backlog": 4096, "limits": {"requests": 1_000_000_000}}
@@ -258,12 +263,12 @@ class Sluice(Subject):
             "plugins": {
                 "rr": {"library": "libRoundRobin.so"},
                 "extra": {"library": "libRespond.so", "config": {"status": 204}},
-                "version": {"library": "libHeaders.so", "config": version}},
+                "version": {"library": "libHeaders.so", "config": version}, **self.plugins},
             "upstreams": {
                 "app": {"peers": peers, "balancer": "rr"},
                 "ws": {"peers": ["127.0.0.1:%d" % self.origin["ws"]]},
                 "grpc": {"peers": ["127.0.0.1:%d" % self.origin["grpc"]], "protocol": "h2c"}},
-            "chain": ["version"], "routes": routes}
+            "chain": ["version", *self.plugins], "routes": routes, **self.more}
 
     def write(self, settings):
         self.settings = settings
@@ -275,13 +280,21 @@ class Sluice(Subject):
 
     def command(self, *arguments, fails=False):
         """Runs a command of the CLI to its end; its output. `fails`: it must refuse."""
-        done = subprocess.run(
-            [self.binary, *arguments, "--manifest", self.path], capture_output=True, text=True,
-            stdin=subprocess.DEVNULL, timeout=60)
-        text = done.stdout + done.stderr
+        done = self.begin(*arguments)
+        text = done.communicate(timeout=60)[0]
         if (done.returncode != 0) != fails:
             raise SystemExit("sluice %s: %d %s" % (" ".join(arguments), done.returncode, text))
         return text
+
+    def begin(self, *arguments):
+        return subprocess.Popen(
+            [self.binary, *arguments, "--manifest", self.path], text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+    def serving(self):
+        """Processes that the supervisor started, newest last."""
+        return sorted(pid for pid, (parent, state, _) in processes().items()
+                      if parent == self.process.pid and state != "Z")
 
     def reload(self):
         self.command("reload")
