@@ -18,6 +18,7 @@ sys.path.insert(0, FOLDER)
 
 import bodies  # noqa: E402
 import checked_origin  # noqa: E402
+import load as load_process  # noqa: E402
 
 SHORT = ["--warm", "0.5", "--quiet", "1", "--settle", "1"]
 # Which requests of a faulty relay go wrong.
@@ -102,7 +103,7 @@ def load(tmp_path, ca):
         ports = json.loads(start(FOLDER + "/checked_origin.py").stdout.readline())
         relay = Relay(ports["h1"][0], fault)
         settings = {"h1": relay.port, "tls": 1, "h2c": 1, "ca": ca.path, "lanes": {
-            "h1": 4, "h1-new": 0, "tls": 0, "tls-new": 0, "h2": 0, "ws": 0, "grpc": 0}}
+            kind: 4 if kind == "h1" else 0 for kind in load_process.LANES}}
         client = start(FOLDER + "/load.py", json.dumps(settings), str(tmp_path))
         assert client.stdout.readline() == "running\n"
         # What is waited for is the load itself: enough requests that each fault has occurred.
@@ -168,5 +169,5 @@ def script(name, *options):
 
 @pytest.mark.skipif(not shutil.which("haproxy"), reason="no haproxy")
 def test_haproxy_reloads():
-    """Another proxy through the same script: what the client calls a failure can be done without."""
+    """Another proxy through the same script: what the client calls a failure can be avoided."""
     assert ", failed 0 " in script("reloads.py", "--proxy", "haproxy", "--count", "14")

@@ -82,8 +82,8 @@ class Origin:
         self.seen.exchanges += 1
         if fields.get(b"x-digest", b"").decode() != got:
             self.seen.broken += 1
-        # Never empty: something must be left to come after the delay, or else the proxy may take the
-        # connection for idle.
+        # Never empty: something must be left to come after the delay, or else the proxy may take
+        # the connection for idle.
         own = bodies.pick(self.rng) or b"."
         chunked = number % 5 == 0
         writer.write(

@@ -22,13 +22,13 @@ from load_h2 import H2Lane, Pool
 from load_streams import GrpcLane, WebSocketLane
 
 # Lanes when nothing else is said: about 1,500 requests a second in all on one core.
-LANES = {"h1": 12, "h1-new": 4, "tls": 6, "tls-new": 2, "h2": 16, "ws": 6, "grpc": 6}
+LANES = {"h1": 12, "h1-idle": 40, "h1-new": 4, "tls": 6, "tls-new": 2, "h2": 16, "ws": 6, "grpc": 6}
 # Streams that share a connection of HTTP/2.
 H2_SHARE = 8
 # Mean pauses, in seconds. Connections that are made anew for each request pause longer, so that
 # the machine does not run out of ports.
-THINK = {"h1": 0.02, "h1-new": 0.03, "tls": 0.02, "tls-new": 0.1, "h2": 0.03, "ws": 0.03,
-         "grpc": 0.04}
+THINK = {"h1": 0.02, "h1-idle": 1.5, "h1-new": 0.03, "tls": 0.02, "tls-new": 0.1, "h2": 0.03,
+         "ws": 0.03, "grpc": 0.04}
 # The most that lanes may take for what is under way when they are told to end.
 END_SECONDS = 30
 
@@ -52,6 +52,8 @@ def make_lanes(settings):
             if kind == "h1":
                 # Some never leave their connection, some now and then.
                 lane = H1Lane(name, ledger, settings["h1"], None, index % 3 * 40, think)
+            elif kind == "h1-idle":
+                lane = H1Lane(name, ledger, settings["h1"], None, 0, think)
             elif kind == "h1-new":
                 lane = H1Lane(name, ledger, settings["h1"], None, 1, think)
             elif kind == "tls":

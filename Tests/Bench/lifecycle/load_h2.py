@@ -1,8 +1,8 @@
 """Lanes that speak HTTP/2 over TLS: several on one connection, as streams.
 
 A client that is sent away does what RFC 9113 says. After a GOAWAY it asks nothing more on the
-connection; streams above the last id were not processed and are asked again elsewhere (§6.8), as is
-one that was reset with REFUSED_STREAM (§8.7). Both are counted, and no failure. Everything else
+connection; streams above the last id were not processed and are asked again elsewhere (§6.8), as
+is one that was reset with REFUSED_STREAM (§8.7). Both are counted, and no failure. Everything else
 that keeps a stream from its whole answer is one.
 """
 import asyncio

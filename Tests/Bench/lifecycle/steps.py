@@ -4,9 +4,9 @@
     steps.py [NAME ...]        all, or those whose name has one of these words
     steps.py --list
 
-Steps: 1 copy the file, 2 read what it says and check the configuration, 3 try it in a process of its
-own, 4 create, 5 import the state, 6 warm, 7 switch the workers, 8 let requests of the old end, 9
-destroy the old. Every case runs under load, of which no request may fail; where the serving
+Steps: 1 copy the file, 2 read what it says and check the configuration, 3 try it in a process of
+its own, 4 create, 5 import the state, 6 warm, 7 switch the workers, 8 let requests of the old end,
+9 destroy the old. Every case runs under load, of which no request may fail; where the serving
 process is killed, those may fail that it had, but no connection may be refused. Exits with 1 when a
 case did not come out as it must.
 """
@@ -22,7 +22,7 @@ import builds
 from trial import Trial
 
 # A light load: what is proven is that nothing fails, not how fast it is.
-LANES = {"h1": 4, "h1-new": 2, "tls": 2, "tls-new": 1, "h2": 4, "ws": 2, "grpc": 2}
+LANES = {"h1": 4, "h1-idle": 10, "h1-new": 2, "tls": 2, "tls-new": 1, "h2": 4, "ws": 2, "grpc": 2}
 # Seconds that a refusal may take: the probe's own limit and some more.
 REFUSAL_SECONDS = 20
 
