@@ -4,7 +4,8 @@
     reloads.py --proxy sluice|nginx|haproxy [--count 200] [--every 0.25]
 
 Each reload sets another value of a field. Every 10th also adds or removes a listener, every 7th a
-route, every 13th a peer. Exits with 1 when a request failed.
+route, every 13th a peer; every 17th changes the certificate, every 40th the number of workers.
+Exits with 1 when a request failed.
 """
 import series
 import subjects
@@ -15,7 +16,9 @@ def next_settings(number, old):
         version=number,
         extra_listener=old.extra_listener ^ (number % 10 == 0),
         extra_route=old.extra_route ^ (number % 7 == 0),
-        third_peer=old.third_peer ^ (number % 13 == 0))
+        third_peer=old.third_peer ^ (number % 13 == 0),
+        second_leaf=old.second_leaf ^ (number % 17 == 0),
+        third_worker=old.third_worker ^ (number % 40 == 0))
 
 
 class Reloads(series.Series):
@@ -33,6 +36,11 @@ class Reloads(series.Series):
                      "the route of version %d" % number)
         if new.third_peer != old.third_peer:
             self.see_peers(new.third_peer, number)
+        if new.second_leaf != old.second_leaf:
+            with open(self.subject.leaf(new).certificate) as file:
+                wanted = file.read()
+            self.see(lambda: self.trial.certificate() == wanted,
+                     "the certificate of version %d" % number)
 
     def see_peers(self, third, number):
         """The third peer answers one of a few requests in turn, or none of them."""

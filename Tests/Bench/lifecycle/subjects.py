@@ -27,6 +27,8 @@ class Settings:
     extra_listener: bool = False
     extra_route: bool = False
     third_peer: bool = False
+    second_leaf: bool = False
+    third_worker: bool = False
 
 
 def free_ports(count):
@@ -65,10 +67,8 @@ def processes():
 class Subject:
     """A running proxy. `binary` names its processes."""
 
-    workers = 2
-
-    def __init__(self, folder, origin, leaf):
-        self.folder, self.origin, self.leaf = str(folder), origin, leaf
+    def __init__(self, folder, origin, leaves):
+        self.folder, self.origin, self.leaves = str(folder), origin, leaves
         os.makedirs(self.folder, exist_ok=True)
         self.h1, self.tls, self.h2c, self.extra = free_ports(4)
         self.process = None
@@ -82,6 +82,12 @@ class Subject:
             file.write(text)
         os.rename(path + ".new", path)
         return path
+
+    def workers(self, settings):
+        return 2 + settings.third_worker
+
+    def leaf(self, settings):
+        return self.leaves[settings.second_leaf]
 
     def peers(self, settings):
         return self.origin["h1"][:3 if settings.third_peer else 2]
@@ -153,9 +159,10 @@ class Nginx(Subject):
         say = "add_header x-version %d always;" % settings.version
         listen = "listen 127.0.0.1:%d backlog=4096;" % self.extra if settings.extra_listener else ""
         route = "location /extra { %s return 204; }" % say if settings.extra_route else ""
+        leaf = self.leaf(settings)
         return self.file("nginx.conf", NGINX % dict(
             d=self.folder, h1=self.h1, tls=self.tls, h2c=self.h2c, extra=listen, route=route,
-            workers=self.workers, cert=self.leaf.certificate, key=self.leaf.key, say=say,
+            workers=self.workers(settings), cert=leaf.certificate, key=leaf.key, say=say,
             user="user root;" if os.getuid() == 0 else "", ws=self.origin["ws"],
             grpc=self.origin["grpc"],
             peers="".join("server 127.0.0.1:%d; " % p for p in self.peers(settings))))
@@ -181,7 +188,7 @@ class Nginx(Subject):
         self.wait(lambda: os.path.exists(saved) and os.path.exists(self.folder + "/nginx.pid")
                   and self.master() != old, "a new master")
         new = self.master()
-        self.wait(lambda: sum(p == new for p, s, _ in processes().values()) >= self.workers,
+        self.wait(lambda: sum(p == new for p, s, _ in processes().values()) >= self.workers(self.settings),
                   "workers of the new master")
         os.kill(old, signal.SIGQUIT)
         self.wait(lambda: not os.path.exists(saved), "the old master goes", 120)
@@ -192,10 +199,11 @@ class HAProxy(Subject):
 
     def write(self, settings):
         self.settings = settings
-        pem = self.file("both.pem", open(self.leaf.certificate).read() + open(self.leaf.key).read())
+        leaf = self.leaf(settings)
+        pem = self.file("both.pem", open(leaf.certificate).read() + open(leaf.key).read())
         os.chmod(pem, 0o600)
         return self.file("haproxy.cfg", HAPROXY % dict(
-            h1=self.h1, tls=self.tls, h2c=self.h2c, pem=pem, workers=self.workers,
+            h1=self.h1, tls=self.tls, h2c=self.h2c, pem=pem, workers=self.workers(settings),
             extra="bind 127.0.0.1:%d backlog 4096" % self.extra if settings.extra_listener else "",
             route="http-request return status 204 if { path /extra }"
             if settings.extra_route else "",
@@ -241,11 +249,10 @@ class Sluice(Subject):
     def manifest(self, settings):
         peers = ["127.0.0.1:%d" % p for p in self.peers(settings)]
         listen = {"backlog": 4096, "limits": {"requests": 1_000_000_000}}
-        certificate = {"certificate": self.leaf.certificate, "key": self.leaf.key}
         listeners = [
             {"listen": "127.0.0.1:%d" % self.h1, **listen},
             {"listen": "127.0.0.1:%d" % self.tls, "protocols": ["h1", "h2"],
-             "tls": {"certificates": [certificate]}, **listen},
+             "tls": {"certificates": [self.leaf(settings).entry]}, **listen},
             {"listen": "127.0.0.1:%d" % self.h2c, "protocols": ["h2c"], **listen}]
         if settings.extra_listener:
             listeners.append({"listen": "127.0.0.1:%d" % self.extra, **listen})
@@ -257,7 +264,7 @@ class Sluice(Subject):
         version = {"response": {"set": [{"name": "x-version", "value": str(settings.version)}]},
                    "request_id": False, "forwarded": {"mode": "off"}}
         return {
-            "version": 1, "workers": self.workers, "plugin_dir": PLUGINS,
+            "version": 1, "workers": self.workers(settings), "plugin_dir": PLUGINS,
             "admin": {"listen": "unix:" + self.folder + "/admin.sock"},
             "log": {"level": "info"}, "listeners": listeners,
             "plugins": {

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -31,12 +32,12 @@ class Trial:
         self.client = self.wrk = None
         subjects.adopt_orphans()
         self.authority = certificates.Authority(self.folder)
-        self.leaf = self.authority.issue("localhost", "IP:127.0.0.1")
+        self.leaves = [self.authority.issue("localhost", "IP:127.0.0.1") for _ in range(2)]
         self.origin_process = subprocess.Popen(
             [PYTHON, HERE + "/checked_origin.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.origin = json.loads(self.origin_process.stdout.readline())
         make = subjects.SUBJECTS[proxy] if isinstance(proxy, str) else proxy
-        self.subject = make(self.folder + "/proxy", self.origin, self.leaf)
+        self.subject = make(self.folder + "/proxy", self.origin, self.leaves)
 
     def __enter__(self):
         return self
@@ -98,6 +99,10 @@ class Trial:
 
     def version(self):
         return int(self.ask().getheader("x-version"))
+
+    def certificate(self):
+        """Of the TLS listener, as PEM."""
+        return ssl.get_server_certificate(("127.0.0.1", self.subject.tls), timeout=15)
 
     def totals(self):
         connection = http.client.HTTPConnection("127.0.0.1", self.origin["h1"][0], timeout=15)
