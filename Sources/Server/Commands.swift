@@ -63,7 +63,11 @@ package struct Commands {
     private func check(_ manifest: String, binds: Bool) -> ExitCode {
         withSettings(of: manifest) { settings in
             do throws(Preparation.Failure) {
-                let prepared = try Preparation(settings, manifest: manifest, binds: binds)
+                let prepared = try Preparation(
+                    settings,
+                    manifest: manifest,
+                    source: binds ? OwnListeners() : nil
+                )
                 prepared.warnings.forEach { terminal.complain("\(manifest): warning: \($0)") }
                 prepared.release()
             } catch {
@@ -95,8 +99,9 @@ package struct Commands {
 
     private func serve(_ settings: ProxySettings, _ manifest: String) -> ExitCode {
         do throws(Preparation.Failure) {
-            let prepared = try Preparation(settings, manifest: manifest, binds: true)
-            return Serving(prepared, logLevel: settings.logLevel).run()
+            let source = OwnListeners()
+            let prepared = try Preparation(settings, manifest: manifest, source: source)
+            return Serving(prepared, source, manifest: manifest, surroundings).run()
         } catch {
             error.lines.forEach(terminal.complain)
             return .configuration
@@ -106,7 +111,7 @@ package struct Commands {
     private func listPlugins(_ manifest: String) -> ExitCode {
         withSettings(of: manifest) { settings in
             let stage = PluginStage(settings)
-            for entry in stage.entries where entry.file != nil {
+            for entry in stage.entries where !entry.sha256.isEmpty {
                 terminal.print(PluginDescription.line(entry))
             }
             stage.problems.forEach { terminal.complain("\(manifest): \($0)") }

@@ -1,3 +1,4 @@
+internal import Admin
 internal import PluginHost
 internal import Proxy
 internal import Reactor
@@ -5,71 +6,86 @@ internal import Sys
 
 /// A serving process: its workers, and what signals do to them.
 struct Serving: ~Copyable {
-    private let preparation: Preparation
-    private let logLevel: LogLevel
+    private let running: Running
+    private let warnings: [String]
+    private let source: any ListenerSource
+    private let manifest: String
+    private let surroundings: ManifestSurroundings
 
-    init(_ preparation: consuming Preparation, logLevel: LogLevel) {
-        self.preparation = preparation
-        self.logLevel = logLevel
+    /// - Parameters:
+    ///   - manifest: its file, which a reload reads.
+    ///   - source: where the sockets came from.
+    init(
+        _ preparation: Preparation,
+        _ source: any ListenerSource,
+        manifest: String,
+        _ surroundings: ManifestSurroundings
+    ) {
+        running = preparation.running
+        warnings = preparation.warnings
+        self.source = source
+        self.manifest = manifest
+        self.surroundings = surroundings
     }
 
     /// Serves until the last worker has ended.
     ///
     /// TERM and QUIT close the listeners and let requests finish; a second one, or INT, ends the
-    /// process at once. Signals must be blocked (`Signals.block`) before the first thread begins.
+    /// process at once. HUP reads the manifest again. Signals must be blocked (`Signals.block`)
+    /// before the first thread begins.
     consuming func run() -> ExitCode {
+        let level = running.settings.logLevel.rawValue
         var mailboxes: [Mailbox<WorkerMessage>] = []
         var threads: [PinnedThread] = []
         let started = Latch()
-        var log = ErrorLog(level: logLevel.rawValue, source: "main")
+        let ledger = GenerationLedger()
+        var log = ErrorLog(level: level, source: "main")
         do throws(Errno) {
-            for _ in 0..<preparation.plan.workerCount { mailboxes.append(try Mailbox()) }
-            for index in 0..<preparation.plan.workerCount {
-                threads.append(
-                    Self.startWorker(
-                        index,
-                        preparation.plan,
-                        preparation.listening[index],
-                        mailboxes,
-                        started
-                    )
-                )
-            }
+            for _ in 0..<running.plan.workerCount { mailboxes.append(try Mailbox()) }
         } catch {
             log.write(1) { $0.text("a worker could not be started: \(error.description)") }
             return .failure
         }
+        for index in 0..<running.plan.workerCount {
+            threads.append(Self.startWorker(index, running, mailboxes, ledger, started))
+        }
         // A worker that can't start ends the process.
         started.wait(for: threads.count)
-        for warning in preparation.warnings { log.write(2) { $0.text(warning) } }
-        for address in preparation.addresses {
-            log.write(3) { $0.text("listening on \(address.text)") }
+        for warning in warnings { log.write(2) { $0.text(warning) } }
+        for sockets in running.sockets {
+            log.write(3) { $0.text("listening on \(sockets.address.text)") }
         }
-        log.write(3) { $0.text("ready, workers: \(preparation.plan.workerCount)") }
-        let boxes = mailboxes
-        let level = logLevel.rawValue
-        _ = PinnedThread.start(name: "signals") { Self.handleSignals(boxes, level) }
-        let watch = preparation.watch
-        if !watch.isEmpty {
-            _ = PinnedThread.start(name: "certificates") { watch.run(level) }
+        log.write(3) { $0.text("ready, workers: \(running.plan.workerCount)") }
+        let generations = Generations(
+            running,
+            mailboxes: mailboxes,
+            ledger: ledger,
+            source: source
+        )
+        let control = PinnedThread.start(name: "control") { generations.work() }
+        let (boxes, file, around) = (mailboxes, manifest, surroundings)
+        _ = PinnedThread.start(name: "signals") {
+            Self.handleSignals(boxes, level) {
+                _ = generations.ledger.submit { _ = generations.reload(file, around, isDry: false) }
+            }
         }
         for thread in threads { thread.join() }
-        for instance in preparation.instances { instance.destroy() }
-        for address in preparation.addresses where address.isUnix {
-            File.remove(String(address.text.dropFirst("unix:".count)))
-        }
+        ledger.close()
+        control.join()
+        generations.end()
         log.write(3) { $0.text("stopped") }
         return .ok
     }
 
     private static func startWorker(
         _ index: Int,
-        _ plan: Plan,
-        _ listening: [Int32],
+        _ running: Running,
         _ mailboxes: [Mailbox<WorkerMessage>],
+        _ ledger: GenerationLedger,
         _ started: Latch
     ) -> PinnedThread {
-        PinnedThread.start(name: "worker-\(index)") {
+        let (plan, listening) = (running.plan, running.listening(ofWorker: index))
+        return PinnedThread.start(name: "worker-\(index)") {
             do throws(Errno) {
                 var worker = Worker(
                     index: index,
@@ -77,6 +93,7 @@ struct Serving: ~Copyable {
                     listening: listening,
                     mailbox: mailboxes[index],
                     mailboxes: mailboxes,
+                    reports: ledger.reports,
                     poller: try Epoll()
                 )
                 try worker.start()
@@ -90,7 +107,11 @@ struct Serving: ~Copyable {
         }
     }
 
-    private static func handleSignals(_ mailboxes: [Mailbox<WorkerMessage>], _ level: UInt32) {
+    private static func handleSignals(
+        _ mailboxes: [Mailbox<WorkerMessage>],
+        _ level: UInt32,
+        reload: () -> Void
+    ) {
         var log = ErrorLog(level: level, source: "main")
         var isDraining = false
         while true {
@@ -106,8 +127,7 @@ struct Serving: ~Copyable {
                 log.write(3) { $0.text("draining: no new connections, requests finish") }
                 for mailbox in mailboxes { mailbox.post(.drain) }
             case .reopenLogs: break
-            case .reload:
-                log.write(2) { $0.text("HUP: this version does not reload; restart it") }
+            case .reload: reload()
             case .upgrade:
                 log.write(2) { $0.text("USR2: this version does not upgrade; restart it") }
             }
