@@ -171,3 +171,21 @@ def script(name, *options):
 def test_haproxy_reloads():
     """Another proxy through the same script: what the client calls a failure can be avoided."""
     assert ", failed 0 " in script("reloads.py", "--proxy", "haproxy", "--count", "14")
+
+
+@pytest.mark.parametrize("how", [[], ["--by-signal"]], ids=["command", "signal"])
+def test_reloads(how):
+    script("reloads.py", "--count", "20", "--every", "0.1", *how)
+
+
+def test_upgrades():
+    script("upgrades.py", "--count", "3", "--every", "0.3")
+
+
+def test_swaps():
+    report = script("swaps.py", "--count", "20", "--every", "0.05", "--no-swift")
+    assert "counter after an upgrade" in report
+
+
+def test_swaps_to_new_files():
+    script("swaps.py", "--count", "20", "--every", "0.05", "--no-swift", "--distinct")

@@ -3,10 +3,13 @@
 
     reloads.py --proxy sluice|nginx|haproxy [--count 200] [--every 0.25]
 
-Each reload sets another value of a field. Every 10th also adds or removes a listener, every 7th a
+sluice gets `sluice reload`, or HUP with --by-signal; the others their signal. Each reload sets another value of a field. Every 10th also adds or removes a listener, every 7th a
 route, every 13th a peer; every 17th changes the certificate, every 40th the number of workers.
 Exits with 1 when a request failed.
 """
+import os
+import signal
+
 import series
 import subjects
 
@@ -22,11 +25,16 @@ def next_settings(number, old):
 
 
 class Reloads(series.Series):
+    by_signal = False
+
     def act(self, number):
         old = self.subject.settings
         new = next_settings(number, old)
         self.subject.write(new)
-        self.subject.reload()
+        if self.by_signal:
+            os.kill(self.subject.process.pid, signal.SIGHUP)
+        else:
+            self.subject.reload()
         self.see(lambda: self.trial.version() == number, "version %d" % number)
         if new.extra_listener != old.extra_listener:
             self.see(lambda: self.subject.listens(self.subject.extra) == new.extra_listener,
@@ -51,8 +59,12 @@ class Reloads(series.Series):
 
 
 def parser():
-    return series.add_proxy(series.parser(__doc__, 200, 0.25))
+    out = series.add_proxy(series.parser(__doc__, 200, 0.25))
+    out.add_argument("--by-signal", action="store_true", help="sluice by HUP")
+    return out
 
 
 if __name__ == "__main__":
-    series.end(series.run(parser().parse_args(), Reloads, "reloads"))
+    options = parser().parse_args()
+    Reloads.by_signal = options.by_signal
+    series.end(series.run(options, Reloads, "reloads"))

@@ -40,7 +40,7 @@ typedef struct instance {
     const sluice_host *host;
     sluice_table *table;
     _Atomic uint64_t own; /* requests that this instance and those before it counted */
-    uint64_t exported;    /* of these, what was handed over */
+    uint64_t known;       /* of these, what another instance counted or was told */
 } instance;
 
 /* What is handed over: bytes of a layout of its own version. */
@@ -164,12 +164,13 @@ static int32_t give(const sluice_sink *sink, uint64_t count) {
     return sink->write(sink->context, (sluice_slice){(const uint8_t *)&out, sizeof out});
 }
 
-static int32_t take(instance *self, sluice_slice bytes) {
+static int32_t take(instance *self, sluice_slice bytes, uint64_t *count) {
     state in;
     if (bytes.len != sizeof in) return SLUICE_EINVAL;
     memcpy(&in, bytes.ptr, sizeof in);
     if (memcmp(in.version, version, sizeof version) != 0) return SLUICE_EINVAL;
     atomic_fetch_add(&self->own, in.count);
+    *count = in.count;
     return SLUICE_OK;
 }
 
@@ -179,13 +180,14 @@ static int32_t export_state(void *at, const sluice_sink *sink, sluice_errbuf *er
     if (result != SLUICE_OK) return result;
     uint64_t count = self->own;
     result = give(sink, count);
-    if (result == SLUICE_OK) self->exported = count;
+    if (result == SLUICE_OK) self->known = count;
     return result;
 }
 
-static int32_t import_state(void *self, sluice_slice bytes, sluice_errbuf *error) {
+static int32_t import_state(void *at, sluice_slice bytes, sluice_errbuf *error) {
+    instance *self = at;
     int32_t result = step(IMPORT, error);
-    return result == SLUICE_OK ? take(self, bytes) : result;
+    return result == SLUICE_OK ? take(self, bytes, &self->known) : result;
 }
 
 static int32_t warm(void *self, sluice_errbuf *error) {
@@ -196,12 +198,13 @@ static int32_t warm(void *self, sluice_errbuf *error) {
 static int32_t export_rest(void *at, const sluice_sink *sink, sluice_errbuf *error) {
     instance *self = at;
     int32_t result = step(EXPORT_REST, error);
-    return result == SLUICE_OK ? give(sink, self->own - self->exported) : result;
+    return result == SLUICE_OK ? give(sink, self->own - self->known) : result;
 }
 
 static int32_t import_rest(void *self, sluice_slice bytes, sluice_errbuf *error) {
+    uint64_t ignored;
     (void)error;
-    return take(self, bytes);
+    return take(self, bytes, &ignored);
 }
 
 static const void *get_extension(void *self, const char *id) {
