@@ -18,6 +18,36 @@ public protocol StatefulPlugin: Plugin, ~Copyable {
     func importState(_ state: Bytes) throws(PluginError)
 }
 
+/// A plugin that also hands over what requests changed after `exportState`, so that nothing of it is
+/// lost, and gets ready before its first request.
+///
+/// The order, while the old instance and the new one run beside each other:
+///
+///     new: init    old: exportState    new: importState    new: warm
+///     new requests go to the new one; the old one ends those that it has
+///     old: exportRest    new: importRest    old: deinit
+public protocol HandoverPlugin: StatefulPlugin, ~Copyable {
+    /// Gets ready for requests, before any worker starts: fills tables, checks what it needs.
+    ///
+    /// - Throws: why it can't; the instance is then not used, and the old one serves on.
+    func warm() throws(PluginError)
+
+    /// Writes what has changed since the last `exportState`, or since `importState` when there was
+    /// none. No request is left, and no worker.
+    func exportRest(to sink: inout StateSink) throws(PluginError)
+
+    /// Adds what the instance before this one wrote with `exportRest`, while requests run.
+    ///
+    /// - Parameter rest: comes from anywhere; valid until the function returns.
+    /// - Throws: when it is not understood; nothing of it may then have been added.
+    func importRest(_ rest: Bytes) throws(PluginError)
+}
+
+extension HandoverPlugin where Self: ~Copyable {
+    /// Always ready.
+    public func warm() throws(PluginError) {}
+}
+
 /// Where an instance writes its state.
 public struct StateSink: ~Copyable {
     private let sink: UnsafePointer<sluice_sink>

@@ -24,7 +24,7 @@ public final class PluginFixture {
 
     private let arena = Arena()
     private let handle: InstanceHandle
-    private var slots: [Int: UnsafeMutableRawPointer?] = [:]
+    private(set) var slots: [Int: UnsafeMutableRawPointer?] = [:]
 
     /// Makes an instance of a plugin that is linked into the test.
     ///
@@ -164,50 +164,10 @@ public final class PluginFixture {
     /// Bytes of request context that the instance asks for.
     public var contextByteCount: Int { Int(instance.context_size) }
 
-    /// The state as the instance exports it.
-    ///
-    /// - Throws: `Refused` with the line that the host would show.
-    public func exportState() throws -> [UInt8] {
-        let state = Box<[UInt8]>([])
-        var sink = sluice_sink()
-        sink.size = UInt32(MemoryLayout<sluice_sink>.size)
-        sink.context = Unmanaged.passUnretained(state).toOpaque()
-        sink.write = { context, bytes in
-            guard let context else { return Int32(SLUICE_EINVAL) }
-            let state = Unmanaged<Box<[UInt8]>>.fromOpaque(context).takeUnretainedValue()
-            state.value += UnsafeBufferPointer(start: bytes.ptr, count: Int(bytes.len))
-            return Int32(SLUICE_OK)
-        }
-        try Self.calling { error in
-            instance.export_state?(instance.state, &sink, error) ?? Int32(SLUICE_ENOTSUP)
-        }
-        return state.value
-    }
-
-    /// Gives the instance a state, before any of its hooks has run.
-    ///
-    /// - Throws: `Refused` with the line that the host would show.
-    public func importState(_ state: [UInt8]) throws {
-        precondition(slots.isEmpty, "a state is imported before a worker starts")
-        let arena = Arena()
-        let slice = arena.slice(state)
-        try Self.calling { error in
-            instance.import_state?(instance.state, slice, error) ?? Int32(SLUICE_ENOTSUP)
-        }
-        arena.poison()
-    }
-
     /// A table of a role.
     public func table(_ id: String) -> UnsafeRawPointer? {
         instance.get_extension?(instance.state, id)
     }
-}
-
-/// A value behind a pointer.
-private final class Box<Value> {
-    var value: Value
-
-    init(_ value: Value) { self.value = value }
 }
 
 extension Phase {
