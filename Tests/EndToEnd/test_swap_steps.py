@@ -1,5 +1,4 @@
-"""Each step of a swap interrupted; Tests/Bench/lifecycle/steps.py has the cases, and runs them alone
-too."""
+"""Each step of a swap interrupted. Tests/Bench/lifecycle/steps.py has the cases."""
 import os
 import sys
 

@@ -18,8 +18,8 @@ public protocol StatefulPlugin: Plugin, ~Copyable {
     func importState(_ state: Bytes) throws(PluginError)
 }
 
-/// A plugin that also hands over what requests changed after `exportState`, so that nothing of it is
-/// lost, and gets ready before its first request.
+/// A plugin that also hands over what requests changed after `exportState`, so that nothing of it
+/// is lost, and gets ready before its first request.
 ///
 /// The order, while the old instance and the new one run beside each other:
 ///

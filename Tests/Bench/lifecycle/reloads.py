@@ -3,9 +3,10 @@
 
     reloads.py --proxy sluice|nginx|haproxy [--count 200] [--every 0.25]
 
-sluice gets `sluice reload`, or HUP with --by-signal; the others their signal. Each reload sets another value of a field. Every 10th also adds or removes a listener, every 7th a
-route, every 13th a peer; every 17th changes the certificate, every 40th the number of workers.
-Exits with 1 when a request failed.
+sluice gets `sluice reload`, or HUP with --by-signal; the others their signal. Each reload sets
+another value of a field. Every 10th also adds or removes a listener, every 7th a route, every 13th
+a peer; every 17th changes the certificate, every 40th the number of workers. Exits with 1 when a
+request failed.
 """
 import os
 import signal

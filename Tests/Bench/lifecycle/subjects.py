@@ -188,7 +188,8 @@ class Nginx(Subject):
         self.wait(lambda: os.path.exists(saved) and os.path.exists(self.folder + "/nginx.pid")
                   and self.master() != old, "a new master")
         new = self.master()
-        self.wait(lambda: sum(p == new for p, s, _ in processes().values()) >= self.workers(self.settings),
+        wanted = self.workers(self.settings)
+        self.wait(lambda: sum(p == new for p, _, _ in processes().values()) >= wanted,
                   "workers of the new master")
         os.kill(old, signal.SIGQUIT)
         self.wait(lambda: not os.path.exists(saved), "the old master goes", 120)

@@ -1,8 +1,8 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// BUILD=2 makes the second of two builds. As Embedded Swift, which takes less time; SLUICE_EMBEDDED=1
-// must be set for the SDK.
+// BUILD=2 makes the second of two builds. As Embedded Swift, which takes less time;
+// SLUICE_EMBEDDED=1 must be set for the SDK.
 let package = Package(
     name: "swift-counter",
     products: [.library(name: "SwiftCounter", type: .dynamic, targets: ["SwiftCounter"])],

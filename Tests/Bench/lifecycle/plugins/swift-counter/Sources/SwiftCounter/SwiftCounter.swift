@@ -1,8 +1,8 @@
 import SluiceSDK
 import Synchronization
 
-/// What plugins/counter.c is, in Swift: it counts requests for /checked in a table of the host, which
-/// outlives an instance, and in memory of its own, which is handed over.
+/// What plugins/counter.c is, in Swift: it counts requests for /checked in a table of the host,
+/// which outlives an instance, and in memory of its own, which is handed over.
 ///
 /// GET /swift-count tells both, behind the number of the build.
 struct SwiftCounter: ~Copyable, RequestHeadersHook, ResponseHeadersHook, HandoverPlugin {
