@@ -11,6 +11,7 @@ what it saw.
 """
 import asyncio
 import json
+import logging
 import os
 import random
 import sys
@@ -171,4 +172,6 @@ def write_part(writer, part, chunked):
 
 
 if __name__ == "__main__":
+    # It tells of each WebSocket that ends without a close, which is what lanes look for.
+    logging.getLogger("websockets").setLevel(logging.CRITICAL)
     asyncio.run(Origin().run())

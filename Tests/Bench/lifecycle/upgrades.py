@@ -21,6 +21,8 @@ class Upgrades(series.Series):
     def act(self, number):
         self.subject.write(subjects.Settings(version=number))
         if self.by_signal:
+            # One that comes while the last is not through is refused, which a signal can't tell.
+            self.subject.wait(lambda: len(self.subject.serving()) == 1, "the old one goes", 60)
             os.kill(self.subject.process.pid, signal.SIGUSR2)
         else:
             self.subject.upgrade()
