@@ -79,7 +79,7 @@ final class AddressCounts: Sendable {
     private let most: Atomic<Int>
     private let counts = Mutex<[IPAddress: Int]>([:])
 
-    private init(most: Int) { self.most = Atomic(most) }
+    init(most: Int) { self.most = Atomic(most) }
 
     /// - Parameters:
     ///   - most: connections of one address; 0 is no bound, and then nothing is counted.
