@@ -183,11 +183,19 @@ extension Worker {
     }
 
     /// Takes no more connections; requests go on, idle connections end now.
-    package mutating func drain() {
-        guard !isDraining else { return }
+    ///
+    /// A client may send its next request in the moment in which its idle connection is closed, and
+    /// loses it. nginx accepts that; here, as with HAProxy's `idle-close-on-response`, an idle
+    /// connection is kept while another process serves on, and its next answer says
+    /// `Connection: close`. If no request comes, `timeouts.idle` ends it as ever.
+    ///
+    /// - Parameter handsOver: another process serves on.
+    package mutating func drain(handsOver: Bool = false) {
+        guard !isDraining || keepsIdle && !handsOver else { return }
         for place in listening.indices where listening[place].fd >= 0 { closeListening(place) }
         timers.cancel(listenerTimer)
         isDraining = true
+        keepsIdle = handsOver
         var next = firstOpen
         while let down = next {
             next = down.pointee.nextOpen
@@ -198,7 +206,9 @@ extension Worker {
     /// Ends a connection as soon as what was begun on it has ended.
     mutating func drain(_ down: UnsafeMutablePointer<Downstream>) {
         if down.pointee.state == .multiplexed { drainSession(down) }
-        guard down.pointee.state == .idle || down.pointee.state == .proxyHeader else { return }
+        guard down.pointee.state == .idle || down.pointee.state == .proxyHeader, !keepsIdle else {
+            return
+        }
         if down.pointee.flags.contains(.fresh) {
             // Its request may be on the way.
             timers.set(timer(of: down), deadline: now &+ Self.freshGraceMilliseconds)

@@ -41,6 +41,7 @@ extension Worker {
             for message in mailbox.take() {
                 switch message {
                 case .drain: drain()
+                case .handOver: drain(handsOver: true)
                 case .tasks: port.runTasks()
                 case .resume(let end): resume(end)
                 case .ask(let request): give(request)

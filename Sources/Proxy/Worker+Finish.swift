@@ -112,7 +112,8 @@ extension Worker {
             }
             return
         }
-        if isDraining || down.pointee.flags.contains(.leaves), !hasInput {
+        let leaves = isDraining && !keepsIdle || down.pointee.flags.contains(.leaves)
+        if leaves, !hasInput {
             close(down)
             return
         }

@@ -216,7 +216,7 @@ extension Worker {
                 if let trial { reports?.send(index, .adopted(trial.plan.number)) }
             case .retire(let retirement):
                 reports?.send(index, .retired(retirement.number))
-            case .drain, .tasks, .resume: break
+            case .drain, .handOver, .tasks, .resume: break
             }
         }
     }

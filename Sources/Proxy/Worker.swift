@@ -10,6 +10,8 @@ import TLS
 package enum WorkerMessage: Sendable {
     /// Take no more connections, let requests finish, then end.
     case drain
+    /// The same, while another process takes the new connections.
+    case handOver
     /// A request that waits goes on.
     case resume(WaitEnd)
     /// Plugins posted tasks.
@@ -137,6 +139,8 @@ package struct Worker: ~Copyable {
     var areListenersPaused = false
     let listenerTimer: UnsafeMutablePointer<TimerNode>
     var isDraining = false
+    /// It drains, and connections that are idle may be used once more.
+    var keepsIdle = false
     var connectionCount = 0
     /// Of HTTP/2 to clients.
     var http2 = H2Counters()
