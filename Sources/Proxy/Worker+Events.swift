@@ -42,6 +42,8 @@ extension Worker {
                 switch message {
                 case .drain: drain()
                 case .handOver: drain(handsOver: true)
+                case .endTunnels: endTunnels()
+                case .ping(let round): round.answer()
                 case .tasks: port.runTasks()
                 case .resume(let end): resume(end)
                 case .ask(let request): give(request)

@@ -12,6 +12,10 @@ package enum WorkerMessage: Sendable {
     case drain
     /// The same, while another process takes the new connections.
     case handOver
+    /// End the tunnels that stand.
+    case endTunnels
+    /// Say that the loop turns.
+    case ping(WorkerRound)
     /// A request that waits goes on.
     case resume(WaitEnd)
     /// Plugins posted tasks.

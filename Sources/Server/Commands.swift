@@ -26,6 +26,14 @@ package struct Commands {
             return Validation(terminal: terminal, surroundings: surroundings)
                 .runChild(Array(arguments.dropFirst()))
         }
+        if arguments.first == Supervision.serveCommand {
+            return Supervision(terminal: terminal, surroundings: surroundings)
+                .serve(Array(arguments.dropFirst()))
+        }
+        if arguments.first == Supervision.resumeCommand {
+            return Supervision(terminal: terminal, surroundings: surroundings)
+                .resume(Array(arguments.dropFirst()))
+        }
         do throws(UsageError) {
             return execute(try Command.parse(arguments))
         } catch {
@@ -56,6 +64,9 @@ package struct Commands {
     // MARK: Commands
 
     private func run(_ manifest: String, supervisor: Bool) -> ExitCode {
+        if supervisor {
+            return Supervision(terminal: terminal, surroundings: surroundings).run(manifest)
+        }
         Signals.block()
         return withSettings(of: manifest) { serve($0, manifest) }
     }
@@ -101,7 +112,7 @@ package struct Commands {
         do throws(Preparation.Failure) {
             let source = OwnListeners()
             let prepared = try Preparation(settings, manifest: manifest, source: source)
-            return Serving(prepared, source, manifest: manifest, surroundings).run()
+            return Serving(prepared, source, manifest: manifest, surroundings).run(.signals)
         } catch {
             error.lines.forEach(terminal.complain)
             return .configuration

@@ -32,6 +32,8 @@ final class Generations: @unchecked Sendable {
     private let mailboxes: [Mailbox<WorkerMessage>]
     private(set) var running: Running
     private(set) var retiring: [Retiring] = []
+    /// Told of each manifest that is served: its text, what it says, and the number of workers.
+    var served: (@Sendable ([UInt8], ProxySettings, Int) -> Void)?
     var canary: Canary?
     /// What became of the last one.
     var lastCanary: String?

@@ -33,6 +33,19 @@ struct StateTransfer {
         new.note("begins without the state of the instance before it: \(reason)")
     }
 
+    /// The same, of what an instance in another process exported.
+    func move(_ bytes: [UInt8], to new: PluginInstance) throws(PluginError) {
+        guard policy != .discard else { return }
+        do throws(PluginError) {
+            try new.importState(bytes)
+        } catch {
+            guard policy == .prefer else {
+                throw PluginError("plugins.\(new.name): its state can't be moved: \(error)")
+            }
+            new.note("begins without the state of the process before: \(error)")
+        }
+    }
+
     /// Moves what the old one still counted after `move`, once its last request has ended.
     static func moveRest(from old: PluginInstance, to new: PluginInstance) {
         guard let rest = old.handover, let taker = new.handover else { return }

@@ -25,6 +25,7 @@ package struct PluginLoader {
     private let workerCount: Int
     private let tables: PlanTables?
     private let previous: Running?
+    private let inherited: ProcessState?
     private var libraries: [String: PluginLibrary]
 
     /// - Parameters:
@@ -49,19 +50,22 @@ package struct PluginLoader {
     /// - Parameters:
     ///   - tables: where instances get their places; nil numbers them from 0.
     ///   - previous: what is served now; an instance that would be made the same again stays.
+    ///   - inherited: what the process before exported; nil when there was none.
     init(
         _ settings: ProxySettings,
         folder: String,
         workerCount: Int,
         linked: [String: PluginLibrary] = [:],
         tables: PlanTables? = nil,
-        previous: Running? = nil
+        previous: Running? = nil,
+        inherited: ProcessState? = nil
     ) {
         self.settings = settings
         self.folder = folder
         self.workerCount = workerCount
         self.tables = tables
         self.previous = previous
+        self.inherited = inherited
         libraries = linked
     }
 
@@ -152,8 +156,12 @@ package struct PluginLoader {
         _ instance: PluginInstance,
         _ settings: PluginSettings
     ) throws(PluginError) {
-        guard let old = previous?.plugin(settings.name)?.instance else { return }
-        try StateTransfer(settings.state).move(from: old, to: instance)
+        let transfer = StateTransfer(settings.state)
+        if let old = previous?.plugin(settings.name)?.instance {
+            try transfer.move(from: old, to: instance)
+        } else if let bytes = inherited?.state(of: settings.name) {
+            try transfer.move(bytes, to: instance)
+        }
     }
 
     /// Runs a library's handshake, which must say the same as its descriptor.

@@ -32,11 +32,14 @@ struct Preparation {
     /// - Parameters:
     ///   - manifest: its name, for messages.
     ///   - source: where sockets come from; nil leaves the addresses alone.
+    ///   - present: what is served already; nil at the start.
+    ///   - inherited: what the process before exported; nil when there was none.
     init(
         _ settings: ProxySettings,
         manifest: String,
         source: (any ListenerSource)?,
-        present: Present? = nil
+        present: Present? = nil,
+        inherited: ProcessState? = nil
     ) throws(Failure) {
         let descriptorLimit = Process.raiseDescriptorLimit()
         let before = present?.running
@@ -48,12 +51,17 @@ struct Preparation {
             folder: ManifestPath.folder(of: manifest),
             workerCount: tables.workerCount,
             tables: tables,
-            previous: before
+            previous: before,
+            inherited: inherited
         )
+        if inherited?.importShared() == false {
+            throw Failure(lines: ["\(manifest): the state of the process before is damaged"])
+        }
         let loaded = loader.load()
         var problems = loaded.problems
         let tls = TLSContexts(settings, previous: before.map { ($0.settings, $0.tls) })
         problems += tls.problems
+        inherited?.importTickets(settings, tls)
         let listeners = Self.resolveListeners(settings, &problems)
         let peers = Self.resolvePeers(settings, &problems)
         var sockets = Sockets()
@@ -80,7 +88,7 @@ struct Preparation {
             }
         }
         guard let plan else {
-            sockets.release()
+            sockets.release(source, keeping: before?.sockets ?? [])
             loaded.discard(tables)
             before?.settings.announceUpstreams()
             throw Failure(lines: problems.map { "\(manifest): \($0)" })
@@ -98,12 +106,11 @@ struct Preparation {
     }
 
     /// Lets go of the addresses that were bound for it: nothing will be served.
-    func release() { Sockets(new: bound).release() }
+    func release() { Sockets(new: bound).release(source, keeping: []) }
 
     /// Undoes all of it: what is served stays.
     func discard(_ present: Running) {
-        release()
-        source?.settle(keeping: present.sockets, dropping: bound)
+        Sockets(new: bound).release(source, keeping: present.sockets)
         running.plan.release(keeping: [present.plan])
         for instance in made {
             instance.destroy()
@@ -193,11 +200,9 @@ struct Preparation {
             }
         }
 
-        func release() {
-            for sockets in new {
-                for fd in sockets.descriptors { Syscall.close(fd) }
-                sockets.removeFile()
-            }
+        func release(_ source: (any ListenerSource)?, keeping kept: [ListenerSockets]) {
+            for fd in new.flatMap(\.descriptors) { Syscall.close(fd) }
+            source?.settle(keeping: kept, dropping: new)
         }
     }
 }
