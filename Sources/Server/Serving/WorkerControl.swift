@@ -30,14 +30,18 @@ final class WorkerControl: Sendable {
         grace = generations.running.settings.lifecycle.shutdownGrace
     }
 
-    /// Closes the listeners and lets requests finish; tunnels end after `grace` milliseconds.
-    func drain(grace: Int) {
-        for mailbox in mailboxes { mailbox.post(.drain) }
+    /// Closes the listeners and lets requests finish; tunnels end after `grace` milliseconds, and so
+    /// do idle connections if another process serves on.
+    func drain(grace: Int, handsOver: Bool = false) {
+        for mailbox in mailboxes { mailbox.post(handsOver ? .handOver : .drain) }
         let mailboxes = mailboxes
         _ = PinnedThread.start(name: "grace") {
             Process.sleep(milliseconds: UInt32(grace))
             while true {
-                for mailbox in mailboxes { mailbox.post(.endTunnels) }
+                for mailbox in mailboxes {
+                    mailbox.post(.drain)
+                    mailbox.post(.endTunnels)
+                }
                 Process.sleep(milliseconds: UInt32(Self.tunnelsAgain))
             }
         }
@@ -59,7 +63,7 @@ final class WorkerControl: Sendable {
     var hooks: SupervisorLink.Hooks {
         SupervisorLink.Hooks(
             command: { self.answer($0) },
-            drain: { self.drain(grace: $0) },
+            drain: { self.drain(grace: $0, handsOver: $1) },
             ping: { done in
                 let round = WorkerRound(workers: self.mailboxes.count, done: done)
                 // A worker that has ended takes no messages, and needs no answer any more.
