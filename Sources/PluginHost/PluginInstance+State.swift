@@ -16,7 +16,7 @@ extension PluginInstance {
             throw PluginError("plugins.\(name): exports no state")
         }
         return try Self.collect("plugins.\(name): export_state") { sink, error in
-            call(state, sink, error)
+            Breadcrumb.mark(.export, of: label) { call(state, sink, error) }
         }
     }
 
@@ -26,7 +26,7 @@ extension PluginInstance {
             throw PluginError("plugins.\(name): imports no state")
         }
         try Self.give(bytes, "plugins.\(name): import_state") { slice, error in
-            call(state, slice, error)
+            Breadcrumb.mark(.import, of: label) { call(state, slice, error) }
         }
     }
 
@@ -59,23 +59,25 @@ extension PluginInstance {
         /// Gets ready for requests; an instance that can't is not taken. [control]
         public func warm() throws(PluginError) {
             guard let call = table.pointee.warm else { return }
-            let done = PluginInstance.withErrorText { call(instance.state, $0) }
+            let done = PluginInstance.withErrorText { error in
+                Breadcrumb.mark(.warm, of: instance.label) { call(instance.state, error) }
+            }
             try check(done, "warm")
         }
 
         /// What has changed since `exportState`, once no request is left. [control]
         public func exportRest() throws(PluginError) -> [UInt8] {
             guard let call = table.pointee.export_rest else { return [] }
-            return try PluginInstance.collect("plugins.\(instance.name): export_rest") {
-                call(instance.state, $0, $1)
+            return try PluginInstance.collect("plugins.\(instance.name): export_rest") { sink, error in
+                Breadcrumb.mark(.export, of: instance.label) { call(instance.state, sink, error) }
             }
         }
 
         /// Adds to a running instance what `exportRest` of another one gave. [control]
         public func importRest(_ bytes: [UInt8]) throws(PluginError) {
             guard let call = table.pointee.import_rest, !bytes.isEmpty else { return }
-            try PluginInstance.give(bytes, "plugins.\(instance.name): import_rest") {
-                call(instance.state, $0, $1)
+            try PluginInstance.give(bytes, "plugins.\(instance.name): import_rest") { slice, error in
+                Breadcrumb.mark(.import, of: instance.label) { call(instance.state, slice, error) }
             }
         }
 

@@ -1,3 +1,4 @@
+package import Sys
 package import TLS
 
 /// Everything that a running proxy is told: the manifest after parsing, with defaults filled in.
@@ -16,6 +17,9 @@ package struct ProxySettings: Sendable, Equatable {
     package var chain: [String] = []
     package var routes: [RouteSettings] = []
     package var lifecycle = LifecycleSettings()
+    /// Milliseconds after which a worker that is in one call of a plugin is stuck, and the process
+    /// is ended as by a crash; 0 is off.
+    package var hangTime = 10_000
 
     package init() {}
 }
@@ -165,6 +169,10 @@ package struct PluginSettings: Sendable, Equatable {
     package var onError = OnError.closed(500)
     /// Bytes of buffers that the plugin may have from the host at the same time.
     package var memoryBytes = 67_108_864
+    /// Milliseconds that a hook may take; 0 is no bound.
+    package var hookBudget = 0
+    package var circuit = PluginCircuitSettings()
+    package var onCrash = CrashPolicy.restart
     /// What becomes of its state when another instance takes its place.
     package var state = StatePolicy.prefer
     package var configuration = ConfigurationValue.object([])
@@ -173,6 +181,18 @@ package struct PluginSettings: Sendable, Equatable {
         self.name = name
         self.libraryPath = libraryPath
     }
+}
+
+/// When the faults of a plugin take it out of requests.
+package struct PluginCircuitSettings: Sendable, Equatable {
+    /// Faults within `window` on one worker that are borne; 0 bears all.
+    package var faults = 100
+    /// Milliseconds.
+    package var window = 10_000
+    /// Milliseconds until one request tries the plugin again.
+    package var retry = 30_000
+
+    package init() {}
 }
 
 /// Whether the state of an instance moves to the one that takes its place.

@@ -43,6 +43,11 @@ extension Worker {
     private mutating func reportEnd(_ exchange: UnsafeMutablePointer<Exchange>) {
         guard !exchange.pointee.flags.contains(.endReported) else { return }
         exchange.pointee.flags.insert(.endReported)
+        defer {
+            if calls.worker.pointee.watchedCircuits != 0 {
+                calls.endRequest(exchange.pointee.chain, context(of: exchange))
+            }
+        }
         guard exchange.pointee.chain.hookCount(.requestEnd) > 0 else { return }
         exchange.pointee.context.facts.outcome = exchange.pointee.outcome
         exchange.pointee.context.facts.time_now = Clock.monotonicNanoseconds()

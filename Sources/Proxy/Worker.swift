@@ -63,6 +63,10 @@ package struct Worker: ~Copyable {
     let mailboxes: [Mailbox<WorkerMessage>]
     let port: WorkerPort
     let taskTimer: UnsafeMutablePointer<TimerNode>
+    /// The least time that a plugin's hooks may take, in nanoseconds; 0 when none is bounded.
+    var hookBudget: UInt64 = 0
+    /// When hooks are no more timed; 0 when they are not.
+    var timedUntil: UInt64 = 0
 
     var poller: Epoll
     var timers: TimerWheel
@@ -297,12 +301,14 @@ package struct Worker: ~Copyable {
 
     /// Serves until it is told to drain and the last request has ended.
     package mutating func run() {
+        Watchdog.add(WorkerLinks.crumb(calls.worker))
         begin()
         while !isDraining || connectionCount > 0 {
             let count = poller.wait(milliseconds: millisecondsToNext())
             turn(events: count, now: Clock.monotonicNanoseconds())
         }
         end()
+        Watchdog.remove(WorkerLinks.crumb(calls.worker))
     }
 
     // The steps of `run`, for an engine that turns the loop itself.
@@ -310,6 +316,7 @@ package struct Worker: ~Copyable {
     /// Starts the instances on this worker; once, before the first turn.
     package mutating func begin() {
         ThreadRole.enter(.worker(index))
+        Breadcrumb.use(WorkerLinks.crumb(calls.worker))
         startInstances(of: current)
         openPort()
     }
@@ -333,6 +340,8 @@ package struct Worker: ~Copyable {
     ///   - time: nanoseconds of the monotonic clock; never less than in the turn before.
     @inline(__always)
     package mutating func turn(events count: Int, now time: UInt64) {
+        calls.worker.pointee.crumb.turns &+= 1
+        if hookBudget != 0 { watchHooks(time) }
         nowNanoseconds = time
         now = nowNanoseconds / 1_000_000
         for event in 0..<count { dispatch(poller.event(event)) }

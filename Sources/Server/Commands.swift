@@ -68,11 +68,13 @@ package struct Commands {
             return Supervision(terminal: terminal, surroundings: surroundings).run(manifest)
         }
         Signals.block()
+        watchForCrashes()
         return withSettings(of: manifest) { serve($0, manifest) }
     }
 
     private func check(_ manifest: String, binds: Bool) -> ExitCode {
-        withSettings(of: manifest) { settings in
+        watchForCrashes()
+        return withSettings(of: manifest) { settings in
             do throws(Preparation.Failure) {
                 let prepared = try Preparation(
                     settings,
@@ -98,6 +100,7 @@ package struct Commands {
 
     private func demo() -> ExitCode {
         Signals.block()
+        watchForCrashes()
         terminal.print(Demo.introduction)
         do throws(ManifestFailure) {
             let settings = try Manifest.parse(Array(Demo.manifest.utf8), path: "demo", surroundings)
@@ -172,6 +175,17 @@ package struct Commands {
     }
 
     // MARK: Steps
+
+    /// From now on a crash tells in which plugin it was, where that can be told.
+    ///
+    /// - Parameter descriptor: where the record goes to; nil for a process that nobody watches.
+    private func watchForCrashes(_ descriptor: Int32? = nil) {
+        do throws(Errno) {
+            try CrashRecord.watch(descriptor, layout: CrashRecord.layout)
+        } catch {
+            terminal.complain("sluice: no record of a crash will be kept: \(error.description)")
+        }
+    }
 
     /// Reads a manifest and goes on with it, or shows what is wrong with it.
     private func withSettings(

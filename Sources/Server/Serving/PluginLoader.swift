@@ -26,22 +26,26 @@ package struct PluginLoader {
     private let tables: PlanTables?
     private let previous: Running?
     private let inherited: ProcessState?
+    private let quarantine: [Quarantine]
     private var libraries: [String: PluginLibrary]
 
     /// - Parameters:
     ///   - folder: the manifest's, told to the plugins.
     ///   - workerCount: told to the plugins, 1 or more.
+    ///   - quarantine: instances that are not loaded; `AbsentPlugin` stands in for each.
     ///   - linked: plugins that are linked into this process, by the path that stands for them.
     package static func load(
         _ settings: ProxySettings,
         folder: String,
         workerCount: Int,
+        quarantine: [Quarantine] = [],
         linked: [String: PluginLibrary] = [:]
     ) -> Result {
         var loader = PluginLoader(
             settings,
             folder: folder,
             workerCount: workerCount,
+            quarantine: quarantine,
             linked: linked
         )
         return loader.load()
@@ -55,6 +59,7 @@ package struct PluginLoader {
         _ settings: ProxySettings,
         folder: String,
         workerCount: Int,
+        quarantine: [Quarantine] = [],
         linked: [String: PluginLibrary] = [:],
         tables: PlanTables? = nil,
         previous: Running? = nil,
@@ -66,6 +71,7 @@ package struct PluginLoader {
         self.tables = tables
         self.previous = previous
         self.inherited = inherited
+        self.quarantine = quarantine
         libraries = linked
     }
 
@@ -79,14 +85,19 @@ package struct PluginLoader {
         settings.announceUpstreams(and: previous?.settings)
         for entry in stage.entries where entry.isGood {
             let plugin = entry.settings
-            if let old = previous?.plugin(plugin.name),
+            let isAbsent = quarantine.contains { $0.holds(plugin, sha256: entry.sha256) }
+            if let old = previous?.plugin(plugin.name), old.isAbsent == isAbsent,
                 old.isSame(plugin, sha256: entry.sha256)
             {
                 result.plugins.append(old)
                 continue
             }
             do throws(PluginError) {
-                let instance = try make(entry, place: result.plugins.count)
+                let instance = try make(
+                    entry,
+                    isAbsent: isAbsent,
+                    place: result.plugins.count
+                )
                 result.made.append(instance)
                 result.plugins.append(
                     RunningPlugin(
@@ -94,10 +105,11 @@ package struct PluginLoader {
                         sha256: entry.sha256,
                         version: entry.version,
                         descriptor: entry.descriptor,
-                        instance: instance
+                        instance: instance,
+                        isAbsent: isAbsent
                     )
                 )
-                try inherit(instance, plugin)
+                if !isAbsent { try inherit(instance, plugin) }
             } catch {
                 let place = "plugins.\(plugin.name)"
                 for line in error.description.split(separator: "\n") {
@@ -110,22 +122,26 @@ package struct PluginLoader {
 
     private mutating func make(
         _ entry: PluginStage.Entry,
+        isAbsent: Bool,
         place: Int
     ) throws(PluginError) -> PluginInstance {
         let plugin = entry.settings
-        let library = try library(of: entry)
+        let library = isAbsent ? try AbsentPlugin.library() : try library(of: entry)
+        let status = plugin.onError.status
         let index = if let tables { try tables.takeInstance() } else { place }
         do throws(PluginError) {
             return try PluginInstance(
                 name: plugin.name,
                 index: index,
                 library: library,
-                failureStatus: plugin.onError.status,
-                configuration: entry.configuration,
+                failureStatus: status,
+                configuration: isAbsent
+                    ? AbsentPlugin.configuration(status: status) : entry.configuration,
                 folder: folder,
                 workerCount: workerCount,
                 logLevel: settings.logLevel.rawValue,
-                memoryBytes: plugin.memoryBytes
+                memoryBytes: plugin.memoryBytes,
+                guards: PluginGuards(plugin)
             )
         } catch {
             tables?.giveInstance(index)
@@ -157,8 +173,8 @@ package struct PluginLoader {
         _ settings: PluginSettings
     ) throws(PluginError) {
         let transfer = StateTransfer(settings.state)
-        if let old = previous?.plugin(settings.name)?.instance {
-            try transfer.move(from: old, to: instance)
+        if let old = previous?.plugin(settings.name), !old.isAbsent {
+            try transfer.move(from: old.instance, to: instance)
         } else if let bytes = inherited?.state(of: settings.name) {
             try transfer.move(bytes, to: instance)
         }
@@ -176,6 +192,20 @@ package struct PluginLoader {
             throw PluginError(lines.joined(separator: "\n"))
         }
         return library
+    }
+}
+
+extension PluginGuards {
+    fileprivate init(_ plugin: PluginSettings) {
+        self.init(
+            hookNanoseconds: UInt64(plugin.hookBudget) * 1_000_000,
+            circuit: CircuitSettings(
+                faults: plugin.circuit.faults,
+                window: UInt64(plugin.circuit.window),
+                retry: UInt64(plugin.circuit.retry)
+            ),
+            onCrash: plugin.onCrash
+        )
     }
 }
 

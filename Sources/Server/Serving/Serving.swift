@@ -76,6 +76,11 @@ struct Serving: ~Copyable {
             ledger: ledger,
             source: source
         )
+        let hangTime = running.settings.hangTime
+        if hangTime > 0 {
+            let hang = UInt64(hangTime) * 1_000_000
+            _ = PinnedThread.start(name: "watchdog") { Watchdog.run(hang: hang) }
+        }
         let control = PinnedThread.start(name: "control") { generations.work() }
         let workers = WorkerControl(mailboxes, generations, manifest: manifest, surroundings)
         let hooks = workers.hooks
