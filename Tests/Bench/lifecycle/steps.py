@@ -11,6 +11,7 @@ process is killed, those may fail that it had, but no connection may be refused.
 case did not come out as it must.
 """
 import argparse
+import http.client
 import os
 import re
 import signal
@@ -198,7 +199,7 @@ def suspended(bench):
 
 
 def stuck(bench):
-    """8, 9: a request that never ends holds the old instance until the deadline, and nobody
+    """8, 9: a request that never ends holds the old instance until its own deadline, and nobody
     else."""
     answers = []
     asker = threading.Thread(target=lambda: answers.append(bench.trial.ask("/stuck")))
@@ -208,13 +209,13 @@ def stuck(bench):
     bench.swap(builds.counter(bench.folder, 2))
     must(time.monotonic() - began < 5, "the swap waited for the stuck request")
     must(bench.build() == "2", "the new build does not serve")
-    asker.join(DRAIN_SECONDS + 5)
+    asker.join(STUCK_SECONDS + 10)
     must(answers, "the stuck request is still there")
     must(answers[0].status >= 500, "the stuck request was answered", answers[0].status)
 
 
-# Of `stuck`: how long the drain may last, as the bench's manifest says.
-DRAIN_SECONDS = 2
+# Of `stuck`: what bounds a request that waits, as the bench's manifest says.
+STUCK_SECONDS = 2
 LIVE = {"7: a request waits during the switch": suspended,
         "9: a request never ends": stuck}
 
@@ -274,7 +275,7 @@ def kill(bench):
             return bench.build() in ("1", "2")
         except ConnectionRefusedError:
             raise Wrong("a connection was refused after the kill") from None
-        except OSError:
+        except (OSError, http.client.HTTPException):
             return False
 
     bench.subject.wait(answers, "an answer after the kill")
@@ -313,7 +314,7 @@ def cases():
 def run_live(check):
     with Trial("sluice", lanes=LANES) as trial:
         bench = Bench(trial)
-        bench.subject.more["drain"] = "%ds" % DRAIN_SECONDS
+        bench.subject.listen["timeouts"] = {"suspend": "%ds" % STUCK_SECONDS}
         bench.start()
         check(bench)
         outcome = trial.end_load()

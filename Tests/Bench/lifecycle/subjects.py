@@ -244,12 +244,14 @@ class Sluice(Subject):
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
-        # More plugin instances, by name, which every request passes; more keys of the top.
+        # More plugin instances, by name, which every request passes; more keys of the top, and of
+        # each listener.
         self.plugins, self.more = {}, {}
+        self.listen = {"backlog": 4096, "limits": {"requests": 1_000_000_000}}
 
     def manifest(self, settings):
         peers = ["127.0.0.1:%d" % p for p in self.peers(settings)]
-        listen = {"backlog": 4096, "limits": {"requests": 1_000_000_000}}
+        listen = self.listen
         listeners = [
             {"listen": "127.0.0.1:%d" % self.h1, **listen},
             {"listen": "127.0.0.1:%d" % self.tls, "protocols": ["h1", "h2"],
