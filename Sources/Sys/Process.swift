@@ -59,6 +59,9 @@ public enum Process {
 
     public static var id: Int32 { getpid() }
 
+    /// Number of the user whose rights it has.
+    public static var user: UInt32 { geteuid() }
+
     /// A number that no other thread of this process has now.
     public static var thread: UInt { UInt(pthread_self()) }
 
@@ -92,6 +95,12 @@ public enum Process {
         sched_yield()
     }
 
+    /// Makes this process one that nobody is to miss: it ends with the thread that started it,
+    /// leaves no core file, and is the first that the kernel ends when memory is short.
+    public static func becomeExpendable() {
+        clinux_become_expendable()
+    }
+
     /// Ends the process at once with this status.
     public static func exit(_ status: Int32) -> Never {
         _exit(status)
@@ -121,6 +130,16 @@ public enum Signals {
     /// Makes writing to a closed connection an error of the call, as in every process of sluice.
     public static func ignorePipe() {
         clinux_ignore_pipe()
+    }
+
+    /// Its name, as in "SIGSEGV".
+    public static func name(_ number: Int32) -> String {
+        let names: [Int32: String] = [
+            SIGILL: "SIGILL", SIGTRAP: "SIGTRAP", SIGABRT: "SIGABRT", SIGBUS: "SIGBUS",
+            SIGFPE: "SIGFPE", SIGKILL: "SIGKILL", SIGSEGV: "SIGSEGV", SIGPIPE: "SIGPIPE",
+            SIGTERM: "SIGTERM",
+        ]
+        return names[number] ?? "signal \(number)"
     }
 
     /// Waits for the next one.
@@ -199,12 +218,6 @@ public enum File {
         access(path, F_OK) == 0
     }
 
-    /// Whether everybody may write the file.
-    public static func isWorldWritable(_ path: String) -> Bool {
-        let mode = Int(clinux_file_mode(path))
-        return mode >= 0 && mode & 0o002 != 0
-    }
-
     /// Whether it is an ordinary file, or a link to one: whoever opens a pipe may wait for ever.
     public static func isFile(_ path: String) -> Bool {
         let mode = Int(clinux_file_mode(path))
@@ -217,6 +230,19 @@ public enum File {
         guard let found = realpath(path, nil) else { return nil }
         defer { free(found) }
         return String(cString: found)
+    }
+
+    /// What a symbolic link says; nil when it is none, or says more than a path can be.
+    public static func linkTarget(_ path: String) -> String? {
+        withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(PATH_MAX)) { buffer in
+            guard let to = buffer.baseAddress else { return nil }
+            let count = readlink(path, to, buffer.count)
+            guard count > 0, count < buffer.count else { return nil }
+            return String(
+                decoding: buffer[..<count].map { UInt8(bitPattern: $0) },
+                as: UTF8.self
+            )
+        }
     }
 
     public static func isFolder(_ path: String) -> Bool {
