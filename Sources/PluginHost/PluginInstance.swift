@@ -69,6 +69,7 @@ public final class PluginInstance: @unchecked Sendable {
         args.name = text
         args.config = ConfigurationTree.make(configuration)
         args.folder = sluice_slice(permanent: folder)
+        library.image?.began(handle)
         let created = Self.withErrorText { error in
             let checked = factory.pointee.check_config?(args.config, error) ?? 0
             guard checked == SLUICE_OK else { return checked }
@@ -76,6 +77,7 @@ public final class PluginInstance: @unchecked Sendable {
         }
         guard created.result == SLUICE_OK else {
             handle.end()
+            library.image?.ended(handle)
             let reason = created.text.isEmpty ? "result \(created.result)" : created.text
             throw PluginError("plugins.\(name).config: \(reason)")
         }
@@ -223,5 +225,6 @@ public final class PluginInstance: @unchecked Sendable {
             return
         }
         table.pointee.destroy?(table.pointee.state)
+        library.image?.ended(handle)
     }
 }

@@ -12,20 +12,40 @@ public struct PluginError: Error, Sendable, Equatable, CustomStringConvertible {
 
 /// A loaded library and what it said in the handshake.
 ///
-/// Never unloaded.
+/// Unloaded only by `ImageRegistry.sweep`, after which nothing of it may be used.
 public struct PluginLibrary: @unchecked Sendable {
     // Safe: `hello` points to memory that is never freed and no more written.
     public let path: String
     public let hello: UnsafePointer<sluice_plugin_hello>
+    /// Nil of a plugin that is linked into this process.
+    public let image: PluginImage?
 
     /// Loads a library from a private copy and shakes hands.
     ///
     /// The copy has a name that was never used before, because the dynamic linker answers a known
     /// name or inode with the old library, and because writing over a mapped file changes running
     /// code.
-    public init(_ file: PluginFile) throws(PluginError) {
+    ///
+    /// - Parameters:
+    ///   - mayUnload: whether its memory may be given back when the file has nothing against it.
+    ///   - generation: of the configuration that it is loaded for.
+    ///   - willShakeHands: called when it is loaded, and none of its functions was called yet.
+    public init(
+        _ file: PluginFile,
+        mayUnload: Bool = false,
+        generation: UInt64 = 1,
+        willShakeHands: () -> Void = {}
+    ) throws(PluginError) {
         path = file.path
-        let library = try Self.open(file.bytes, path: path)
+        let stays = !mayUnload || !file.unloadObstacles.isEmpty
+        let library = try Self.open(file.bytes, path: path, stays: stays)
+        image = ImageRegistry.shared.add(
+            file,
+            library,
+            mayUnload: mayUnload,
+            generation: generation
+        )
+        willShakeHands()
         guard let symbol = library.symbol(SLUICE_HELLO_SYMBOL) else {
             throw PluginError(
                 "\(path): not a plugin of this host's ABI: it has no symbol \(SLUICE_HELLO_SYMBOL)"
@@ -47,6 +67,7 @@ public struct PluginLibrary: @unchecked Sendable {
     /// - Parameter name: in place of the path, for messages.
     public init(linked hello: Hello, name: String) throws(PluginError) {
         path = name
+        image = nil
         self.hello = try Self.shakeHands(hello, path: name)
         try check()
     }
@@ -58,7 +79,8 @@ public struct PluginLibrary: @unchecked Sendable {
 
     private static func open(
         _ bytes: [UInt8],
-        path: String
+        path: String,
+        stays: Bool
     ) throws(PluginError) -> DynamicLibrary {
         let name = path.split(separator: "/").last.map(String.init) ?? "plugin.so"
         do {
@@ -68,7 +90,7 @@ public struct PluginLibrary: @unchecked Sendable {
             // Also after a failure halfway; a mapping outlives the name.
             defer { File.remove(copy) }
             try File.writeNew(copy, bytes, mode: 0o500)
-            return try DynamicLibrary(path: copy)
+            return try DynamicLibrary(path: copy, stays: stays)
         } catch let error as DynamicLibrary.LoadError {
             throw PluginError("\(path): \(error.text)")
         } catch {
