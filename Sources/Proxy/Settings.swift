@@ -11,6 +11,7 @@ package struct ProxySettings: Sendable, Equatable {
     package var logLevel = LogLevel.info
     package var listeners: [ListenerSettings] = []
     package var plugins: [PluginSettings] = []
+    package var integrity = IntegritySettings()
     package var upstreams: [UpstreamSettings] = []
     /// Instances that every request goes through, before its route's own.
     package var chain: [String] = []
@@ -163,6 +164,7 @@ package struct PluginSettings: Sendable, Equatable {
     package var onError = OnError.closed(500)
     /// Bytes of buffers that the plugin may have from the host at the same time.
     package var memoryBytes = 67_108_864
+    package var unload = UnloadRule.never
     package var configuration = ConfigurationValue.object([])
 
     package init(name: String, libraryPath: String) {

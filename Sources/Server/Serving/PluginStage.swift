@@ -28,11 +28,13 @@ struct PluginStage {
     /// - Parameter linked: paths that stand for no file.
     init(_ settings: ProxySettings, linked: Set<String> = []) {
         var known: [String: Known] = [:]
+        let trust = PluginTrust(settings.integrity, &problems)
+        let isTrustKnown = problems.isEmpty
         for plugin in settings.plugins {
             var entry = Entry(settings: plugin, configuration: plugin.configuration.node)
             let before = problems.count
-            if !linked.contains(plugin.libraryPath) { stage(&entry, &known) }
-            entry.isGood = problems.count == before
+            if isTrustKnown, !linked.contains(plugin.libraryPath) { stage(&entry, trust, &known) }
+            entry.isGood = isTrustKnown && problems.count == before
             entries.append(entry)
         }
         // What an unreadable descriptor says of attributes is not known.
@@ -40,7 +42,11 @@ struct PluginStage {
         problems += AttributeGraph.problems(settings, uses)
     }
 
-    private mutating func stage(_ entry: inout Entry, _ known: inout [String: Known]) {
+    private mutating func stage(
+        _ entry: inout Entry,
+        _ trust: PluginTrust,
+        _ known: inout [String: Known]
+    ) {
         let plugin = entry.settings
         let place = "plugins.\(plugin.name)"
         do throws(PluginError) {
@@ -48,7 +54,11 @@ struct PluginStage {
                 if let pin = plugin.sha256 { try file.check(pin: pin) }
                 (entry.file, entry.descriptor) = (file, descriptor)
             } else {
-                let file = try PluginFile(path: plugin.libraryPath, pin: plugin.sha256)
+                let file = try PluginFile(
+                    path: plugin.libraryPath,
+                    pin: plugin.sha256,
+                    trust: trust
+                )
                 entry.file = file
                 entry.descriptor = try Self.descriptor(of: file)
                 known[plugin.libraryPath] = (file, entry.descriptor)
