@@ -13,9 +13,7 @@ public final class ImageRegistry: Sendable {
         var images: [PluginImage] = []
         var loadedCount = 0
         var unmapped = Totals()
-        var limit = 0
         var isOver = false
-        var tellOver: (@Sendable (_ count: Int) -> Void)?
     }
 
     /// A number of images and their bytes.
@@ -39,7 +37,6 @@ public final class ImageRegistry: Sendable {
         mayUnload: Bool,
         generation: UInt64
     ) -> PluginImage {
-        defer { changed() }
         let number = state.withLock { state in
             state.loadedCount += 1
             return state.loadedCount
@@ -72,33 +69,20 @@ public final class ImageRegistry: Sendable {
                 state.unmapped.add(image)
             }
         }
-        if goneCount > 0 { changed() }
         return goneCount
     }
 
-    /// Calls back once when more images than this are retired, and again after they were fewer.
+    /// How many images are retired, when they are more than a limit for the first time, or again
+    /// after they were not; else nil.
     ///
-    /// - Parameters:
-    ///   - retired: 1 or more; 0 never calls.
-    ///   - tell: called with the count by whoever destroys an instance or loads a library.
-    public func setLimit(retired: Int, _ tell: @escaping @Sendable (_ count: Int) -> Void) {
-        state.withLock { state in
-            state.limit = retired
-            state.isOver = false
-            state.tellOver = tell
-        }
-        changed()
-    }
-
-    /// Compares the images that nobody uses with the limit.
-    func changed() {
+    /// - Parameter limit: 1 or more; 0 is never exceeded.
+    public func excess(over limit: Int) -> Int? {
         let count = rows().count { $0.standing == .retired }
-        let tell = state.withLock { state -> (@Sendable (Int) -> Void)? in
-            let isOver = state.limit > 0 && count > state.limit
+        return state.withLock { state in
+            let isOver = limit > 0 && count > limit
             defer { state.isOver = isOver }
-            return isOver && !state.isOver ? state.tellOver : nil
+            return isOver && !state.isOver ? count : nil
         }
-        tell?(count)
     }
 
     // MARK: What is told

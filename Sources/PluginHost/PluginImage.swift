@@ -76,7 +76,6 @@ public final class PluginImage: Sendable {
             state.users.removeAll { $0 === handle }
             if Self.bytesOut(handle) > 0 { state.lenders.append(handle) }
         }
-        ImageRegistry.shared.changed()
     }
 
     /// Requests that still go through its instances, which take no new ones; 0 when it serves.

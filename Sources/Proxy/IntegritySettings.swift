@@ -11,6 +11,11 @@ package struct IntegritySettings: Sendable, Equatable {
     package var retiredImagesMax = 100
 
     package init() {}
+
+    /// Whether the same files are taken by other settings.
+    package func isTrust(of other: IntegritySettings) -> Bool {
+        checksPermissions == other.checksPermissions && trustedKeys == other.trustedKeys
+    }
 }
 
 /// An Ed25519 key that signs libraries.

@@ -27,6 +27,14 @@ package struct Commands {
                 .runChild(Array(arguments.dropFirst()))
         }
         if arguments.first == PluginProbe.childCommand { return PluginProbe.runChild() }
+        if arguments.first == Supervision.serveCommand {
+            return Supervision(terminal: terminal, surroundings: surroundings)
+                .serve(Array(arguments.dropFirst()))
+        }
+        if arguments.first == Supervision.resumeCommand {
+            return Supervision(terminal: terminal, surroundings: surroundings)
+                .resume(Array(arguments.dropFirst()))
+        }
         do throws(UsageError) {
             return execute(try Command.parse(arguments))
         } catch {
@@ -57,6 +65,9 @@ package struct Commands {
     // MARK: Commands
 
     private func run(_ manifest: String, supervisor: Bool) -> ExitCode {
+        if supervisor {
+            return Supervision(terminal: terminal, surroundings: surroundings).run(manifest)
+        }
         Signals.block()
         return withSettings(of: manifest) { serve($0, manifest) }
     }
@@ -64,7 +75,11 @@ package struct Commands {
     private func check(_ manifest: String, binds: Bool) -> ExitCode {
         withSettings(of: manifest) { settings in
             do throws(Preparation.Failure) {
-                let prepared = try Preparation(settings, manifest: manifest, binds: binds)
+                let prepared = try Preparation(
+                    settings,
+                    manifest: manifest,
+                    source: binds ? OwnListeners() : nil
+                )
                 prepared.warnings.forEach { terminal.complain("\(manifest): warning: \($0)") }
                 prepared.release()
             } catch {
@@ -96,8 +111,9 @@ package struct Commands {
 
     private func serve(_ settings: ProxySettings, _ manifest: String) -> ExitCode {
         do throws(Preparation.Failure) {
-            let prepared = try Preparation(settings, manifest: manifest, binds: true)
-            return Serving(prepared, logLevel: settings.logLevel).run()
+            let source = OwnListeners()
+            let prepared = try Preparation(settings, manifest: manifest, source: source)
+            return Serving(prepared, source, manifest: manifest, surroundings).run(.signals)
         } catch {
             error.lines.forEach(terminal.complain)
             return .configuration
@@ -107,7 +123,7 @@ package struct Commands {
     private func listPlugins(_ manifest: String) -> ExitCode {
         withSettings(of: manifest) { settings in
             let stage = PluginStage(settings)
-            for entry in stage.entries where entry.file != nil {
+            for entry in stage.entries where !entry.sha256.isEmpty {
                 terminal.print(PluginDescription.line(entry))
             }
             stage.problems.forEach { terminal.complain("\(manifest): \($0)") }

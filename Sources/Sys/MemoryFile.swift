@@ -11,29 +11,6 @@ public struct MemoryFile: ~Copyable, Sendable {
         descriptor = FileDescriptor(owning: Int32(try Errno.check(Int(clinux_memory_file(name)))))
     }
 
-    /// Takes over a descriptor that another process has given.
-    public init(taking number: Int32) {
-        descriptor = FileDescriptor(owning: number)
-    }
-
-    /// Adds bytes at its end.
-    public func append(_ bytes: [UInt8]) throws(Errno) {
-        var at = 0
-        while at < bytes.count {
-            let result = bytes.withUnsafeBytes { from in
-                // Safe: within the array.
-                Int(
-                    clinux_write(
-                        descriptor.number,
-                        from.baseAddress?.advanced(by: at),
-                        from.count - at
-                    )
-                )
-            }
-            at += try Errno.check(result)
-        }
-    }
-
     /// What to write to.
     public var number: Int32 { descriptor.number }
 

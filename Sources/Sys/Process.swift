@@ -52,6 +52,22 @@ public enum Process {
         }
     }
 
+    /// The path that the running program was started by, from the root, links not resolved; that
+    /// of the executable when it is no longer there.
+    public static func startedPath() -> String {
+        let executable = executablePath()
+        guard let word = CommandLine.arguments.first else { return executable }
+        var places: [String] = []
+        if word.hasPrefix("/") {
+            places = [word]
+        } else if word.contains("/") {
+            places = [(File.absolute(".") ?? "") + "/" + word]
+        } else {
+            places = (environment("PATH") ?? "").split(separator: ":").map { "\($0)/\(word)" }
+        }
+        return places.first { File.absolute($0) == executable } ?? executable
+    }
+
     /// Value of an environment variable.
     public static func environment(_ name: String) -> String? {
         getenv(name).map { String(cString: $0) }
@@ -59,8 +75,8 @@ public enum Process {
 
     public static var id: Int32 { getpid() }
 
-    /// Number of the user whose rights it has.
-    public static var user: UInt32 { geteuid() }
+    /// The user whose rights this process has.
+    public static var effectiveUser: UInt32 { geteuid() }
 
     /// A number that no other thread of this process has now.
     public static var thread: UInt { UInt(pthread_self()) }
@@ -132,25 +148,20 @@ public enum Signals {
         clinux_ignore_pipe()
     }
 
-    /// Its name, as in "SIGSEGV".
-    public static func name(_ number: Int32) -> String {
-        let names: [Int32: String] = [
-            SIGILL: "SIGILL", SIGTRAP: "SIGTRAP", SIGABRT: "SIGABRT", SIGBUS: "SIGBUS",
-            SIGFPE: "SIGFPE", SIGKILL: "SIGKILL", SIGSEGV: "SIGSEGV", SIGPIPE: "SIGPIPE",
-            SIGTERM: "SIGTERM",
-        ]
-        return names[number] ?? "signal \(number)"
-    }
-
     /// Waits for the next one.
-    public static func wait() -> Received {
-        switch clinux_wait_signal() {
-        case SIGINT: .interrupt
-        case SIGUSR1: .reopenLogs
-        case SIGHUP: .reload
-        case SIGUSR2: .upgrade
-        default: .terminate
-        }
+    public static func wait() -> Received { Received(clinux_wait_signal()) }
+}
+
+extension Signals.Received {
+    init(_ number: Int32) {
+        self =
+            switch number {
+            case SIGINT: .interrupt
+            case SIGUSR1: .reopenLogs
+            case SIGHUP: .reload
+            case SIGUSR2: .upgrade
+            default: .terminate
+            }
     }
 }
 
@@ -167,12 +178,24 @@ public enum File {
     ///
     /// - Throws: what `open` or `read` said; EFBIG when it is longer than `bytesMax`.
     public static func readAll(_ path: String, bytesMax: Int) throws(Errno) -> [UInt8] {
+        try readWithVersion(path, bytesMax: bytesMax).bytes
+    }
+
+    /// The bytes of a file, and what it was when they were read: its mode is that of these bytes,
+    /// whatever becomes of the path meanwhile.
+    ///
+    /// - Throws: as `readAll`.
+    public static func readWithVersion(
+        _ path: String,
+        bytesMax: Int
+    ) throws(Errno) -> (bytes: [UInt8], version: FileVersion) {
         let fd = FileDescriptor(owning: Int32(try Errno.check(Int(clinux_open_read(path)))))
+        let version = try FileVersion(descriptor: fd.number)
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 65_536)
         while true {
             let got = try Errno.check(Int(clinux_read(fd.number, &chunk, chunk.count)))
-            if got == 0 { return bytes }
+            if got == 0 { return (bytes, version) }
             bytes.append(contentsOf: chunk[..<got])
             if bytes.count > bytesMax { throw Errno(EFBIG) }
         }

@@ -121,20 +121,22 @@ struct ImageRegistryTests {
 
     @Test
     func `tells once when too many are retired`() throws {
-        let registry = ImageRegistry.shared
-        let calls = Mutex<[Int]>([])
-        registry.sweep()
-        let now = registry.rows().count { $0.standing == .retired }
-        registry.setLimit(retired: now + 2) { count in calls.withLock { $0.append(count) } }
-        defer { registry.setLimit(retired: 0) { _ in } }
-        for _ in 0..<2 { try instance("a", try load(mayUnload: false)).destroy() }
-        #expect(calls.withLock { $0 } == [])
-        for _ in 0..<2 { try instance("a", try load(mayUnload: true)).destroy() }
-        #expect(calls.withLock { $0 } == [now + 3])
-        registry.sweep()
-        for _ in 0..<2 { try instance("a", try load(mayUnload: true)).destroy() }
-        #expect(calls.withLock { $0 } == [now + 3, now + 3])
-        registry.sweep()
+        let registry = ImageRegistry()
+        let file = try PluginFile(path: path, pin: nil)
+        func add(mayUnload: Bool) throws {
+            let library = try DynamicLibrary(path: path, stays: !mayUnload)
+            _ = registry.add(file, library, mayUnload: mayUnload, generation: 1)
+        }
+        try add(mayUnload: false)
+        try add(mayUnload: true)
+        #expect(registry.excess(over: 0) == nil)
+        #expect(registry.excess(over: 2) == nil)
+        try add(mayUnload: true)
+        #expect(registry.excess(over: 2) == 3)
+        #expect(registry.excess(over: 2) == nil)
+        #expect(registry.sweep() == 0 || registry.rows().count < 3)
+        #expect(registry.excess(over: 3) == nil)
+        #expect(registry.excess(over: 2) == (registry.rows().count > 2 ? 3 : nil))
     }
 
     @Test

@@ -21,7 +21,7 @@ struct PathGuardTests {
     /// The complaint with names in place of paths; nil when there is none.
     private func complaint(
         about path: String? = nil,
-        user: UInt32 = Process.user,
+        user: UInt32 = Process.effectiveUser,
         executable: String = "/none/exe"
     ) -> String? {
         let found = PathGuard(user: user, executable: executable)
@@ -94,7 +94,7 @@ struct PathGuardTests {
     @Test
     func `a group that is the owner's own is nobody else`() throws {
         // Only root may give files away.
-        try #require(Process.user == 0)
+        try #require(Process.effectiveUser == 0)
         set(path, 0o664)
         set(folder, 0o775)
         #expect(complaint() == nil)
@@ -117,7 +117,7 @@ struct PathGuardTests {
 
     @Test
     func `an owner that is neither root nor the user`() throws {
-        try #require(Process.user == 0)
+        try #require(Process.effectiveUser == 0)
         let who = ": belongs to user 1001, who is neither root nor the user of this process (0); "
         #expect(chown(path, 1001, 0) == 0)
         #expect(complaint() == "OUT/folder/lib.so\(who)chown root OUT/folder/lib.so")

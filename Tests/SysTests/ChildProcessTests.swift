@@ -54,8 +54,7 @@ struct ChildProcessTests {
     }
 
     @Test func `it reads what it is given, and has all signals`() throws {
-        let input = try MemoryFile(name: "input")
-        try input.append(Array("one\ntwo\n".utf8))
+        let input = try MemoryFile.holding(Array("one\ntwo\n".utf8), name: "input")
         Signals.ignorePipe()
         var child = try ChildProcess.start(
             "/bin/sh",

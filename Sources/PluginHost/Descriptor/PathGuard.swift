@@ -123,7 +123,7 @@ struct PathGuard {
 extension PluginFile {
     /// Who else could change a file, in a line that names it; nil when nobody can.
     public static func complaint(aboutPermissionsOf path: String) -> String? {
-        PathGuard(user: Process.user, executable: Process.executablePath())
+        PathGuard(user: Process.effectiveUser, executable: Process.executablePath())
             .complaint(about: path)
             .map { $0.hasPrefix(path + ":") ? $0 : "\(path): \($0)" }
     }

@@ -16,6 +16,8 @@ enum PluginProbe {
     static let childCommand = "plugin-probe"
     /// Libraries with their configuration that are remembered; the oldest is forgotten.
     static let passedMax = 256
+    /// Bytes of an order, which has a configuration, and a library.
+    private static let inputBytesMax = PluginFile.bytesMax + (64 << 20)
     /// Scalars of what a library wrote before it ended that are told.
     static let outputScalarsMax = 200
     private static let reportDescriptor: Int32 = 3
@@ -39,7 +41,9 @@ enum PluginProbe {
         workerCount: Int,
         executable: String = Process.executablePath()
     ) throws(PluginError) {
-        guard let file = entry.file else { throw PluginError("no file") }
+        let path = entry.settings.libraryPath
+        // Of a library that is in use and has not changed, with another configuration.
+        let file = if let file = entry.file { file } else { try again(path, entry.sha256) }
         let order = PluginProbeOrder(
             path: file.path,
             sha256: file.sha256,
@@ -55,9 +59,7 @@ enum PluginProbe {
         guard !passed.withLock({ $0.contains(key) }) else { return }
         var complaint: String?
         do throws(Errno) {
-            let input = try MemoryFile(name: "probe")
-            try input.append(head)
-            try input.append(file.bytes)
+            let input = try MemoryFile.holding(head + file.bytes, name: "probe")
             var child = try ChildProcess.start(executable, [childCommand], input: input.number)
             complaint = watch(&child, file.path, milliseconds: settings.integrity.probeTimeout)
         } catch {
@@ -68,6 +70,10 @@ enum PluginProbe {
             if passed.count == passedMax { passed.removeFirst() }
             passed.append(key)
         }
+    }
+
+    private static func again(_ path: String, _ sha256: String) throws(PluginError) -> PluginFile {
+        try PluginFile(path: path, pin: sha256)
     }
 
     // MARK: The parent's side
@@ -112,7 +118,7 @@ enum PluginProbe {
     private static func words(_ ending: ChildProcess.Ending) -> String {
         switch ending {
         case .exited(let code): "ended with status \(code)"
-        case .signalled(let number): "ended by \(Signals.name(number))"
+        case .signalled(let number): "ended by \(ChildProcess.Ending.signalName(number))"
         }
     }
 
@@ -133,8 +139,8 @@ enum PluginProbe {
     /// The process that tries a library: its input is an order, an end of line, and the file.
     static func runChild() -> ExitCode {
         Process.becomeExpendable()
-        var input = MemoryFile(taking: 0)
-        let bytes = input.take()
+        let input = SharedDescriptor(FileDescriptor(owning: 0))
+        let bytes = (try? MemoryFile.bytes(of: input, bytesMax: inputBytesMax)) ?? []
         guard let end = bytes.firstIndex(of: UInt8(ascii: "\n")),
             let order = PluginProbeOrder(Array(bytes[..<end]))
         else { return .usage }

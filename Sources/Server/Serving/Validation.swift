@@ -120,7 +120,7 @@ package struct Validation {
                 let how =
                     switch ending {
                     case .exited(let code): "ends the process with status \(code)"
-                    case .signalled(let number): "ends by \(Signals.name(number))"
+                    case .signalled(let number): "ends by \(ChildProcess.Ending.signalName(number))"
                     }
                 return .failed(how + place(step, hook) + (output ?? ""))
             case .text(let line):

@@ -9,7 +9,7 @@ extension Table where Root == PluginSettings {
     static let plugin = Table(
         "plugin",
         at: "plugins.NAME",
-        later: ["state", "quarantine", "timeout"],
+        later: ["quarantine", "timeout"],
         keys: [
             Key(
                 required: "library",
@@ -50,6 +50,14 @@ extension Table where Root == PluginSettings {
                 "Whether the library's memory is given back when nobody uses it any more"
                     + " (`\"when_safe\"`), if the file qualifies: `sluice plugin inspect` tells"
                     + " ([why it may not](plugin-integrity.md#unmapping))."
+            ),
+            Key(
+                "state",
+                \.state,
+                .words(StatePolicy.allCases.map { ($0.rawValue, $0) }),
+                "What becomes of its own state (counters, tables) when a reload or a swap puts"
+                    + " another instance in its place: it must move over (`\"require\"`), it moves"
+                    + " where both can (`\"prefer\"`), or the new one begins empty (`\"discard\"`)."
             ),
             Key(
                 "config",
