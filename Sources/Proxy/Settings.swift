@@ -12,6 +12,7 @@ package struct ProxySettings: Sendable, Equatable {
     package var logLevel = LogLevel.info
     package var listeners: [ListenerSettings] = []
     package var plugins: [PluginSettings] = []
+    package var integrity = IntegritySettings()
     package var upstreams: [UpstreamSettings] = []
     /// Instances that every request goes through, before its route's own.
     package var chain: [String] = []
@@ -173,6 +174,7 @@ package struct PluginSettings: Sendable, Equatable {
     package var hookBudget = 0
     package var circuit = PluginCircuitSettings()
     package var onCrash = CrashPolicy.restart
+    package var unload = UnloadRule.never
     /// What becomes of its state when another instance takes its place.
     package var state = StatePolicy.prefer
     package var configuration = ConfigurationValue.object([])

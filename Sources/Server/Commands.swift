@@ -26,6 +26,7 @@ package struct Commands {
             return Validation(terminal: terminal, surroundings: surroundings)
                 .runChild(Array(arguments.dropFirst()))
         }
+        if arguments.first == PluginProbe.childCommand { return PluginProbe.runChild() }
         if arguments.first == Supervision.serveCommand {
             return Supervision(terminal: terminal, surroundings: surroundings)
                 .serve(Array(arguments.dropFirst()))
@@ -144,6 +145,7 @@ package struct Commands {
             }
             let library = loads ? try PluginLoader.load(file, descriptor) : nil
             PluginDescription.lines(file).forEach(terminal.print)
+            PluginDescription.unloadLines(file).forEach(terminal.print)
             if let descriptor {
                 PluginDescription.lines(descriptor).forEach(terminal.print)
                 if loads { terminal.print("handshake:   the same") }

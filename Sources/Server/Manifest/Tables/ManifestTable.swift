@@ -90,7 +90,7 @@ extension Table where Root == ProxySettings {
                 "Where requests go. The first route that matches wins; a request that none matches"
                     + " is answered 404."
             ),
-        ],
+        ] + integrityKeys,
         check: checkWhole
     )
 
