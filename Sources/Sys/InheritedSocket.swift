@@ -1,0 +1,110 @@
+import CLinux
+import Glibc
+
+/// Listening sockets that another process made: a service manager, or the proxy before this one.
+public enum InheritedSocket {
+    /// Why a descriptor can't be used.
+    public enum Problem: Error, Equatable, Sendable, CustomStringConvertible {
+        case notOpen
+        case notSocket
+        case notStream
+        case notListening
+        /// Neither IPv4, IPv6 nor a Unix socket with a path.
+        case otherFamily
+        case failed(Errno)
+
+        public var description: String {
+            switch self {
+            case .notOpen: "is not open"
+            case .notSocket: "is no socket"
+            case .notStream: "is no stream socket"
+            case .notListening: "does not listen"
+            case .otherFamily: "is neither IPv4, IPv6 nor a Unix socket with a path"
+            case .failed(let error): error.description
+            }
+        }
+    }
+
+    /// Takes over a descriptor, if it is a listening socket; else closes it.
+    ///
+    /// From now on it does not block and is closed by an `execve`.
+    ///
+    /// - Returns: what it is bound to.
+    public static func adopt(_ number: Int32) throws(Problem) -> SocketAddress {
+        let closesOnExec = Int(clinux_close_on_exec(number))
+        if closesOnExec == -Int(EBADF) { throw .notOpen }
+        do throws(Problem) {
+            return try check(number)
+        } catch {
+            Syscall.close(number)
+            throw error
+        }
+    }
+
+    private static func check(_ number: Int32) throws(Problem) -> SocketAddress {
+        let kind = Int(clinux_get_option(number, SOL_SOCKET, SO_TYPE))
+        if kind == -Int(ENOTSOCK) { throw .notSocket }
+        guard kind == Int(SOCK_STREAM.rawValue) else { throw .notStream }
+        guard clinux_get_option(number, SOL_SOCKET, SO_ACCEPTCONN) == 1 else {
+            throw .notListening
+        }
+        do throws(Errno) {
+            _ = try Errno.check(Int(clinux_set_nonblocking(number)))
+            let address = try Socket.localAddress(number)
+            let isNamed = address.isUnix && address.text.utf8.count > "unix:".utf8.count
+            if isNamed || address.family == AF_INET || address.family == AF_INET6 {
+                return address
+            }
+        } catch {
+            throw .failed(error)
+        }
+        throw .otherFamily
+    }
+
+    /// Makes an inherited socket behave as one that was made here.
+    ///
+    /// Those who connect from now on get it so; the length of the queue changes too.
+    public static func configure(
+        _ fd: Int32,
+        _ options: Socket.ListenOptions
+    ) throws(Errno) {
+        let family = try Socket.localAddress(fd).family
+        if family != AF_UNIX {
+            let tcp = Int32(IPPROTO_TCP)
+            _ = try Errno.check(Int(clinux_set_option(fd, tcp, TCP_NODELAY, 1)))
+            let probes = options.keepaliveSeconds > 0
+            let onOff: Int32 = probes ? 1 : 0
+            _ = try Errno.check(Int(clinux_set_option(fd, SOL_SOCKET, SO_KEEPALIVE, onOff)))
+            if probes {
+                let time = options.keepaliveSeconds
+                _ = try Errno.check(Int(clinux_set_option(fd, tcp, TCP_KEEPIDLE, time)))
+            }
+        }
+        _ = try Errno.check(Int(clinux_listen(fd, options.backlog)))
+    }
+}
+
+/// The sockets that came with the start of the process.
+public enum InheritedSockets {
+    /// Takes over what `environment` announces.
+    ///
+    /// - Returns: listening descriptors with their addresses, owned by the caller; and a line for
+    ///   each descriptor that can't be used, which is closed.
+    public static func take(
+        _ environment: ServiceEnvironment
+    ) -> (sockets: [(descriptor: Int32, address: SocketAddress)], problems: [String]) {
+        var sockets: [(descriptor: Int32, address: SocketAddress)] = []
+        var problems: [String] = []
+        for index in 0..<environment.socketCount {
+            let number = ServiceEnvironment.firstSocket + Int32(index)
+            do throws(InheritedSocket.Problem) {
+                sockets.append((number, try InheritedSocket.adopt(number)))
+            } catch {
+                let name =
+                    environment.socketNames.isEmpty ? "" : " (\(environment.socketNames[index]))"
+                problems.append("socket activation: descriptor \(number)\(name) \(error)")
+            }
+        }
+        return (sockets, problems)
+    }
+}

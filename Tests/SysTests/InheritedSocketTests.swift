@@ -1,0 +1,86 @@
+import Glibc
+import Sys
+import Testing
+
+struct InheritedSocketTests {
+    private let folder: TemporaryFolder
+
+    init() throws { folder = try TemporaryFolder() }
+
+    private func problem(_ number: Int32) -> InheritedSocket.Problem? {
+        do throws(InheritedSocket.Problem) {
+            _ = try InheritedSocket.adopt(number)
+            return nil
+        } catch {
+            return error
+        }
+    }
+
+    @Test(arguments: ["127.0.0.1:0", "[::1]:0", "unix"])
+    func `a listening socket is taken with its address`(text: String) throws {
+        let path = folder.path + "/s.sock"
+        defer { unlink(path) }
+        let wanted = try #require(SocketAddress(text == "unix" ? "unix:" + path : text))
+        let listener = try Socket.listen(wanted, Socket.ListenOptions())
+        let bound = try Socket.localAddress(listener.number).text
+        let copy = dup(listener.number)
+        // As they come: open over an execve, and blocking.
+        #expect(fcntl(copy, F_SETFL, 0) == 0)
+        defer { close(copy) }
+        #expect(try InheritedSocket.adopt(copy).text == bound)
+        #expect(fcntl(copy, F_GETFD) & FD_CLOEXEC != 0)
+        #expect(fcntl(copy, F_GETFL) & O_NONBLOCK != 0)
+    }
+
+    @Test
+    func `what does not listen for streams is refused and closed`() throws {
+        #expect(problem(9_999) == .notOpen)
+        let file = open("/dev/null", O_RDONLY)
+        #expect(problem(file) == .notSocket)
+        #expect(fcntl(file, F_GETFD) == -1)
+        #expect(problem(socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0)) == .notStream)
+        #expect(problem(socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)) == .notListening)
+        let nameless = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        // A bind of the family alone takes an abstract name (unix(7)).
+        var family = sa_family_t(AF_UNIX)
+        let bound = withUnsafeBytes(of: &family) { bytes in
+            bind(nameless, bytes.assumingMemoryBound(to: sockaddr.self).baseAddress, 2)
+        }
+        #expect(bound == 0 && listen(nameless, 1) == 0)
+        #expect(problem(nameless) == .otherFamily)
+    }
+
+    @Test
+    func `options of the listener are set`() throws {
+        let address = try #require(SocketAddress("127.0.0.1:0"))
+        var options = Socket.ListenOptions()
+        options.keepaliveSeconds = 0
+        let listener = try Socket.listen(address, options)
+        options.keepaliveSeconds = 77
+        try InheritedSocket.configure(listener.number, options)
+        #expect(option(listener.number, SOL_SOCKET, SO_KEEPALIVE) == 1)
+        #expect(option(listener.number, Int32(IPPROTO_TCP), TCP_KEEPIDLE) == 77)
+        options.keepaliveSeconds = 0
+        try InheritedSocket.configure(listener.number, options)
+        #expect(option(listener.number, SOL_SOCKET, SO_KEEPALIVE) == 0)
+    }
+
+    private func option(_ fd: Int32, _ level: Int32, _ name: Int32) -> Int32 {
+        var value: Int32 = -1
+        var size = socklen_t(MemoryLayout<Int32>.size)
+        return getsockopt(fd, level, name, &value, &size) == 0 ? value : -1
+    }
+
+    @Test
+    func `the other end of a Unix socket is known`() throws {
+        let (one, two) = try Socket.pair()
+        defer {
+            close(one)
+            close(two)
+        }
+        let peer = try PeerIdentity(one)
+        #expect(peer.process == getpid())
+        #expect(peer.user == geteuid())
+        #expect(peer.isTrusted)
+    }
+}
