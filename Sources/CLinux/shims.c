@@ -17,6 +17,16 @@ long clinux_accept(int fd, struct sockaddr_storage *address, uint32_t *length) {
     return result < 0 ? -errno : result;
 }
 
+long clinux_peer_credentials(int fd, int32_t *process, uint32_t *user, uint32_t *group) {
+    struct ucred peer;
+    socklen_t size = sizeof peer;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0) return -errno;
+    *process = peer.pid;
+    *user = peer.uid;
+    *group = peer.gid;
+    return 0;
+}
+
 uint64_t clinux_manual_nanoseconds;
 
 long clinux_spawn(const char *path, char *const arguments[], int report, int output) {

@@ -15,6 +15,17 @@ public struct FileVersion: Sendable, Equatable {
     public init?(_ path: String) {
         var version = clinux_file_version()
         guard clinux_get_file_version(path, &version) == 0 else { return nil }
+        self.init(version)
+    }
+
+    /// That of a file that is open.
+    init(descriptor: Int32) throws(Errno) {
+        var version = clinux_file_version()
+        _ = try Errno.check(Int(clinux_get_open_file_version(descriptor, &version)))
+        self.init(version)
+    }
+
+    private init(_ version: clinux_file_version) {
         device = version.device
         inode = version.inode
         size = version.size
@@ -24,6 +35,9 @@ public struct FileVersion: Sendable, Equatable {
 
     /// Whether users that are neither the owner nor of its group may read the file.
     public var isReadableByOthers: Bool { mode & 0o004 != 0 }
+
+    /// Whether anybody but the owner, and root, may read, write or run the file.
+    public var isOpenToOthers: Bool { mode & 0o077 != 0 }
 
     /// Whether users that are neither the owner nor of its group may write the file.
     public var isWritableByOthers: Bool { mode & 0o002 != 0 }

@@ -59,6 +59,9 @@ public enum Process {
 
     public static var id: Int32 { getpid() }
 
+    /// The user whose rights this process has.
+    public static var effectiveUser: UInt32 { geteuid() }
+
     /// A number that no other thread of this process has now.
     public static var thread: UInt { UInt(pthread_self()) }
 
@@ -124,14 +127,19 @@ public enum Signals {
     }
 
     /// Waits for the next one.
-    public static func wait() -> Received {
-        switch clinux_wait_signal() {
-        case SIGINT: .interrupt
-        case SIGUSR1: .reopenLogs
-        case SIGHUP: .reload
-        case SIGUSR2: .upgrade
-        default: .terminate
-        }
+    public static func wait() -> Received { Received(clinux_wait_signal()) }
+}
+
+extension Signals.Received {
+    init(_ number: Int32) {
+        self =
+            switch number {
+            case SIGINT: .interrupt
+            case SIGUSR1: .reopenLogs
+            case SIGHUP: .reload
+            case SIGUSR2: .upgrade
+            default: .terminate
+            }
     }
 }
 
@@ -148,12 +156,24 @@ public enum File {
     ///
     /// - Throws: what `open` or `read` said; EFBIG when it is longer than `bytesMax`.
     public static func readAll(_ path: String, bytesMax: Int) throws(Errno) -> [UInt8] {
+        try readWithVersion(path, bytesMax: bytesMax).bytes
+    }
+
+    /// The bytes of a file, and what it was when they were read: its mode is that of these bytes,
+    /// whatever becomes of the path meanwhile.
+    ///
+    /// - Throws: as `readAll`.
+    public static func readWithVersion(
+        _ path: String,
+        bytesMax: Int
+    ) throws(Errno) -> (bytes: [UInt8], version: FileVersion) {
         let fd = FileDescriptor(owning: Int32(try Errno.check(Int(clinux_open_read(path)))))
+        let version = try FileVersion(descriptor: fd.number)
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 65_536)
         while true {
             let got = try Errno.check(Int(clinux_read(fd.number, &chunk, chunk.count)))
-            if got == 0 { return bytes }
+            if got == 0 { return (bytes, version) }
             bytes.append(contentsOf: chunk[..<got])
             if bytes.count > bytesMax { throw Errno(EFBIG) }
         }

@@ -26,7 +26,7 @@ public struct ServiceManager: Sendable, Equatable {
         /// A sign of life.
         case alive
 
-        /// As the protocol writes it. A line has no line end in it.
+        /// As the protocol writes it, without a line end.
         var line: String {
             switch self {
             case .ready: "READY=1"

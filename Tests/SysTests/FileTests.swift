@@ -23,6 +23,22 @@ struct FileTests {
         #expect(File.read(path, bytesMax: count - 1) == nil)
     }
 
+    @Test(
+        arguments: [
+            (0o600, false), (0o400, false), (0o610, true), (0o640, true), (0o602, true),
+            (0o601, true),
+        ] as [(UInt32, Bool)]
+    )
+    func `a file is read with its mode`(wanted: UInt32, isOpen: Bool) throws {
+        try File.writeNew(path, [1, 2], mode: 0o600)
+        #expect(chmod(path, wanted) == 0)
+        let (bytes, version) = try File.readWithVersion(path, bytesMax: 2)
+        #expect(bytes == [1, 2])
+        #expect(version == FileVersion(path))
+        #expect(version.mode & 0o7777 == wanted)
+        #expect(version.isOpenToOthers == isOpen)
+    }
+
     @Test
     func `what can't be read is an error`() {
         #expect(throws: Errno(ENOENT)) { try File.readAll(path, bytesMax: 1) }

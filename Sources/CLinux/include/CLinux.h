@@ -56,6 +56,9 @@ extern long syscall(long number, ...);
 
 long clinux_accept(int fd, struct sockaddr_storage *address, uint32_t *length);
 
+/* Who connected a Unix socket. */
+long clinux_peer_credentials(int fd, int32_t *process, uint32_t *user, uint32_t *group);
+
 static inline long clinux_recv(int fd, void *to, size_t count) {
     CLINUX_RETRY(syscall(SYS_recvfrom, (long)fd, to, count, 0L, 0L, 0L));
 }
@@ -304,16 +307,28 @@ typedef struct clinux_file_version {
     uint32_t mode;
 } clinux_file_version;
 
+static inline long clinux_get_status_version(
+    const struct stat *status, clinux_file_version *version) {
+    version->device = (uint64_t)status->st_dev;
+    version->inode = (uint64_t)status->st_ino;
+    version->size = (uint64_t)status->st_size;
+    version->changed_nanoseconds =
+        (uint64_t)status->st_mtim.tv_sec * 1000000000u + (uint64_t)status->st_mtim.tv_nsec;
+    version->mode = (uint32_t)status->st_mode;
+    return 0;
+}
+
 static inline long clinux_get_file_version(const char *path, clinux_file_version *version) {
     struct stat status;
     if (stat(path, &status) < 0) return -errno;
-    version->device = (uint64_t)status.st_dev;
-    version->inode = (uint64_t)status.st_ino;
-    version->size = (uint64_t)status.st_size;
-    version->changed_nanoseconds =
-        (uint64_t)status.st_mtim.tv_sec * 1000000000u + (uint64_t)status.st_mtim.tv_nsec;
-    version->mode = (uint32_t)status.st_mode;
-    return 0;
+    return clinux_get_status_version(&status, version);
+}
+
+/* The same of a file that is open. */
+static inline long clinux_get_open_file_version(int fd, clinux_file_version *version) {
+    struct stat status;
+    if (fstat(fd, &status) < 0) return -errno;
+    return clinux_get_status_version(&status, version);
 }
 
 /* Raises the soft limit of descriptors to the hard one; the limit that now holds. */
