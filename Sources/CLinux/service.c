@@ -108,14 +108,6 @@ long clinux_no_new_privileges(void) {
 
 /* -- descriptors ------------------------------------------------------------------------------- */
 
-long clinux_close_on_exec(int fd) {
-    CLINUX_RESULT(fcntl(fd, F_SETFD, FD_CLOEXEC));
-}
-
-long clinux_keep_on_exec(int fd) {
-    CLINUX_RESULT(fcntl(fd, F_SETFD, 0));
-}
-
 long clinux_set_nonblocking(int fd) {
     int flags = fcntl(fd, F_GETFL);
     if (flags < 0) return -errno;
@@ -127,16 +119,6 @@ long clinux_get_option(int fd, int level, int option) {
     socklen_t size = sizeof value;
     if (getsockopt(fd, level, option, &value, &size) < 0) return -errno;
     return value;
-}
-
-long clinux_peer(int fd, int32_t *process, uint32_t *user, uint32_t *group) {
-    struct ucred peer;
-    socklen_t size = sizeof peer;
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0) return -errno;
-    *process = peer.pid;
-    *user = peer.uid;
-    *group = peer.gid;
-    return 0;
 }
 
 long clinux_replace(int fd, int number) {

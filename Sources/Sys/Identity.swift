@@ -110,18 +110,7 @@ public struct Identity: Sendable, Equatable {
     }
 }
 
-/// Who is at the other end of a Unix socket.
-public struct PeerIdentity: Sendable, Equatable {
-    public let process: Int32
-    public let user: UInt32
-    public let group: UInt32
-
-    public init(_ fd: Int32) throws(Errno) {
-        var (process, user, group): (Int32, UInt32, UInt32) = (0, 0, 0)
-        _ = try Errno.check(Int(clinux_peer(fd, &process, &user, &group)))
-        (self.process, self.user, self.group) = (process, user, group)
-    }
-
+extension PeerCredentials {
     /// Whether it may tell this process what to do: the same user, or root.
     public var isTrusted: Bool { user == 0 || user == clinux_effective_user() }
 }

@@ -31,7 +31,7 @@ public enum InheritedSocket {
     ///
     /// - Returns: what it is bound to.
     public static func adopt(_ number: Int32) throws(Problem) -> SocketAddress {
-        let closesOnExec = Int(clinux_close_on_exec(number))
+        let closesOnExec = Int(clinux_set_inherited(number, 0))
         if closesOnExec == -Int(EBADF) { throw .notOpen }
         do throws(Problem) {
             return try check(number)
@@ -68,19 +68,12 @@ public enum InheritedSocket {
         _ fd: Int32,
         _ options: Socket.ListenOptions
     ) throws(Errno) {
-        let family = try Socket.localAddress(fd).family
-        if family != AF_UNIX {
-            let tcp = Int32(IPPROTO_TCP)
-            _ = try Errno.check(Int(clinux_set_option(fd, tcp, TCP_NODELAY, 1)))
-            let probes = options.keepaliveSeconds > 0
-            let onOff: Int32 = probes ? 1 : 0
-            _ = try Errno.check(Int(clinux_set_option(fd, SOL_SOCKET, SO_KEEPALIVE, onOff)))
-            if probes {
-                let time = options.keepaliveSeconds
-                _ = try Errno.check(Int(clinux_set_option(fd, tcp, TCP_KEEPIDLE, time)))
-            }
+        if try Socket.localAddress(fd).family != AF_UNIX {
+            let result = clinux_set_option(fd, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+            _ = try Errno.check(Int(result))
+            try Socket.setKeepalive(fd, seconds: options.keepaliveSeconds)
         }
-        _ = try Errno.check(Int(clinux_listen(fd, options.backlog)))
+        try Socket.listen(fd, backlog: options.backlog)
     }
 }
 

@@ -44,12 +44,12 @@ public struct PIDFile: ~Copyable, Sendable {
     public init(_ path: String, adopting descriptor: Int32) {
         self.path = path
         self.descriptor = FileDescriptor(owning: descriptor)
-        _ = clinux_close_on_exec(descriptor)
+        _ = clinux_set_inherited(descriptor, 0)
     }
 
     /// Lets the lock outlive an `execve`; the descriptor's number.
     public func keepOverExec() throws(Errno) -> Int32 {
-        _ = try Errno.check(Int(clinux_keep_on_exec(descriptor.number)))
+        _ = try Errno.check(Int(clinux_set_inherited(descriptor.number, 1)))
         return descriptor.number
     }
 

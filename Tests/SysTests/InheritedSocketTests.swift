@@ -78,7 +78,7 @@ struct InheritedSocketTests {
             close(one)
             close(two)
         }
-        let peer = try PeerIdentity(one)
+        let peer = try Socket.peerCredentials(one)
         #expect(peer.process == getpid())
         #expect(peer.user == geteuid())
         #expect(peer.isTrusted)

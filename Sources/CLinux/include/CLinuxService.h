@@ -46,18 +46,10 @@ long clinux_no_new_privileges(void);
 
 /* -- descriptors ------------------------------------------------------------------------------- */
 
-/* Lets a descriptor end with the next execve, or outlive it. */
-long clinux_close_on_exec(int fd);
-
-long clinux_keep_on_exec(int fd);
-
 long clinux_set_nonblocking(int fd);
 
 /* An integer option of a socket, or the negated errno. */
 long clinux_get_option(int fd, int level, int option);
-
-/* Process, user and group of the other end of a Unix socket. */
-long clinux_peer(int fd, int32_t *process, uint32_t *user, uint32_t *group);
 
 /* Puts `fd` in the place of descriptor `number`, which is closed. */
 long clinux_replace(int fd, int number);
