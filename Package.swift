@@ -204,6 +204,11 @@ let package = Package(
             dependencies: ["Server", "Proxy", "TLS", "PluginHost"],
             swiftSettings: strict
         ),
+        .testTarget(
+            name: "SupervisorTests",
+            dependencies: ["Admin", "Supervisor", "Sys"],
+            swiftSettings: strict
+        ),
         .testTarget(name: "AdminTests", dependencies: ["Admin"], swiftSettings: strict),
         .testTarget(name: "TidyTests", swiftSettings: strict),
 

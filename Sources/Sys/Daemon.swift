@@ -58,18 +58,14 @@ public enum ErrorOutput {
     }
 
     /// Lets all further lines go to an open file, in one step: none is lost or divided.
-    public static func redirect(to file: borrowing FileDescriptor) throws(Errno) {
-        _ = try Errno.check(Int(clinux_replace(file.number, 2)))
+    public static func redirect(to file: Int32) throws(Errno) {
+        _ = try Errno.check(Int(clinux_replace(file, 2)))
     }
 
-    /// Lets go of the outputs that the process was started with: the standard output, and the
-    /// errors too unless they go to a file.
-    public static func release(errorsToo: Bool) throws(Errno) {
-        let null = FileDescriptor(
-            owning: Int32(try Errno.check(Int(clinux_open_append("/dev/null", 0))))
-        )
+    /// Lets go of the standard output.
+    public static func releaseStandardOutput() throws(Errno) {
+        let null = try open("/dev/null")
         _ = try Errno.check(Int(clinux_replace(null.number, 1)))
-        if errorsToo { _ = try Errno.check(Int(clinux_replace(null.number, 2))) }
     }
 
     /// Gives a log file to the user that the process is about to become.

@@ -30,4 +30,6 @@ public struct Errno: Error, Equatable, Sendable, CustomStringConvertible {
     public static let connectionReset = Errno(ECONNRESET)
     public static let brokenPipe = Errno(EPIPE)
     public static let timedOut = Errno(ETIMEDOUT)
+    public static let connectionRefused = Errno(ECONNREFUSED)
+    public static let noSuchFile = Errno(ENOENT)
 }

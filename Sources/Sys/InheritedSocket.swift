@@ -1,8 +1,23 @@
 import CLinux
 import Glibc
 
-/// Listening sockets that another process made: a service manager, or the proxy before this one.
-public enum InheritedSocket {
+/// A listening socket that another process made: a service manager, or the proxy before this one.
+public struct InheritedSocket: Sendable {
+    public let descriptor: SharedDescriptor
+    /// What it is bound to.
+    public let address: SocketAddress
+
+    init(_ descriptor: SharedDescriptor, _ address: SocketAddress) {
+        self.descriptor = descriptor
+        self.address = address
+    }
+
+    /// Takes a descriptor if it is a listening socket.
+    public init(_ descriptor: SharedDescriptor) throws(Problem) {
+        address = try Self.address(of: descriptor.number)
+        self.descriptor = descriptor
+    }
+
     /// Why a descriptor can't be used.
     public enum Problem: Error, Equatable, Sendable, CustomStringConvertible {
         case notOpen
@@ -25,20 +40,13 @@ public enum InheritedSocket {
         }
     }
 
-    /// Takes over a descriptor, if it is a listening socket; else closes it.
+    /// What a listening socket is bound to.
     ///
-    /// From now on it does not block and is closed by an `execve`.
-    ///
-    /// - Returns: what it is bound to.
-    public static func adopt(_ number: Int32) throws(Problem) -> SocketAddress {
-        let closesOnExec = Int(clinux_set_inherited(number, 0))
-        if closesOnExec == -Int(EBADF) { throw .notOpen }
-        do throws(Problem) {
-            return try check(number)
-        } catch {
-            Syscall.close(number)
-            throw error
-        }
+    /// From now on it does not block and is closed by an `execve`. Whoever owns it still does.
+    public static func address(of number: Int32) throws(Problem) -> SocketAddress {
+        let result = Int(clinux_set_inherited(number, 0))
+        if result == -Int(EBADF) { throw .notOpen }
+        return try check(number)
     }
 
     private static func check(_ number: Int32) throws(Problem) -> SocketAddress {
@@ -77,22 +85,24 @@ public enum InheritedSocket {
     }
 }
 
-/// The sockets that came with the start of the process.
-public enum InheritedSockets {
+extension InheritedSocket {
     /// Takes over what `environment` announces.
     ///
-    /// - Returns: listening descriptors with their addresses, owned by the caller; and a line for
-    ///   each descriptor that can't be used, which is closed.
+    /// - Returns: listening sockets with their addresses; and a line for each descriptor that
+    ///   can't be used, which is closed.
     public static func take(
         _ environment: ServiceEnvironment
-    ) -> (sockets: [(descriptor: Int32, address: SocketAddress)], problems: [String]) {
-        var sockets: [(descriptor: Int32, address: SocketAddress)] = []
+    ) -> (sockets: [InheritedSocket], problems: [String]) {
+        var sockets: [InheritedSocket] = []
         var problems: [String] = []
         for index in 0..<environment.socketCount {
             let number = ServiceEnvironment.firstSocket + Int32(index)
             do throws(InheritedSocket.Problem) {
-                sockets.append((number, try InheritedSocket.adopt(number)))
+                let address = try InheritedSocket.address(of: number)
+                let descriptor = SharedDescriptor(FileDescriptor(owning: number))
+                sockets.append(InheritedSocket(descriptor, address))
             } catch {
+                if error != .notOpen { Syscall.close(number) }
                 let name =
                     environment.socketNames.isEmpty ? "" : " (\(environment.socketNames[index]))"
                 problems.append("socket activation: descriptor \(number)\(name) \(error)")

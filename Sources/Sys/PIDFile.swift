@@ -11,10 +11,18 @@ public struct PIDFile: ~Copyable, Sendable {
     private let descriptor: FileDescriptor
 
     /// Why there is none.
-    public enum Failure: Error, Equatable, Sendable {
+    public enum Failure: Error, Equatable, Sendable, CustomStringConvertible {
         /// Another process has it; its number, when it can be read.
         case taken(Int32?)
         case failed(Errno)
+
+        public var description: String {
+            switch self {
+            case .taken(let process?): "another sluice runs, as process \(process)"
+            case .taken: "another sluice runs"
+            case .failed(let error): "can't be made: \(error)"
+            }
+        }
     }
 
     /// Bytes that are read of a file that is there.
@@ -40,18 +48,14 @@ public struct PIDFile: ~Copyable, Sendable {
 
     /// The file of this same process from before its `execve`.
     ///
-    /// - Parameter descriptor: what `keepOverExec` gave.
+    /// - Parameter descriptor: `number` of it; from now on this file's.
     public init(_ path: String, adopting descriptor: Int32) {
         self.path = path
         self.descriptor = FileDescriptor(owning: descriptor)
-        _ = clinux_set_inherited(descriptor, 0)
     }
 
-    /// Lets the lock outlive an `execve`; the descriptor's number.
-    public func keepOverExec() throws(Errno) -> Int32 {
-        _ = try Errno.check(Int(clinux_set_inherited(descriptor.number, 1)))
-        return descriptor.number
-    }
+    /// The open file, whose lock goes with it.
+    public var number: Int32 { descriptor.number }
 
     /// A file with the number of this process and its lock.
     private static func make(_ path: String) throws(Errno) -> FileDescriptor {

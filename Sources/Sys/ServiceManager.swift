@@ -150,13 +150,4 @@ public struct ServiceEnvironment: Sendable, Equatable {
             if parts.count == count { socketNames = parts.map(String.init) }
         }
     }
-
-    /// Writes what concerns the service manager back, for an `execve` of this same process.
-    public func restore() {
-        guard let manager else { return }
-        setenv("NOTIFY_SOCKET", manager.address, 1)
-        guard let time = manager.watchdogNanoseconds else { return }
-        setenv("WATCHDOG_USEC", String(time / 1_000), 1)
-        setenv("WATCHDOG_PID", String(Process.id), 1)
-    }
 }

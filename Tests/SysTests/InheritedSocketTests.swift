@@ -9,7 +9,7 @@ struct InheritedSocketTests {
 
     private func problem(_ number: Int32) -> InheritedSocket.Problem? {
         do throws(InheritedSocket.Problem) {
-            _ = try InheritedSocket.adopt(number)
+            _ = try InheritedSocket.address(of: number)
             return nil
         } catch {
             return error
@@ -27,20 +27,24 @@ struct InheritedSocketTests {
         // As they come: open over an execve, and blocking.
         #expect(fcntl(copy, F_SETFL, 0) == 0)
         defer { close(copy) }
-        #expect(try InheritedSocket.adopt(copy).text == bound)
+        #expect(try InheritedSocket.address(of: copy).text == bound)
         #expect(fcntl(copy, F_GETFD) & FD_CLOEXEC != 0)
         #expect(fcntl(copy, F_GETFL) & O_NONBLOCK != 0)
     }
 
     @Test
-    func `what does not listen for streams is refused and closed`() throws {
+    func `what does not listen for streams is refused`() throws {
         #expect(problem(9_999) == .notOpen)
-        let file = open("/dev/null", O_RDONLY)
-        #expect(problem(file) == .notSocket)
-        #expect(fcntl(file, F_GETFD) == -1)
-        #expect(problem(socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0)) == .notStream)
-        #expect(problem(socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)) == .notListening)
+        let file = FileDescriptor(owning: open("/dev/null", O_RDONLY))
+        #expect(problem(file.number) == .notSocket)
+        let datagrams = FileDescriptor(
+            owning: socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
+        )
+        #expect(problem(datagrams.number) == .notStream)
+        let silent = FileDescriptor(owning: socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0))
+        #expect(problem(silent.number) == .notListening)
         let nameless = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(nameless) }
         // A bind of the family alone takes an abstract name (unix(7)).
         var family = sa_family_t(AF_UNIX)
         let bound = withUnsafeBytes(of: &family) { bytes in
