@@ -15,6 +15,7 @@ package struct ProxySettings: Sendable, Equatable {
     /// Instances that every request goes through, before its route's own.
     package var chain: [String] = []
     package var routes: [RouteSettings] = []
+    package var service = ServiceSettings()
 
     package init() {}
 }
