@@ -16,6 +16,7 @@ package struct ProxySettings: Sendable, Equatable {
     package var chain: [String] = []
     package var routes: [RouteSettings] = []
     package var service = ServiceSettings()
+    package var lifecycle = LifecycleSettings()
 
     package init() {}
 }

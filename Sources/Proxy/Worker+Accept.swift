@@ -13,14 +13,23 @@ extension Worker {
     /// Milliseconds that a connection without a request gets once the listeners are closed.
     private static let freshGraceMilliseconds: UInt64 = 1_000
 
-    /// Takes what waits in a listener's queue.
-    mutating func accept(_ listener: Int) {
-        guard listening[listener] >= 0, !areListenersPaused else { return }
+    /// Begins to watch a listening socket.
+    func watchListener(_ place: Int) throws(Errno) {
+        try poller.add(
+            input: listening[place].descriptor,
+            token: Token.listener(place),
+            shared: listeners[listening[place].listener].address.isUnix
+        )
+    }
+
+    /// Takes what waits in a listening socket's queue.
+    mutating func accept(_ place: Int) {
+        guard listening[place].descriptor >= 0, !areListenersPaused else { return }
         var peer = SocketAddress()
         for _ in 0..<Self.acceptsMax {
-            let result = Socket.accept(listening[listener], from: &peer)
+            let result = Socket.accept(listening[place].descriptor, from: &peer)
             if result >= 0 {
-                open(Int32(truncatingIfNeeded: result), listener, peer)
+                open(Int32(truncatingIfNeeded: result), listening[place].listener, peer)
                 continue
             }
             if result == Syscall.wouldBlock { return }
@@ -137,7 +146,7 @@ extension Worker {
     /// asking again at once would spin.
     private mutating func pauseListeners(_ error: Errno) {
         areListenersPaused = true
-        for fd in listening where fd >= 0 { poller.remove(fd) }
+        for socket in listening where socket.descriptor >= 0 { poller.remove(socket.descriptor) }
         timers.set(listenerTimer, deadline: now &+ Self.pauseMilliseconds)
         log.write(1) { line in
             line.text("no new connections for 100 ms: ")
@@ -151,13 +160,9 @@ extension Worker {
 
     mutating func resumeListeners() {
         areListenersPaused = false
-        for index in listening.indices where listening[index] >= 0 {
+        for place in listening.indices where listening[place].descriptor >= 0 {
             do {
-                try poller.add(
-                    input: listening[index],
-                    token: Token.listener(index),
-                    shared: listeners[index].address.isUnix
-                )
+                try watchListener(place)
             } catch {
                 log.write(1) { line in
                     line.text("listener not watched: ")
@@ -171,11 +176,12 @@ extension Worker {
     package mutating func drain() {
         guard !isDraining else { return }
         // Those that the kernel has accepted already are ours to answer.
-        for index in listening.indices where listening[index] >= 0 {
-            accept(index)
-            if !areListenersPaused { poller.remove(listening[index]) }
-            Syscall.close(listening[index])
-            listening[index] = -1
+        for place in listening.indices where listening[place].descriptor >= 0 {
+            accept(place)
+            let descriptor = listening[place].descriptor
+            if !areListenersPaused { poller.remove(descriptor) }
+            Syscall.close(descriptor)
+            listening[place].descriptor = -1
         }
         timers.cancel(listenerTimer)
         isDraining = true

@@ -211,7 +211,8 @@ extension Worker {
             case .gift(let gift): gift.close()
             case .ask(let request):
                 mailboxes[request.worker].post(.gift(IdleGift(request: request)))
-            case .drain, .tasks, .resume: break
+            case .ping(let round): round.answer()
+            case .drain, .endTunnels, .tasks, .resume: break
             }
         }
     }

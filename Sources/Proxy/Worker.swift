@@ -10,6 +10,10 @@ import TLS
 package enum WorkerMessage: Sendable {
     /// Take no more connections, let requests finish, then end.
     case drain
+    /// End the tunnels that stand.
+    case endTunnels
+    /// Say that the loop turns.
+    case ping(WorkerRound)
     /// A request that waits goes on.
     case resume(WaitEnd)
     /// Plugins posted tasks.
@@ -115,8 +119,8 @@ package struct Worker: ~Copyable {
         var count = 0
     }
 
-    /// Listening descriptors, -1 when closed; in the order of the plan.
-    var listening: [Int32]
+    /// Where connections come from; events name them by their place.
+    var listening: [ListeningSocket]
     var areListenersPaused = false
     let listenerTimer: UnsafeMutablePointer<TimerNode>
     var isDraining = false
@@ -160,14 +164,14 @@ package struct Worker: ~Copyable {
     static let turnsMax = 4
 
     /// - Parameters:
-    ///   - listening: a listening descriptor for each listener of the plan; the worker closes them.
+    ///   - listening: sockets of the plan's listeners; the worker closes them.
     ///   - mailbox: where the messages of other threads come from.
     ///   - mailboxes: of all workers, by their index, this one's included, to ask for idle
     ///     connections; empty when it is alone.
     package init(
         index: Int,
         plan: Plan,
-        listening: [Int32],
+        listening: [ListeningSocket],
         mailbox: Mailbox<WorkerMessage>,
         mailboxes: [Mailbox<WorkerMessage>] = [],
         poller: consuming Epoll
@@ -237,13 +241,7 @@ package struct Worker: ~Copyable {
 
     /// Begins to watch the listeners and the mailbox; once, before `run`.
     package mutating func start() throws(Errno) {
-        for (at, fd) in listening.enumerated() {
-            try poller.add(
-                input: fd,
-                token: Token.listener(at),
-                shared: listeners[at].address.isUnix
-            )
-        }
+        for place in listening.indices { try watchListener(place) }
         try poller.add(input: mailbox.descriptor, token: Token.mailbox, shared: false)
     }
 
@@ -386,6 +384,8 @@ package struct Worker: ~Copyable {
             for message in mailbox.take() {
                 switch message {
                 case .drain: drain()
+                case .endTunnels: endTunnels()
+                case .ping(let round): round.answer()
                 case .tasks: port.runTasks()
                 case .resume(let end): resume(end)
                 case .ask(let request): give(request)

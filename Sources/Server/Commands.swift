@@ -26,6 +26,14 @@ package struct Commands {
             return Validation(terminal: terminal, surroundings: surroundings)
                 .runChild(Array(arguments.dropFirst()))
         }
+        if arguments.first == Supervision.serveCommand {
+            return Supervision(terminal: terminal, surroundings: surroundings)
+                .serve(Array(arguments.dropFirst()))
+        }
+        if arguments.first == Supervision.resumeCommand {
+            return Supervision(terminal: terminal, surroundings: surroundings)
+                .resume(Array(arguments.dropFirst()))
+        }
         do throws(UsageError) {
             return execute(try Command.parse(arguments))
         } catch {
@@ -56,6 +64,9 @@ package struct Commands {
     // MARK: Commands
 
     private func run(_ manifest: String, supervisor: Bool) -> ExitCode {
+        if supervisor {
+            return Supervision(terminal: terminal, surroundings: surroundings).run(manifest)
+        }
         Signals.block()
         return withSettings(of: manifest) { serve($0, manifest) }
     }
@@ -63,7 +74,11 @@ package struct Commands {
     private func check(_ manifest: String, binds: Bool) -> ExitCode {
         withSettings(of: manifest) { settings in
             do throws(Preparation.Failure) {
-                let prepared = try Preparation(settings, manifest: manifest, binds: binds)
+                let prepared = try Preparation(
+                    settings,
+                    manifest: manifest,
+                    sockets: binds ? .own : nil
+                )
                 prepared.warnings.forEach { terminal.complain("\(manifest): warning: \($0)") }
                 prepared.release()
             } catch {
@@ -95,8 +110,8 @@ package struct Commands {
 
     private func serve(_ settings: ProxySettings, _ manifest: String) -> ExitCode {
         do throws(Preparation.Failure) {
-            let prepared = try Preparation(settings, manifest: manifest, binds: true)
-            return Serving(prepared, logLevel: settings.logLevel).run()
+            let prepared = try Preparation(settings, manifest: manifest, sockets: .own)
+            return Serving(prepared, settings: settings).run(.signals)
         } catch {
             error.lines.forEach(terminal.complain)
             return .configuration

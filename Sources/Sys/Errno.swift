@@ -32,4 +32,5 @@ public struct Errno: Error, Equatable, Sendable, CustomStringConvertible {
     public static let timedOut = Errno(ETIMEDOUT)
     public static let connectionRefused = Errno(ECONNREFUSED)
     public static let noSuchFile = Errno(ENOENT)
+    public static let notAnAddress = Errno(EADDRNOTAVAIL)
 }

@@ -116,8 +116,24 @@ public enum Socket {
     }
 
     /// Another descriptor of the same socket; the caller closes it.
-    public static func duplicate(_ fd: borrowing FileDescriptor) throws(Errno) -> Int32 {
-        Int32(try Errno.check(Int(clinux_duplicate(fd.number))))
+    public static func duplicate(_ fd: Int32) throws(Errno) -> Int32 {
+        Int32(try Errno.check(Int(clinux_duplicate(fd))))
+    }
+
+    /// A TCP address that nobody listens on, with a port of its own for port 0.
+    ///
+    /// Another process of this user could share the port by SO_REUSEPORT without anybody noticing;
+    /// a socket without that option finds out.
+    ///
+    /// - Throws: EADDRINUSE, or what else `socket`, `bind` and `listen` said.
+    public static func freeAddress(
+        _ address: SocketAddress,
+        _ options: ListenOptions
+    ) throws(Errno) -> SocketAddress {
+        var probe = options
+        probe.reusePort = false
+        let socket = try listen(address, probe)
+        return try localAddress(socket.number)
     }
 
     /// Whether the file is a socket that nobody listens on.

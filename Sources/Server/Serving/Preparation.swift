@@ -9,8 +9,8 @@ internal import Sys
 struct Preparation: ~Copyable {
     let plan: Plan
     let instances: [PluginInstance]
-    /// Listening descriptors by worker, then listener.
-    let listening: [[Int32]]
+    /// Listening sockets by worker.
+    let listening: [[ListeningSocket]]
     /// Addresses as bound, in the order of the listeners.
     let addresses: [SocketAddress]
     let tls: TLSContexts
@@ -26,8 +26,12 @@ struct Preparation: ~Copyable {
 
     /// - Parameters:
     ///   - manifest: its name, for messages.
-    ///   - binds: false leaves the addresses alone.
-    init(_ settings: ProxySettings, manifest: String, binds: Bool) throws(Failure) {
+    ///   - sockets: where listening sockets come from; nil leaves the addresses alone.
+    init(
+        _ settings: ProxySettings,
+        manifest: String,
+        sockets: ListeningSource?
+    ) throws(Failure) {
         let descriptorLimit = Process.raiseDescriptorLimit()
         let workerCount = settings.workers ?? Process.coreCount()
         var problems: [String] = []
@@ -41,9 +45,9 @@ struct Preparation: ~Copyable {
         problems += tls.problems
         let listeners = Self.resolveListeners(settings, &problems)
         let peers = Self.resolvePeers(settings, &problems)
-        var bound = Bound()
-        if binds, problems.isEmpty || listeners.count == settings.listeners.count {
-            bound = Self.bind(settings, listeners, workerCount: workerCount, &problems)
+        var bound = ListeningSource.Bound()
+        if let sockets, problems.isEmpty || listeners.count == settings.listeners.count {
+            bound = sockets.bind(settings, listeners, workerCount: workerCount, &problems)
         }
         var plan: Plan?
         if problems.isEmpty {
@@ -51,7 +55,7 @@ struct Preparation: ~Copyable {
                 plan = try Plan(
                     settings,
                     instances: loaded.instances,
-                    addresses: binds ? bound.addresses : listeners,
+                    addresses: sockets == nil ? listeners : bound.addresses,
                     peerAddresses: peers,
                     tls: tls,
                     workerCount: workerCount,
@@ -62,19 +66,19 @@ struct Preparation: ~Copyable {
             }
         }
         guard let plan else {
-            for fd in bound.descriptors.joined() { Syscall.close(fd) }
+            bound.close()
             throw Failure(lines: problems.map { "\(manifest): \($0)" })
         }
         self.plan = plan
         watch = CertificateWatch(settings, tls)
         instances = loaded.instances
-        listening = bound.descriptors
+        listening = bound.sockets
         addresses = bound.addresses
     }
 
     /// Lets go of the addresses: nothing will be served.
     func release() {
-        for fd in listening.joined() { Syscall.close(fd) }
+        for socket in listening.joined() { Syscall.close(socket.descriptor) }
         for address in addresses where address.isUnix {
             File.remove(String(address.text.dropFirst("unix:".count)))
         }
@@ -126,79 +130,5 @@ struct Preparation: ~Copyable {
         if host.hasPrefix("["), host.hasSuffix("]") { host = String(host.dropFirst().dropLast()) }
         if let address = SocketAddress(numericHost: host, port: port) { return [address] }
         return SocketAddress.resolve(name: host, port: port)
-    }
-
-    // MARK: Sockets
-
-    private struct Bound {
-        var addresses: [SocketAddress] = []
-        var descriptors: [[Int32]] = []
-    }
-
-    private static func bind(
-        _ settings: ProxySettings,
-        _ addresses: [SocketAddress],
-        workerCount: Int,
-        _ problems: inout [String]
-    ) -> Bound {
-        var bound = Bound()
-        bound.descriptors = Array(repeating: [], count: workerCount)
-        for (index, listener) in settings.listeners.enumerated() {
-            do throws(Errno) {
-                let (address, descriptors) = try listen(
-                    listener,
-                    addresses[index],
-                    workerCount: workerCount
-                )
-                bound.addresses.append(address)
-                for worker in 0..<workerCount {
-                    bound.descriptors[worker].append(descriptors[worker])
-                }
-            } catch {
-                problems.append(
-                    "listeners[\(index)].listen: \(listener.address): \(error.description)"
-                        + (error == .addressInUse ? " (who has it: ss -ltnp)" : "")
-                )
-            }
-        }
-        return bound
-    }
-
-    /// A listening socket for each worker.
-    private static func listen(
-        _ listener: ListenerSettings,
-        _ address: SocketAddress,
-        workerCount: Int
-    ) throws(Errno) -> (SocketAddress, [Int32]) {
-        var options = Socket.ListenOptions()
-        options.backlog = Int32(listener.backlog)
-        options.keepaliveSeconds = Int32(listener.tcpKeepaliveSeconds)
-        options.unixMode = listener.unixMode
-        if address.isUnix {
-            let first = try Socket.listen(address, options)
-            var descriptors: [Int32] = []
-            for _ in 1..<max(workerCount, 1) { descriptors.append(try Socket.duplicate(first)) }
-            descriptors.append(first.release())
-            return (address, descriptors)
-        }
-        // Another process of this user could share the port by SO_REUSEPORT without anybody
-        // noticing; a socket without that option finds out.
-        var probe = options
-        probe.reusePort = false
-        var bound = address
-        do {
-            let socket = try Socket.listen(address, probe)
-            bound = try Socket.localAddress(socket.number)
-        }
-        var descriptors: [Int32] = []
-        do throws(Errno) {
-            for _ in 0..<workerCount {
-                descriptors.append(try Socket.listen(bound, options).release())
-            }
-        } catch {
-            for fd in descriptors { Syscall.close(fd) }
-            throw error
-        }
-        return (bound, descriptors)
     }
 }

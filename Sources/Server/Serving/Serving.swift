@@ -1,30 +1,40 @@
+internal import Admin
 internal import PluginHost
 internal import Proxy
 internal import Reactor
+internal import Supervisor
 internal import Sys
 
-/// A serving process: its workers, and what signals do to them.
+/// A serving process: its workers, and what signals or the supervisor do to them.
 struct Serving: ~Copyable {
     private let preparation: Preparation
-    private let logLevel: LogLevel
+    private let settings: ProxySettings
 
-    init(_ preparation: consuming Preparation, logLevel: LogLevel) {
+    /// Who tells the process what to do.
+    enum Master {
+        case signals
+        case supervisor(SupervisorLink, manifest: [UInt8])
+    }
+
+    init(_ preparation: consuming Preparation, settings: ProxySettings) {
         self.preparation = preparation
-        self.logLevel = logLevel
+        self.settings = settings
     }
 
     /// Serves until the last worker has ended.
     ///
-    /// TERM and QUIT close the listeners and let requests finish; a second one, or INT, ends the
-    /// process at once. Signals must be blocked (`Signals.block`) before the first thread begins.
-    consuming func run() -> ExitCode {
+    /// When told to drain it closes its listeners and lets requests finish. Signals must be blocked
+    /// (`Signals.block`) before the first thread begins.
+    consuming func run(_ master: Master) -> ExitCode {
+        let level = settings.logLevel.rawValue
+        let workerCount = preparation.plan.workerCount
         var mailboxes: [Mailbox<WorkerMessage>] = []
         var threads: [PinnedThread] = []
         let started = Latch()
-        var log = ErrorLog(level: logLevel.rawValue, source: "main")
+        var log = ErrorLog(level: level, source: "main")
         do throws(Errno) {
-            for _ in 0..<preparation.plan.workerCount { mailboxes.append(try Mailbox()) }
-            for index in 0..<preparation.plan.workerCount {
+            for _ in 0..<workerCount { mailboxes.append(try Mailbox()) }
+            for index in 0..<workerCount {
                 threads.append(
                     Self.startWorker(
                         index,
@@ -42,30 +52,49 @@ struct Serving: ~Copyable {
         // A worker that can't start ends the process.
         started.wait(for: threads.count)
         for warning in preparation.warnings { log.write(2) { $0.text(warning) } }
+        let control = WorkerControl(mailboxes, settings, level)
+        let hooks = control.hooks
+        if case .supervisor(let link, let manifest) = master {
+            do throws(SupervisorLink.Failure) {
+                let settings = SupervisorSettings(settings)
+                try link.ready(workers: workerCount, manifest: manifest, settings: settings)
+            } catch {
+                log.write(1) { $0.text("supervisor: \(error.reason)") }
+                return .failure
+            }
+        }
         for address in preparation.addresses {
             log.write(3) { $0.text("listening on \(address.text)") }
         }
-        log.write(3) { $0.text("ready, workers: \(preparation.plan.workerCount)") }
-        let boxes = mailboxes
-        let level = logLevel.rawValue
-        _ = PinnedThread.start(name: "signals") { Self.handleSignals(boxes, level) }
+        log.write(3) { $0.text("ready, workers: \(workerCount)") }
+        switch master {
+        case .signals: _ = PinnedThread.start(name: "signals") { control.handleSignals() }
+        case .supervisor(let link, _): link.follow(hooks, logLevel: level)
+        }
         let watch = preparation.watch
         if !watch.isEmpty {
             _ = PinnedThread.start(name: "certificates") { watch.run(level) }
         }
         for thread in threads { thread.join() }
+        finish(master, hooks)
+        log.write(3) { $0.text("stopped") }
+        return .ok
+    }
+
+    private consuming func finish(_ master: Master, _ hooks: SupervisorLink.Hooks) {
+        if case .supervisor(let link, _) = master { link.finish(hooks) }
         for instance in preparation.instances { instance.destroy() }
+        // The supervisor keeps the addresses for the process that follows.
+        guard case .signals = master else { return }
         for address in preparation.addresses where address.isUnix {
             File.remove(String(address.text.dropFirst("unix:".count)))
         }
-        log.write(3) { $0.text("stopped") }
-        return .ok
     }
 
     private static func startWorker(
         _ index: Int,
         _ plan: Plan,
-        _ listening: [Int32],
+        _ listening: [ListeningSocket],
         _ mailboxes: [Mailbox<WorkerMessage>],
         _ started: Latch
     ) -> PinnedThread {
@@ -89,28 +118,19 @@ struct Serving: ~Copyable {
             }
         }
     }
+}
 
-    private static func handleSignals(_ mailboxes: [Mailbox<WorkerMessage>], _ level: UInt32) {
-        var log = ErrorLog(level: level, source: "main")
-        var isDraining = false
-        while true {
-            switch Signals.wait() {
-            case .interrupt:
-                log.write(3) { $0.text("stopping at once") }
-                Process.exit(ExitCode.ok.rawValue)
-            case .terminate where isDraining:
-                log.write(3) { $0.text("stopping at once: asked twice") }
-                Process.exit(ExitCode.ok.rawValue)
-            case .terminate:
-                isDraining = true
-                log.write(3) { $0.text("draining: no new connections, requests finish") }
-                for mailbox in mailboxes { mailbox.post(.drain) }
-            case .reopenLogs: break
-            case .reload:
-                log.write(2) { $0.text("HUP: this version does not reload; restart it") }
-            case .upgrade:
-                log.write(2) { $0.text("USR2: this version does not upgrade; restart it") }
-            }
-        }
+extension SupervisorSettings {
+    /// What the supervisor must know of a manifest.
+    init(_ settings: ProxySettings) {
+        self.init()
+        logLevel = Int(settings.logLevel.rawValue)
+        crashesMax = settings.lifecycle.restarts.crashes
+        crashWindow = settings.lifecycle.restarts.window
+        soundAfter = settings.lifecycle.restarts.soundAfter
+        waitFirst = settings.lifecycle.restarts.wait
+        waitMax = settings.lifecycle.restarts.waitMax
+        upgradeTimeout = settings.lifecycle.upgradeTimeout
+        grace = settings.lifecycle.shutdownGrace
     }
 }
