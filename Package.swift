@@ -209,7 +209,7 @@ let package = Package(
             dependencies: ["Admin", "Supervisor", "Sys"],
             swiftSettings: strict
         ),
-        .testTarget(name: "AdminTests", dependencies: ["Admin"], swiftSettings: strict),
+        .testTarget(name: "AdminTests", dependencies: ["Admin", "Sys"], swiftSettings: strict),
         .testTarget(name: "TidyTests", swiftSettings: strict),
 
         .target(

@@ -1,5 +1,5 @@
 extension JSON {
-    /// Bytes of a text; a longer one is refused.
+    /// Bytes of a text, unless the reader says otherwise.
     package static let textBytesMax = 1_048_576
     /// Levels of arrays and objects; the parser recurses that deep.
     package static let depthMax = 64
@@ -24,13 +24,17 @@ extension JSON {
     /// compare so here), a number that 64 bits do not hold, half of a surrogate pair, a byte order
     /// mark, bytes that are not UTF-8.
     ///
+    /// - Parameter bytesMax: a longer text is refused.
     /// - Throws: the first error of the text, with its place.
-    package static func parse(_ bytes: [UInt8]) throws(SyntaxError) -> JSON {
-        guard bytes.count <= textBytesMax else {
+    package static func parse(
+        _ bytes: [UInt8],
+        bytesMax: Int = textBytesMax
+    ) throws(SyntaxError) -> JSON {
+        guard bytes.count <= bytesMax else {
             throw SyntaxError(
                 line: 1,
                 column: 1,
-                message: "the text is longer than \(textBytesMax) bytes"
+                message: "the text is longer than \(bytesMax) bytes"
             )
         }
         do throws(JSONParser.Failure) {

@@ -31,7 +31,7 @@ package final class Supervisor {
     static let crashPageBytes = 16_384
     /// Messages of one process that are read before others get their turn.
     private static let messagesMax = 64
-    /// Milliseconds that answers of the admin interface have before the process ends or is replaced.
+    /// Milliseconds that answers of the admin interface have before the process ends or changes.
     private static let answersTimeout: UInt64 = 1_000
 
     /// What belongs to one serving process.

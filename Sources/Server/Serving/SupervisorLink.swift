@@ -13,16 +13,19 @@ package final class SupervisorLink: Sendable {
         package var reason: String
     }
 
-    /// What the supervisor may have this process do. Each is called on a thread of the link.
+    /// What the supervisor may have this process do.
+    ///
+    /// Each is called on a thread of the link.
     package struct Hooks: Sendable {
         /// A request of the admin interface; one at a time.
         package var command: AdminHandler
-        /// State for the next process; nil when there is none. On the thread of commands.
+        /// State for the next process, nil when there is none; on the thread of commands.
         package var exportState: (@Sendable () -> [UInt8]?)?
-        /// What the process before counted until its end. On the thread of commands.
+        /// What the process before counted until its end; on the thread of commands.
         package var importState: (@Sendable ([UInt8]) -> Void)?
-        /// Take no more connections, and let requests finish. Tunnels end after `grace`
-        /// milliseconds.
+        /// Take no more connections, and let requests finish.
+        ///
+        /// Tunnels end after `grace` milliseconds.
         package var drain: @Sendable (_ grace: Int) -> Void
         /// Call `done` when every worker's loop has turned.
         package var ping: @Sendable (_ done: @escaping @Sendable () -> Void) -> Void
