@@ -169,7 +169,7 @@ long clinux_detach(int32_t *report) {
     pid_t second = fork();
     if (second != 0) _exit(second < 0 ? 1 : 0);
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (null < 0 || dup2(null, 0) < 0) _exit(1);
+    if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0) _exit(1);
     close(null);
     *report = ends[1];
     return 1;

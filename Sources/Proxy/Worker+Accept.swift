@@ -18,7 +18,7 @@ extension Worker {
         try poller.add(
             input: listening[place].descriptor,
             token: Token.listener(place),
-            shared: listeners[listening[place].listener].address.isUnix
+            shared: listening[place].isShared
         )
     }
 

@@ -25,10 +25,13 @@ package struct ListeningSocket: Sendable {
     package var descriptor: Int32
     /// Place of its listener in the plan; several sockets may have the same.
     package var listener: Int
+    /// Other workers watch the same socket: one of them is woken for a connection.
+    package var isShared: Bool
 
-    package init(descriptor: Int32, listener: Int) {
+    package init(descriptor: Int32, listener: Int, isShared: Bool = false) {
         self.descriptor = descriptor
         self.listener = listener
+        self.isShared = isShared
     }
 }
 

@@ -6,31 +6,31 @@ import Glibc
 /// The starter stays until the daemon says how its start went, and ends with that.
 public enum Daemon {
     /// Which of the two this process is.
-    public enum Side: ~Copyable {
+    public enum Side: Sendable {
         /// The one that goes on; tell the report what came of it.
         case daemon(Report)
         /// The one that was called: end with this code. Nil: the daemon ended without a word.
         case starter(code: Int32?)
     }
 
-    /// How the daemon's start went.
-    public struct Report: ~Copyable, Sendable {
+    /// How the daemon's start went; gone without a word is a failure too.
+    public final class Report: Sendable {
         private let descriptor: FileDescriptor
 
         init(_ descriptor: consuming FileDescriptor) { self.descriptor = descriptor }
 
         /// Lets the starter end with this code, 0 when the daemon serves.
-        public consuming func end(code: Int32) {
+        public func end(code: Int32) {
             let byte = [UInt8(truncatingIfNeeded: code)]
             // A starter that was interrupted no longer asks.
             _ = clinux_write(descriptor.number, byte, 1)
         }
     }
 
-    /// Divides the process in two, of which the daemon has a session of its own, no terminal and
-    /// an empty input.
+    /// Divides the process in two, of which the daemon has a session of its own, no terminal, an
+    /// empty input and no output.
     ///
-    /// Its output and errors stay those of the starter, so that its problems are seen, until
+    /// Its errors stay those of the starter, so that its problems are seen, until
     /// `ErrorOutput.redirect`. Only for a process with one thread. SIGPIPE must be ignored.
     public static func detach() throws(Errno) -> Side {
         var end: Int32 = 0
@@ -60,12 +60,6 @@ public enum ErrorOutput {
     /// Lets all further lines go to an open file, in one step: none is lost or divided.
     public static func redirect(to file: Int32) throws(Errno) {
         _ = try Errno.check(Int(clinux_replace(file, 2)))
-    }
-
-    /// Lets go of the standard output.
-    public static func releaseStandardOutput() throws(Errno) {
-        let null = try open("/dev/null")
-        _ = try Errno.check(Int(clinux_replace(null.number, 1)))
     }
 
     /// Gives a log file to the user that the process is about to become.

@@ -60,28 +60,17 @@ public struct InheritedSocket: Sendable {
             _ = try Errno.check(Int(clinux_set_nonblocking(number)))
             let address = try Socket.localAddress(number)
             let isNamed = address.isUnix && address.text.utf8.count > "unix:".utf8.count
-            if isNamed || address.family == AF_INET || address.family == AF_INET6 {
+            if isNamed { return address }
+            if address.family == AF_INET || address.family == AF_INET6 {
+                // Connections inherit it, as from those that are made here.
+                let result = clinux_set_option(number, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+                _ = try Errno.check(Int(result))
                 return address
             }
         } catch {
             throw .failed(error)
         }
         throw .otherFamily
-    }
-
-    /// Makes an inherited socket behave as one that was made here.
-    ///
-    /// Those who connect from now on get it so; the length of the queue changes too.
-    public static func configure(
-        _ fd: Int32,
-        _ options: Socket.ListenOptions
-    ) throws(Errno) {
-        if try Socket.localAddress(fd).family != AF_UNIX {
-            let result = clinux_set_option(fd, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
-            _ = try Errno.check(Int(result))
-            try Socket.setKeepalive(fd, seconds: options.keepaliveSeconds)
-        }
-        try Socket.listen(fd, backlog: options.backlog)
     }
 }
 

@@ -12,12 +12,12 @@ struct CommandParserTests {
     }
 
     @Test(arguments: [
-        ("run", Command.run(manifest: "sluice.json5", supervisor: true)),
-        ("run --no-supervisor", .run(manifest: "sluice.json5", supervisor: false)),
-        ("run -m a.json5", .run(manifest: "a.json5", supervisor: true)),
+        ("run", Command.run(.init())),
+        ("run --no-supervisor", .run(.init(isSupervised: false))),
+        ("run -m a.json5", .run(.init(manifest: "a.json5"))),
         (
             "run --no-supervisor --manifest=a=b",
-            .run(manifest: "a=b", supervisor: false)
+            .run(.init(manifest: "a=b", isSupervised: false))
         ),
         ("check --manifest a", .check(manifest: "a", binds: true)),
         ("check -m -", .check(manifest: "-", binds: true)),

@@ -125,15 +125,18 @@ extension ListeningSource.Bound {
         do throws(Errno) {
             for fd in descriptors { try Socket.listen(fd, backlog: Int32(backlog)) }
             let workers = sockets.count
+            // As the one socket of a Unix address, or what a service manager made.
+            let isShared = descriptors.count < workers
             for (place, fd) in descriptors.enumerated() {
                 sockets[place % workers].append(
-                    ListeningSocket(descriptor: fd, listener: listener)
+                    ListeningSocket(descriptor: fd, listener: listener, isShared: isShared)
                 )
             }
-            // Workers share the one socket of a Unix address.
             for worker in stride(from: descriptors.count, to: workers, by: 1) {
                 let copy = try Socket.duplicate(descriptors[worker % descriptors.count])
-                sockets[worker].append(ListeningSocket(descriptor: copy, listener: listener))
+                sockets[worker].append(
+                    ListeningSocket(descriptor: copy, listener: listener, isShared: true)
+                )
             }
         } catch {
             throw ListeningSource.Failure(reason: error.description)

@@ -1,5 +1,4 @@
 internal import Admin
-internal import Reactor
 internal import Sys
 
 /// The service over an `execve`: the process stays, and so does what it holds.
@@ -32,7 +31,7 @@ extension Service {
     }
 
     /// Goes on with what another program of this process held.
-    convenience init(resuming state: JSON, log: inout ErrorLog) {
+    convenience init(resuming state: JSON, logLevel: Int) {
         var options = ServiceOptions()
         if let address = state["notify"]?.string {
             options.manager = ServiceManager(
@@ -52,6 +51,7 @@ extension Service {
             pidFile = PIDFile(path, adopting: descriptor.release())
         }
         self.init(options, pidFile: pidFile, report: nil)
-        goOn(&log)
+        setLogLevel(logLevel)
+        goOn()
     }
 }

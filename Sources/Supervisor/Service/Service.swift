@@ -28,6 +28,7 @@ package final class Service {
     private var isHandedOver = false
     /// Milliseconds at which the serving process is asked for a sign of life.
     private var nextPing: UInt64?
+    private var log = Supervisor.makeLog(level: 3)
 
     /// - Parameters:
     ///   - pidFile: nil where there is none, or where the process that serves now still has it.
@@ -35,7 +36,7 @@ package final class Service {
     package init(
         _ options: ServiceOptions,
         pidFile: consuming PIDFile?,
-        report: consuming Daemon.Report?
+        report: Daemon.Report?
     ) {
         self.options = options
         self.pidFile = pidFile
@@ -47,8 +48,10 @@ package final class Service {
 
     var warnings: [String] { options.warnings }
 
-    /// Whether another process serves in place of this one, and so has all the files of sockets.
-    var hasGivenSockets: Bool { isHandedOver }
+    /// Whether another process still has what this one is to take over.
+    var isWaitingForOther: Bool { options.guest != nil && !hasServed }
+
+    func setLogLevel(_ level: Int) { log = Supervisor.makeLog(level: level) }
 
     // MARK: What it does
 
@@ -60,13 +63,12 @@ package final class Service {
     /// - Returns: the log file that all processes are to write to from now on, if there is one.
     func announce(
         _ now: Activity,
-        workers: Int,
-        log: inout ErrorLog
+        workers: Int
     ) throws(TakeOverFailure) -> SharedDescriptor? {
         guard now != activity else { return nil }
         var file: SharedDescriptor?
         if now == .serving, !hasServed {
-            file = try begin(&log)
+            file = try begin()
             hasServed = true
         }
         activity = now
@@ -94,29 +96,29 @@ package final class Service {
     }
 
     /// What waits until the process serves.
-    private func begin(_ log: inout ErrorLog) throws(TakeOverFailure) -> SharedDescriptor? {
+    private func begin() throws(TakeOverFailure) -> SharedDescriptor? {
         if let guest = options.guest {
             try guest.finish()
             log.write(3) { $0.text("the process that served before drains") }
-            takePIDFile(&log)
+            takePIDFile()
         }
-        listenForTakeOver(replacing: options.guest != nil, &log)
-        let file = moveOutput(&log)
-        report.take()?.end(code: 0)
+        listenForTakeOver(replacing: options.guest != nil)
+        let file = moveOutput()
+        endReport(code: 0)
         return file
     }
 
     /// What is held by now, after an `execve`.
-    func goOn(_ log: inout ErrorLog) {
+    func goOn() {
         hasServed = true
         activity = .changing
-        listenForTakeOver(replacing: true, &log)
+        listenForTakeOver(replacing: true)
     }
 
     /// The number of the pid file's descriptor, which holds its lock.
     var pidFileDescriptor: Int32? { pidFile?.number }
 
-    private func takePIDFile(_ log: inout ErrorLog) {
+    private func takePIDFile() {
         guard pidFile == nil, let path = options.pidFile else { return }
         do throws(PIDFile.Failure) {
             pidFile = try PIDFile.take(path)
@@ -125,7 +127,7 @@ package final class Service {
         }
     }
 
-    private func listenForTakeOver(replacing: Bool, _ log: inout ErrorLog) {
+    private func listenForTakeOver(replacing: Bool) {
         guard let place = options.takeOver else { return }
         do throws(Errno) {
             let listener = try MessageListener(
@@ -140,10 +142,9 @@ package final class Service {
     }
 
     /// Lets go of the outputs that the process was started with.
-    private func moveOutput(_ log: inout ErrorLog) -> SharedDescriptor? {
+    private func moveOutput() -> SharedDescriptor? {
         do throws(Errno) {
-            if options.isDaemon { try ErrorOutput.releaseStandardOutput() }
-            if options.errorLog != nil { return reopenLog(&log) }
+            if options.errorLog != nil { return reopenLog() }
             guard options.isDaemon else { return nil }
             let nothing = SharedDescriptor(try ErrorOutput.open("/dev/null"))
             try ErrorOutput.redirect(to: nothing.number)
@@ -154,10 +155,15 @@ package final class Service {
         }
     }
 
+    private func endReport(code: Int32) {
+        report?.end(code: code)
+        report = nil
+    }
+
     /// Opens the log file again, after it was renamed; nil when there is none.
     ///
     /// What can't be opened leaves the lines where they go now.
-    func reopenLog(_ log: inout ErrorLog) -> SharedDescriptor? {
+    func reopenLog() -> SharedDescriptor? {
         guard let path = options.errorLog else { return nil }
         do throws(Errno) {
             let file = SharedDescriptor(try ErrorOutput.open(path))
@@ -174,7 +180,7 @@ package final class Service {
         if !isHandedOver { takeOver?.close() }
         takeOver = nil
         pidFile.take()?.remove()
-        report.take()?.end(code: code)
+        endReport(code: code)
     }
 
     // MARK: Signs of life
@@ -207,30 +213,49 @@ package final class Service {
         return min(end ?? .max, nextPing ?? 0)
     }
 
-    /// Goes on with a process that takes over; true when it has, and this one is to drain.
+    /// What has become of a process that takes over.
+    enum TakeOverResult: Equatable {
+        /// It has not, and will not: this one goes on with everything.
+        case failed
+        /// It has: this one is to drain.
+        case done
+    }
+
+    /// Goes on with a process that takes over; nil as long as nothing is decided.
     ///
-    /// - Parameter sockets: all listening sockets.
-    func turn(_ sockets: () -> [SharedDescriptor], _ log: inout ErrorLog) -> Bool {
-        guard takeOver != nil, !isHandedOver else { return false }
+    /// - Parameters:
+    ///   - sockets: all listening sockets.
+    ///   - prepare: lets go of what the other process needs when it serves.
+    func turn(
+        sockets: () -> [SharedDescriptor],
+        prepare: () -> Void
+    ) -> TakeOverResult? {
+        guard takeOver != nil, !isHandedOver else { return nil }
         let events = takeOver?.turn(
             now: Clock.kernelNanoseconds(),
             sockets: sockets,
-            // The other one takes it next.
-            prepare: { pidFile.take()?.remove() }
+            prepare: {
+                pidFile.take()?.remove()
+                prepare()
+            }
         )
+        var result: TakeOverResult?
         for event in events ?? [] {
             switch event {
             case .began(let process):
                 log.write(3) { $0.text("process \(process) takes over, and starts") }
             case .failed(let process, let reason):
                 log.write(2) { $0.text("process \(process) does not take over: \(reason)") }
+                takePIDFile()
+                result = .failed
             case .handedOver(let process):
                 log.write(3) { $0.text("process \(process) has taken over") }
                 options.manager?.tell(.mainProcess(process))
                 takeOver = nil
                 isHandedOver = true
+                result = .done
             }
         }
-        return isHandedOver
+        return result
     }
 }

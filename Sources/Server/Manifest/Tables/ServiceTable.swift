@@ -33,8 +33,8 @@ extension Key where Root == ProxySettings {
             "error_log",
             \.service.errorLog,
             .optional("stderr", .newFile),
-            "Where the log goes: `\"stderr\"`, or a file that is added to. USR1 and `sluice"
-                + " reopen-logs` open it again."
+            "Where the log goes: `\"stderr\"`, or a file that is added to. USR1 and"
+                + " `POST /v1/reopen_logs` open it again."
         ),
         Key(
             "take_over",
