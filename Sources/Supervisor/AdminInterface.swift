@@ -7,6 +7,7 @@ final class AdminInterface {
     private static let answersTimeout: UInt64 = 1_000
 
     private let relay: AdminRelay
+    private var server: AdminServer?
     /// What it listens on now; also while another program takes this one's place.
     private(set) var place: SupervisorSettings.AdminPlace?
     private(set) var socket: SharedDescriptor?
@@ -34,18 +35,52 @@ final class AdminInterface {
     /// - Returns: why it does not, in a line.
     func serve(_ wanted: SupervisorSettings.AdminPlace?, logLevel: UInt32) -> String? {
         self.logLevel = logLevel
-        guard wanted != place else { return nil }
+        guard wanted != place || (wanted != nil && server == nil) else { return nil }
         if wanted != place { leave(milliseconds: Self.answersTimeout) }
         guard let wanted else { return nil }
-        place = wanted
-        return nil
+        do throws(AdminProblem) {
+            try listen(wanted)
+            place = wanted
+            return nil
+        } catch {
+            return error.description
+        }
+    }
+
+    private func listen(_ place: SupervisorSettings.AdminPlace) throws(AdminProblem) {
+        var token: AdminToken?
+        if let path = place.tokenFile { token = try AdminToken.read(path) }
+        do throws(Errno) {
+            if socket == nil { socket = try Self.bind(place.address) }
+            guard let socket else { return }
+            let copy = FileDescriptor(owning: try Socket.duplicate(socket.number))
+            let relay = relay
+            relay.open()
+            server = try AdminServer.start(
+                on: copy,
+                token: token,
+                logLevel: logLevel,
+                answered: { _, _ in relay.sent() },
+                handler: { relay.ask($0) }
+            )
+        } catch {
+            throw AdminProblem("\(place.address): \(error.description)")
+        }
+    }
+
+    private static func bind(_ address: String) throws(Errno) -> SharedDescriptor {
+        guard let address = SocketAddress(address) else { throw .notAnAddress }
+        return SharedDescriptor(try AdminServer.bind(address))
     }
 
     /// Ends the server, and goes on listening.
     ///
     /// - Parameter milliseconds: what answers that are on their way have.
     func close(milliseconds: UInt64) {
+        guard let server else { return }
         relay.close(milliseconds: milliseconds)
+        server.stop()
+        self.server = nil
     }
 
     /// Answers again after `close`.
