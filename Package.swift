@@ -204,11 +204,6 @@ let package = Package(
             dependencies: ["Server", "Proxy", "TLS", "PluginHost"],
             swiftSettings: strict
         ),
-        .testTarget(
-            name: "SupervisorTests",
-            dependencies: ["Admin", "Supervisor", "Sys"],
-            swiftSettings: strict
-        ),
         .testTarget(name: "AdminTests", dependencies: ["Admin", "Sys"], swiftSettings: strict),
         .testTarget(
             name: "SupervisorTests",
