@@ -38,6 +38,29 @@ struct CommandParserTests {
         #expect(parse(line) == .success(expected))
     }
 
+    @Test func `reads how a service is to run`() {
+        var order = Command.RunOrder(manifest: "m")
+        order.isDaemon = true
+        order.pidFile = "/run/p"
+        order.user = "u"
+        order.group = "g"
+        order.takeOver = "/run/t"
+        let line = "run -m m --daemon --pid-file /run/p --user=u --group g --take-over /run/t"
+        #expect(parse(line) == .success(.run(order)))
+        var alone = Command.RunOrder(isSupervised: false)
+        alone.user = "u"
+        #expect(parse("run --no-supervisor --user u") == .success(.run(alone)))
+    }
+
+    @Test(arguments: ["--daemon", "--pid-file=a", "--take-over=a"])
+    func `some of it needs the supervisor`(option: String) {
+        let name = option.split(separator: "=")[0]
+        #expect(
+            parse("run --no-supervisor \(option)")
+                == .failure(UsageError("option \"\(name)\" needs the supervisor"))
+        )
+    }
+
     @Test(arguments: [
         ("", "no command; `sluice --help` lists them"),
         ("chek", "unknown command \"chek\"; did you mean \"check\"?"),

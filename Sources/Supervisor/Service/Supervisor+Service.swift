@@ -21,7 +21,8 @@ extension Supervisor {
             handle(.signal(.terminate))
         }
         announce()
-        if service.mustPing(now: Self.now), let main = lifecycle.first(.main) {
+        // One that does not serve yet has nobody who could answer.
+        if service.mustPing(now: Self.now), let main = lifecycle.first(.main), main.readyAt != nil {
             send(main.id, .ping(id: Self.lifePing))
         }
     }
