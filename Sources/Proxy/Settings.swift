@@ -1,3 +1,4 @@
+package import Sys
 package import TLS
 
 /// Everything that a running proxy is told: the manifest after parsing, with defaults filled in.
@@ -17,6 +18,9 @@ package struct ProxySettings: Sendable, Equatable {
     package var routes: [RouteSettings] = []
     package var service = ServiceSettings()
     package var lifecycle = LifecycleSettings()
+    /// Milliseconds after which a worker that is in one call of a plugin is stuck, and the process
+    /// is ended as by a crash; 0 is off.
+    package var hangTime = 10_000
 
     package init() {}
 }
@@ -79,6 +83,7 @@ package struct DownstreamLimits: Sendable, Equatable {
     ///
     /// Over it: 431.
     package var fields = 100
+    package static let fieldsMax = 1_024
     /// Bytes of a request target.
     ///
     /// Over it: 414.
@@ -165,12 +170,39 @@ package struct PluginSettings: Sendable, Equatable {
     package var onError = OnError.closed(500)
     /// Bytes of buffers that the plugin may have from the host at the same time.
     package var memoryBytes = 67_108_864
+    /// Milliseconds that a hook may take; 0 is no bound.
+    package var hookBudget = 0
+    package var circuit = PluginCircuitSettings()
+    package var onCrash = CrashPolicy.restart
+    /// What becomes of its state when another instance takes its place.
+    package var state = StatePolicy.prefer
     package var configuration = ConfigurationValue.object([])
 
     package init(name: String, libraryPath: String) {
         self.name = name
         self.libraryPath = libraryPath
     }
+}
+
+/// When the faults of a plugin take it out of requests.
+package struct PluginCircuitSettings: Sendable, Equatable {
+    /// Faults within `window` on one worker that are borne; 0 bears all.
+    package var faults = 100
+    /// Milliseconds.
+    package var window = 10_000
+    /// Milliseconds until one request tries the plugin again.
+    package var retry = 30_000
+
+    package init() {}
+}
+
+/// Whether the state of an instance moves to the one that takes its place.
+package enum StatePolicy: String, Sendable, Equatable, CaseIterable {
+    /// Without it the new instance is not taken.
+    case require
+    /// Where both can; else the new instance begins empty.
+    case prefer
+    case discard
 }
 
 /// What a failing hook means for its request.

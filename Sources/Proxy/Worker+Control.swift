@@ -19,22 +19,6 @@ package final class WorkerRound: Sendable {
     }
 }
 
-/// A socket that a worker takes connections from.
-package struct ListeningSocket: Sendable {
-    /// -1 when it is closed.
-    package var descriptor: Int32
-    /// Place of its listener in the plan; several sockets may have the same.
-    package var listener: Int
-    /// Other workers watch the same socket: one of them is woken for a connection.
-    package var isShared: Bool
-
-    package init(descriptor: Int32, listener: Int, isShared: Bool = false) {
-        self.descriptor = descriptor
-        self.listener = listener
-        self.isShared = isShared
-    }
-}
-
 extension Worker {
     /// Ends the tunnels that stand; while it drains, when their time of grace is over.
     mutating func endTunnels() {

@@ -43,6 +43,11 @@ extension Worker {
     private mutating func reportEnd(_ exchange: UnsafeMutablePointer<Exchange>) {
         guard !exchange.pointee.flags.contains(.endReported) else { return }
         exchange.pointee.flags.insert(.endReported)
+        defer {
+            if calls.worker.pointee.watchedCircuits != 0 {
+                calls.endRequest(exchange.pointee.chain, context(of: exchange))
+            }
+        }
         guard exchange.pointee.chain.hookCount(.requestEnd) > 0 else { return }
         exchange.pointee.context.facts.outcome = exchange.pointee.outcome
         exchange.pointee.context.facts.time_now = Clock.monotonicNanoseconds()
@@ -112,7 +117,7 @@ extension Worker {
             }
             return
         }
-        if isDraining, !hasInput {
+        if isDraining || down.pointee.flags.contains(.leaves), !hasInput {
             close(down)
             return
         }
@@ -133,6 +138,7 @@ extension Worker {
         if exchange.pointee.responseBody.holdsMemory { release(&exchange.pointee.responseBody) }
         releaseReplay(exchange)
         exchange.pointee.flags.insert(.ended)
+        leave(exchange)
         exchange.pointee.down.pointee.exchange = nil
         exchange.pointee.nextDead = deadExchanges
         deadExchanges = exchange

@@ -22,7 +22,7 @@ extension Worker {
                 reply(exchange, 503, reason: "the balancer has no peer")
                 return
             }
-            let peer = upstream.pointee.firstPeer &+ local
+            let peer = upstream.pointee.peer(local)
             exchange.pointee.context.facts.peer = sluice_slice(peers[peer].text)
             let upgrades = exchange.pointee.head.flags.contains(.upgrade)
             if mayMultiplex(upstream, peer: peer, upgrades: upgrades) {
@@ -66,6 +66,7 @@ extension Worker {
         guard upstream.pointee.pick != nil else { return 0 }
         return pick(
             upstream,
+            request: exchange,
             attempt: exchange.pointee.attempts,
             tried: exchange.pointee.tried,
             hashKey: exchange.pointee.context.hashKey
@@ -73,8 +74,11 @@ extension Worker {
     }
 
     /// Index of a peer within its upstream, which the balancer chooses.
+    ///
+    /// - Parameter request: whose context a crash record tells of; nil for a callout.
     func pick(
         _ upstream: UnsafeMutablePointer<UpstreamPlan>,
+        request: UnsafeMutableRawPointer?,
         attempt: Int,
         tried: UnsafeMutablePointer<UInt64>?,
         hashKey: Slice?
@@ -90,7 +94,10 @@ extension Worker {
         }
         pickCall.pointee.tried = UnsafePointer(tried)
         pickCall.pointee.count = 0
+        calls.worker.pointee.crumb.request = UnsafeRawPointer(request)
+        calls.worker.pointee.crumb.label = pick.label
         let result = pick.call(pick.state, slots[pick.instance], pick.table, pickCall)
+        calls.worker.pointee.crumb.label = nil
         guard result == UInt32(SLUICE_PICK_OK), pickCall.pointee.count > 0 else { return nil }
         let chosen = Int(pickCall.pointee.candidates.0)
         return chosen < upstream.pointee.peerCount ? chosen : nil
@@ -149,7 +156,7 @@ extension Worker {
             return
         }
         if connect(exchange, upstream, peer: peer) { return }
-        markTried(exchange, upstream, peer &- upstream.pointee.firstPeer)
+        markTried(exchange, upstream, upstream.pointee.local(of: peer))
         reportAttempt(exchange, SLUICE_ATTEMPT_CONNECT)
         attempt(exchange)
     }
@@ -157,7 +164,7 @@ extension Worker {
     /// The connection that was being made to a peer has come to nothing: tries the next peer.
     mutating func attemptFailed(_ exchange: UnsafeMutablePointer<Exchange>, timedOut: Bool) {
         guard let up = exchange.pointee.up, let upstream = exchange.pointee.upstream else { return }
-        markTried(exchange, upstream, Int(up.pointee.peer) &- upstream.pointee.firstPeer)
+        markTried(exchange, upstream, upstream.pointee.local(of: Int(up.pointee.peer)))
         reportAttempt(
             exchange,
             timedOut ? SLUICE_ATTEMPT_TIMEOUT : SLUICE_ATTEMPT_CONNECT
@@ -304,7 +311,7 @@ extension Worker {
             exchange.pointee.context.request.drop(.host)
         } else if exchange.pointee.context.request.authority.count == 0 {
             // An HTTP/1.0 request without Host; HTTP/1.1 to the peer needs one.
-            let peer = upstream.pointee.firstPeer
+            let peer = upstream.pointee.peer(0)
             exchange.pointee.context.request.authority =
                 peers[peer].address.isUnix ? Slice("localhost") : peers[peer].text
             exchange.pointee.context.request.isAuthorityChanged = true

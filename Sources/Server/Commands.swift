@@ -69,6 +69,7 @@ package struct Commands {
             guard order.isSupervised else {
                 if let problem = start.directly(settings.service) { return problem }
                 Signals.block()
+                watchForCrashes()
                 return serve(settings, order.manifest)
             }
             switch start.supervised(settings.service) {
@@ -81,12 +82,13 @@ package struct Commands {
     }
 
     private func check(_ manifest: String, binds: Bool) -> ExitCode {
-        withSettings(of: manifest) { settings in
+        watchForCrashes()
+        return withSettings(of: manifest) { settings in
             do throws(Preparation.Failure) {
                 let prepared = try Preparation(
                     settings,
                     manifest: manifest,
-                    sockets: binds ? .own : nil
+                    source: binds ? OwnListeners() : nil
                 )
                 prepared.warnings.forEach { terminal.complain("\(manifest): warning: \($0)") }
                 prepared.release()
@@ -107,6 +109,7 @@ package struct Commands {
 
     private func demo() -> ExitCode {
         Signals.block()
+        watchForCrashes()
         terminal.print(Demo.introduction)
         do throws(ManifestFailure) {
             let settings = try Manifest.parse(Array(Demo.manifest.utf8), path: "demo", surroundings)
@@ -119,8 +122,9 @@ package struct Commands {
 
     private func serve(_ settings: ProxySettings, _ manifest: String) -> ExitCode {
         do throws(Preparation.Failure) {
-            let prepared = try Preparation(settings, manifest: manifest, sockets: .own)
-            return Serving(prepared, settings: settings).run(.signals)
+            let source = OwnListeners()
+            let prepared = try Preparation(settings, manifest: manifest, source: source)
+            return Serving(prepared, source, manifest: manifest, surroundings).run(.signals)
         } catch {
             error.lines.forEach(terminal.complain)
             return .configuration
@@ -130,7 +134,7 @@ package struct Commands {
     private func listPlugins(_ manifest: String) -> ExitCode {
         withSettings(of: manifest) { settings in
             let stage = PluginStage(settings)
-            for entry in stage.entries where entry.file != nil {
+            for entry in stage.entries where !entry.sha256.isEmpty {
                 terminal.print(PluginDescription.line(entry))
             }
             stage.problems.forEach { terminal.complain("\(manifest): \($0)") }
@@ -180,6 +184,8 @@ package struct Commands {
     }
 
     // MARK: Steps
+
+    private func watchForCrashes() { CrashRecord.watch(for: terminal) }
 
     /// Reads a manifest and goes on with it, or shows what is wrong with it.
     private func withSettings(
@@ -242,4 +248,17 @@ extension ManifestSurroundings {
 
     /// `EFBIG` of Linux, which `File.readAll` throws for a file over the bound.
     private static let fileTooBig = Errno(27)
+}
+
+extension CrashRecord {
+    /// From now on a crash tells in which plugin it was, where that can be told.
+    ///
+    /// - Parameter descriptor: where the record goes to; nil for a process that nobody watches.
+    static func watch(for terminal: Terminal, _ descriptor: Int32? = nil) {
+        do throws(Errno) {
+            try watch(descriptor, layout: layout)
+        } catch {
+            terminal.complain("sluice: no record of a crash will be kept: \(error.description)")
+        }
+    }
 }

@@ -124,7 +124,7 @@ struct ResumeReader {
             process: process.process,
             channel: ControlChannel(channel),
             channelFile: channel,
-            crashPage: try Self.descriptor("crash_page", &fields),
+            crashRecord: try Self.descriptor("crash_record", &fields),
             isOpen: try fields.flag("is_open")
         )
         processes.append(process)

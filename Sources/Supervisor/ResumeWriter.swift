@@ -68,7 +68,7 @@ struct ResumeWriter {
             "started_at": .integer(Int64(process.startedAt)),
             "ready_at": .integer(Int64(process.readyAt ?? 0)),
             "workers": .integer(Int64(process.workers)),
-            "channel": write(peer.channelFile), "crash_page": write(peer.crashPage),
+            "channel": write(peer.channelFile), "crash_record": write(peer.crashRecord),
             "is_open": .bool(peer.isOpen),
         ]
     }

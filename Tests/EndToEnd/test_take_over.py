@@ -142,6 +142,8 @@ class Guest:
     """A process that wants the sockets, word by word."""
 
     def __init__(self, path):
+        # It is made when the first process serves.
+        eventually(lambda: os.path.exists(path), "somebody can be asked")
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.socket.settimeout(DEADLINE)
         self.socket.connect(path)
@@ -215,9 +217,10 @@ def test_another_version(place):
 def test_another_user_may_not(place):
     old = place.start("run", "-m", described(place, "old", free_port()))
     sock = place.file("take.sock")
+    eventually(lambda: os.path.exists(sock), "somebody can be asked")
     script = ("import socket; s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET);"
               "s.connect(%r); print(s.recv(100)[12:].decode())" % sock)
-    as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "python3", "-c"]
+    as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "/usr/bin/python3", "-c"]
     ended = subprocess.run([*as_nobody, script], capture_output=True, text=True)
     assert "PermissionError" in ended.stderr
     # Even where the file would let it.

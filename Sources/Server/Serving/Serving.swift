@@ -1,4 +1,3 @@
-internal import Admin
 internal import PluginHost
 internal import Proxy
 internal import Reactor
@@ -7,18 +6,33 @@ internal import Sys
 
 /// A serving process: its workers, and what signals or the supervisor do to them.
 struct Serving: ~Copyable {
-    private let preparation: Preparation
-    private let settings: ProxySettings
-
     /// Who tells the process what to do.
     enum Master {
         case signals
-        case supervisor(SupervisorLink, manifest: [UInt8])
+        /// With the manifest's text.
+        case supervisor(SupervisorLink, [UInt8])
     }
 
-    init(_ preparation: consuming Preparation, settings: ProxySettings) {
-        self.preparation = preparation
-        self.settings = settings
+    private let running: Running
+    private let warnings: [String]
+    private let source: any ListenerSource
+    private let manifest: String
+    private let surroundings: ManifestSurroundings
+
+    /// - Parameters:
+    ///   - manifest: its file, which a reload reads.
+    ///   - source: where the sockets came from.
+    init(
+        _ preparation: Preparation,
+        _ source: any ListenerSource,
+        manifest: String,
+        _ surroundings: ManifestSurroundings
+    ) {
+        running = preparation.running
+        warnings = preparation.warnings
+        self.source = source
+        self.manifest = manifest
+        self.surroundings = surroundings
     }
 
     /// Serves until the last worker has ended.
@@ -26,79 +40,76 @@ struct Serving: ~Copyable {
     /// When told to drain it closes its listeners and lets requests finish. Signals must be blocked
     /// (`Signals.block`) before the first thread begins.
     consuming func run(_ master: Master) -> ExitCode {
-        let level = settings.logLevel.rawValue
-        let workerCount = preparation.plan.workerCount
+        let level = running.settings.logLevel.rawValue
         var mailboxes: [Mailbox<WorkerMessage>] = []
         var threads: [PinnedThread] = []
         let started = Latch()
+        let ledger = GenerationLedger()
         var log = ErrorLog(level: level, source: "main")
         do throws(Errno) {
-            for _ in 0..<workerCount { mailboxes.append(try Mailbox()) }
-            for index in 0..<workerCount {
-                threads.append(
-                    Self.startWorker(
-                        index,
-                        preparation.plan,
-                        preparation.listening[index],
-                        mailboxes,
-                        started
-                    )
-                )
-            }
+            for _ in 0..<running.plan.workerCount { mailboxes.append(try Mailbox()) }
         } catch {
             log.write(1) { $0.text("a worker could not be started: \(error.description)") }
             return .failure
         }
+        for index in 0..<running.plan.workerCount {
+            threads.append(Self.startWorker(index, running, mailboxes, ledger, started))
+        }
         // A worker that can't start ends the process.
         started.wait(for: threads.count)
-        for warning in preparation.warnings { log.write(2) { $0.text(warning) } }
-        let control = WorkerControl(mailboxes, settings, level)
-        let hooks = control.hooks
-        if case .supervisor(let link, let manifest) = master {
+        for warning in warnings { log.write(2) { $0.text(warning) } }
+        if case .supervisor(let link, let text) = master {
             do throws(SupervisorLink.Failure) {
-                let settings = SupervisorSettings(settings)
-                try link.ready(workers: workerCount, manifest: manifest, settings: settings)
+                try link.ready(text, running.settings, workers: running.plan.workerCount)
             } catch {
                 log.write(1) { $0.text("supervisor: \(error.reason)") }
                 return .failure
             }
         }
-        for address in preparation.addresses {
-            log.write(3) { $0.text("listening on \(address.text)") }
+        for sockets in running.sockets {
+            log.write(3) { $0.text("listening on \(sockets.address.text)") }
         }
-        log.write(3) { $0.text("ready, workers: \(workerCount)") }
+        log.write(3) { $0.text("ready, workers: \(running.plan.workerCount)") }
+        let generations = Generations(
+            running,
+            mailboxes: mailboxes,
+            ledger: ledger,
+            source: source
+        )
+        let hangTime = running.settings.hangTime
+        if hangTime > 0 {
+            let hang = UInt64(hangTime) * 1_000_000
+            _ = PinnedThread.start(name: "watchdog") { Watchdog.run(hang: hang) }
+        }
+        let control = PinnedThread.start(name: "control") { generations.work() }
+        let workers = WorkerControl(mailboxes, generations, manifest: manifest, surroundings)
+        let hooks = workers.hooks
         switch master {
-        case .signals: _ = PinnedThread.start(name: "signals") { control.handleSignals() }
-        case .supervisor(let link, _): link.follow(hooks, logLevel: level)
-        }
-        let watch = preparation.watch
-        if !watch.isEmpty {
-            _ = PinnedThread.start(name: "certificates") { watch.run(level) }
+        case .signals: _ = PinnedThread.start(name: "signals") { workers.handleSignals() }
+        case .supervisor(let link, _):
+            generations.served = { text, settings, count in
+                try? link.ready(text, settings, workers: count)
+            }
+            link.follow(hooks, logLevel: level)
         }
         for thread in threads { thread.join() }
-        finish(master, hooks)
+        ledger.close()
+        control.join()
+        if case .supervisor(let link, _) = master { link.finish(hooks) }
+        generations.end()
         log.write(3) { $0.text("stopped") }
         return .ok
     }
 
-    private consuming func finish(_ master: Master, _ hooks: SupervisorLink.Hooks) {
-        if case .supervisor(let link, _) = master { link.finish(hooks) }
-        for instance in preparation.instances { instance.destroy() }
-        // The supervisor keeps the addresses for the process that follows.
-        guard case .signals = master else { return }
-        for address in preparation.addresses where address.isUnix {
-            File.remove(String(address.text.dropFirst("unix:".count)))
-        }
-    }
-
     private static func startWorker(
         _ index: Int,
-        _ plan: Plan,
-        _ listening: [ListeningSocket],
+        _ running: Running,
         _ mailboxes: [Mailbox<WorkerMessage>],
+        _ ledger: GenerationLedger,
         _ started: Latch
     ) -> PinnedThread {
-        PinnedThread.start(name: "worker-\(index)") {
+        let (plan, listening) = (running.plan, running.listening(ofWorker: index))
+        return PinnedThread.start(name: "worker-\(index)") {
             do throws(Errno) {
                 var worker = Worker(
                     index: index,
@@ -106,6 +117,7 @@ struct Serving: ~Copyable {
                     listening: listening,
                     mailbox: mailboxes[index],
                     mailboxes: mailboxes,
+                    reports: ledger.reports,
                     poller: try Epoll()
                 )
                 try worker.start()
@@ -117,6 +129,15 @@ struct Serving: ~Copyable {
                 Process.exit(ExitCode.failure.rawValue)
             }
         }
+    }
+}
+
+extension SupervisorLink {
+    /// Says that this process serves a manifest.
+    ///
+    /// - Parameter text: the manifest's.
+    func ready(_ text: [UInt8], _ settings: ProxySettings, workers: Int) throws(Failure) {
+        try ready(workers: workers, manifest: text, settings: SupervisorSettings(settings))
     }
 }
 

@@ -21,6 +21,8 @@ package final class SupervisorLink: Sendable {
         package var command: AdminHandler
         /// State for the next process, nil when there is none; on the thread of commands.
         package var exportState: (@Sendable () -> [UInt8]?)?
+        /// What was counted since; on the main thread, after the last worker has ended.
+        package var exportRest: (@Sendable () -> [UInt8]?)?
         /// What the process before counted until its end; on the thread of commands.
         package var importState: (@Sendable ([UInt8]) -> Void)?
         /// Take no more connections, and let requests finish.
@@ -41,6 +43,15 @@ package final class SupervisorLink: Sendable {
     /// With what this process was told to begin.
     package let start: SupervisorMessage.Start
     private let commands = Monitor(Commands())
+    private let answers = Monitor(Answers())
+
+    /// Answers about sockets, once another thread reads the channel.
+    private struct Answers {
+        var isFollowed = false
+        var waiting: [SupervisorMessage] = []
+        /// There will be no more.
+        var isOver = false
+    }
 
     /// What waits for the thread of commands.
     private struct Commands {
@@ -80,16 +91,16 @@ package final class SupervisorLink: Sendable {
         self.start = start
     }
 
-    // MARK: While it starts
+    // MARK: Sockets
 
-    /// Sockets of an address, bound; the caller closes them.
+    /// Sockets of an address, bound; the caller closes them. [one thread at a time]
     package func sockets(
         _ order: ListenOrder
     ) throws(Failure) -> (address: SocketAddress, descriptors: [Int32]) {
         try Self.send(.listen(id: 0, order), channel)
         var taken: [SharedDescriptor] = []
         while true {
-            switch try Self.receive(channel) {
+            switch try nextAnswer() {
             case .failed(_, let problem): throw Failure(reason: problem)
             case .sockets(_, let text, let descriptors, let isLast):
                 taken += descriptors
@@ -111,6 +122,18 @@ package final class SupervisorLink: Sendable {
             }
         }
     }
+
+    private func nextAnswer() throws(Failure) -> SupervisorMessage {
+        guard answers.change({ $0.isFollowed }) else { return try Self.receive(channel) }
+        let answer = answers.wait { state -> SupervisorMessage?? in
+            if !state.waiting.isEmpty { return .some(state.waiting.removeFirst()) }
+            return state.isOver ? .some(nil) : nil
+        }
+        guard let answer = answer ?? nil else { throw Failure(reason: "the supervisor is gone") }
+        return answer
+    }
+
+    // MARK: While it starts
 
     /// Says why this process ends without having served.
     package func failed(_ problems: [String]) {
@@ -144,13 +167,14 @@ package final class SupervisorLink: Sendable {
 
     /// Does what the supervisor says from now on, until the process ends.
     package func follow(_ hooks: Hooks, logLevel: UInt32) {
+        answers.change { $0.isFollowed = true }
         _ = PinnedThread.start(name: "supervisor") { self.read(hooks, logLevel) }
         _ = PinnedThread.start(name: "commands") { self.carryOut(hooks, logLevel) }
     }
 
     /// Says the last word: state for the process that took over, if one did.
     package func finish(_ hooks: Hooks) {
-        guard commands.change({ $0.handsOver }), let state = hooks.exportState?() else { return }
+        guard commands.change({ $0.handsOver }), let state = hooks.exportRest?() else { return }
         try? sendState(id: 0, state)
     }
 
@@ -161,6 +185,7 @@ package final class SupervisorLink: Sendable {
                 obey(try Self.receive(channel), hooks, &log)
             } catch {
                 log.write(1) { $0.text("supervisor: \(error.reason); draining") }
+                answers.change { $0.isOver = true }
                 hooks.drain(hooks.graceAlone)
                 return
             }
@@ -190,8 +215,8 @@ package final class SupervisorLink: Sendable {
                 log.write(1) { $0.text("error_log: \(error.description)") }
             }
             hooks.reopenLogs()
-        case .start, .sockets, .failed:
-            log.write(2) { $0.text("supervisor: an answer that nobody waits for") }
+        case .sockets, .failed: answers.change { $0.waiting.append(message) }
+        case .start: log.write(2) { $0.text("supervisor: it says \"start\" once more") }
         }
     }
 

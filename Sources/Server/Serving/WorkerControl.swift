@@ -10,13 +10,24 @@ final class WorkerControl: Sendable {
     private static let tunnelsAgain = 1_000
 
     private let mailboxes: [Mailbox<WorkerMessage>]
-    private let grace: Int
+    private let generations: Generations
+    private let manifest: String
+    private let surroundings: ManifestSurroundings
     private let logLevel: UInt32
+    private let grace: Int
 
-    init(_ mailboxes: [Mailbox<WorkerMessage>], _ settings: ProxySettings, _ logLevel: UInt32) {
+    init(
+        _ mailboxes: [Mailbox<WorkerMessage>],
+        _ generations: Generations,
+        manifest: String,
+        _ surroundings: ManifestSurroundings
+    ) {
         self.mailboxes = mailboxes
-        self.logLevel = logLevel
-        grace = settings.lifecycle.shutdownGrace
+        self.generations = generations
+        self.manifest = manifest
+        self.surroundings = surroundings
+        logLevel = generations.running.settings.logLevel.rawValue
+        grace = generations.running.settings.lifecycle.shutdownGrace
     }
 
     /// Closes the listeners and lets requests finish; tunnels end after `grace` milliseconds.
@@ -32,13 +43,50 @@ final class WorkerControl: Sendable {
         }
     }
 
+    /// Answers what the supervisor passes on.
+    private func answer(_ request: AdminRequest) -> AdminResponse {
+        guard request.path == "/v1/reload" else {
+            return .refusal(404, ["\(request.path): there is no such command"])
+        }
+        return generations.perform { self.reload($0) } ?? .refusal(503, ["the process is ending"])
+    }
+
+    private func reload(_ generations: Generations) -> AdminResponse {
+        generations.reload(manifest, surroundings, isDry: false)
+    }
+
+    // MARK: State
+
+    /// What another process begins with in place of this one.
+    private func exportState() -> [UInt8]? {
+        generations.perform { ProcessState.export($0.running) }.map(take)
+    }
+
+    private func take(_ state: (bytes: [UInt8], problems: [String])) -> [UInt8] {
+        complain(state.problems)
+        return state.bytes
+    }
+
+    /// Adds what the process before counted until its end.
+    private func importRest(_ bytes: [UInt8]) {
+        guard let state = ProcessState(bytes) else {
+            return complain(["the last state of the process before is damaged"])
+        }
+        complain(generations.perform { state.importRest($0.running) } ?? [])
+    }
+
+    private func complain(_ problems: [String]) {
+        var log = ErrorLog(level: logLevel, source: "main")
+        for problem in problems { log.write(2) { $0.text(problem) } }
+    }
+
     /// What the supervisor may have this process do.
     var hooks: SupervisorLink.Hooks {
         SupervisorLink.Hooks(
-            command: { request in
-                let line = "\(request.path): this version does not do that; restart it"
-                return .refusal(409, [line])
-            },
+            command: { self.answer($0) },
+            exportState: { self.exportState() },
+            exportRest: { self.take(ProcessState.exportRest(self.generations.running)) },
+            importState: { self.importRest($0) },
             drain: { self.drain(grace: $0) },
             ping: { done in
                 let round = WorkerRound(workers: self.mailboxes.count, done: done)
@@ -69,8 +117,7 @@ final class WorkerControl: Sendable {
                 log.write(3) { $0.text("draining: no new connections, requests finish") }
                 drain(grace: grace)
             case .reopenLogs: break
-            case .reload:
-                log.write(2) { $0.text("HUP: this version does not reload; restart it") }
+            case .reload: _ = generations.ledger.submit { _ = self.reload(self.generations) }
             case .upgrade:
                 log.write(2) { $0.text("USR2: there is no supervisor, which upgrades") }
             }

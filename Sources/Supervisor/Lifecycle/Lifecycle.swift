@@ -192,8 +192,9 @@ package struct Lifecycle {
         guard let place = place(id) else { return }
         switch message {
         case .hello(let version, let resume, _): hello(place, version, resume)
-        // Sockets are not decided on here.
-        case .listen, .keep: break
+        // What is given is not decided on here.
+        case .listen: break
+        case .keep: if processes[place].role == .main { keepSockets() }
         case .ready(let ready): becameReady(place, ready)
         case .failed(let problems): processes[place].problems = problems
         case .reply(let command, let response): reply(command, response)
@@ -277,7 +278,7 @@ package struct Lifecycle {
         settings = ready.settings
         guard stage != .stopping else { return }
         actions.append(.setLogLevel(settings.logLevel))
-        actions.append(.keepSockets(processes.filter { $0.role != .leaving }.map(\.id)))
+        keepSockets()
         actions.append(.serveAdmin(settings.admin))
     }
 
@@ -298,6 +299,11 @@ package struct Lifecycle {
                 .serving
             }
         }
+    }
+
+    /// Has the sockets closed that no process needs but those that drain.
+    private mutating func keepSockets() {
+        actions.append(.keepSockets(processes.filter { $0.role != .leaving }.map(\.id)))
     }
 
     mutating func log(_ level: Int, _ text: String) {

@@ -33,6 +33,7 @@ extension Table where Root == ProxySettings {
                     + " executable's folder."
             ) { folder, reader in reader.pluginFolder = folder },
             Key(group: "log", .log, "The error log."),
+            Key(group: "watchdog", .watchdog, "What looks after the workers."),
             Key(
                 "shutdown_grace",
                 \.lifecycle.shutdownGrace,
@@ -102,6 +103,20 @@ extension Table where Root == ProxySettings {
                 \.logLevel,
                 .words([("error", .error), ("warn", .warn), ("info", .info), ("debug", .debug)]),
                 "The least important lines that are written."
+            )
+        ]
+    )
+
+    static let watchdog = Table(
+        "watchdog",
+        at: "watchdog",
+        keys: [
+            Key(
+                "hang",
+                \.hangTime,
+                .orNone(.time),
+                "Time after which a worker that has not come back from a call of a plugin is stuck."
+                    + " The process is then ended as by a crash of that plugin."
             )
         ]
     )
