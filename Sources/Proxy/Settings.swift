@@ -17,6 +17,7 @@ package struct ProxySettings: Sendable, Equatable {
     /// Instances that every request goes through, before its route's own.
     package var chain: [String] = []
     package var routes: [RouteSettings] = []
+    package var service = ServiceSettings()
     package var lifecycle = LifecycleSettings()
     /// Milliseconds after which a worker that is in one call of a plugin is stuck, and the process
     /// is ended as by a crash; 0 is off.

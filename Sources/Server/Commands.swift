@@ -45,7 +45,7 @@ package struct Commands {
 
     func execute(_ command: Command) -> ExitCode {
         switch command {
-        case .run(let manifest, let supervisor): return run(manifest, supervisor: supervisor)
+        case .run(let order): return run(order)
         case .check(let manifest, let binds): return check(manifest, binds: binds)
         case .demo: return demo()
         case .pluginList(let manifest): return listPlugins(manifest)
@@ -64,13 +64,22 @@ package struct Commands {
 
     // MARK: Commands
 
-    private func run(_ manifest: String, supervisor: Bool) -> ExitCode {
-        if supervisor {
-            return Supervision(terminal: terminal, surroundings: surroundings).run(manifest)
+    private func run(_ order: Command.RunOrder) -> ExitCode {
+        let start = ServiceStart(terminal: terminal, order: order)
+        return withSettings(of: order.manifest) { settings in
+            guard order.isSupervised else {
+                if let problem = start.directly(settings.service) { return problem }
+                Signals.block()
+                watchForCrashes()
+                return serve(settings, order.manifest)
+            }
+            switch start.supervised(settings.service) {
+            case .supervise(let service):
+                return Supervision(terminal: terminal, surroundings: surroundings)
+                    .run(order.manifest, service)
+            case .end(let code): return code
+            }
         }
-        Signals.block()
-        watchForCrashes()
-        return withSettings(of: manifest) { serve($0, manifest) }
     }
 
     private func check(_ manifest: String, binds: Bool) -> ExitCode {
