@@ -47,6 +47,8 @@ package struct Commands {
         case .pluginBench(let file, let configuration):
             return Validation(terminal: terminal, surroundings: surroundings)
                 .bench(file: file, configuration: configuration)
+        case .control(let order):
+            return ControlCommand(terminal: terminal, surroundings: surroundings).run(order)
         case .version: terminal.print(Version.line)
         case .help(let text): terminal.print(text)
         }
@@ -62,22 +64,19 @@ package struct Commands {
 
     private func check(_ manifest: String, binds: Bool) -> ExitCode {
         withSettings(of: manifest) { settings in
-            do throws(Preparation.Failure) {
-                let prepared = try Preparation(settings, manifest: manifest, binds: binds)
+            prepare(settings, manifest, binds: binds) { prepared, admin in
                 prepared.warnings.forEach { terminal.complain("\(manifest): warning: \($0)") }
                 prepared.release()
-            } catch {
-                error.lines.forEach(terminal.complain)
-                return .configuration
+                if let admin { admin.release() }
+                let counts = [
+                    count(settings.listeners.count, "listener"),
+                    count(settings.plugins.count, "plugin"),
+                    count(settings.upstreams.count, "upstream"),
+                    count(settings.routes.count, "route"),
+                ]
+                terminal.print("\(manifest): good (\(counts.joined(separator: ", ")))")
+                return .ok
             }
-            let counts = [
-                count(settings.listeners.count, "listener"),
-                count(settings.plugins.count, "plugin"),
-                count(settings.upstreams.count, "upstream"),
-                count(settings.routes.count, "route"),
-            ]
-            terminal.print("\(manifest): good (\(counts.joined(separator: ", ")))")
-            return .ok
         }
     }
 
@@ -94,12 +93,8 @@ package struct Commands {
     }
 
     private func serve(_ settings: ProxySettings, _ manifest: String) -> ExitCode {
-        do throws(Preparation.Failure) {
-            let prepared = try Preparation(settings, manifest: manifest, binds: true)
-            return Serving(prepared, logLevel: settings.logLevel).run()
-        } catch {
-            error.lines.forEach(terminal.complain)
-            return .configuration
+        prepare(settings, manifest, binds: true) { prepared, admin in
+            Serving(prepared, manifest: manifest, logLevel: settings.logLevel, admin: admin).run()
         }
     }
 
@@ -156,6 +151,41 @@ package struct Commands {
     }
 
     // MARK: Steps
+
+    /// Prepares all that a manifest needs and goes on with it, or shows everything that is wrong.
+    private func prepare(
+        _ settings: ProxySettings,
+        _ manifest: String,
+        binds: Bool,
+        _ body: (consuming Preparation, consuming AdminEntrance?) -> ExitCode
+    ) -> ExitCode {
+        var lines: [String] = []
+        var prepared: Preparation?
+        var admin: AdminEntrance?
+        do throws(Preparation.Failure) {
+            prepared = try Preparation(settings, manifest: manifest, binds: binds)
+        } catch {
+            lines += error.lines
+        }
+        do throws(Preparation.Failure) {
+            if let settings = settings.admin {
+                if binds {
+                    admin = try AdminEntrance(settings, manifest: manifest)
+                } else {
+                    try AdminEntrance.token(settings, manifest: manifest)
+                }
+            }
+        } catch {
+            lines += error.lines
+        }
+        guard lines.isEmpty, let ready = prepared.take() else {
+            if let prepared { prepared.release() }
+            if let admin { admin.release() }
+            lines.forEach(terminal.complain)
+            return .configuration
+        }
+        return body(ready, admin)
+    }
 
     /// Reads a manifest and goes on with it, or shows what is wrong with it.
     private func withSettings(

@@ -72,6 +72,7 @@ enum Sample {
         switch table {
         case "manifest": manifest(top: member)
         case "log": manifest(top: "log: { \(member) }")
+        case "admin": manifest(top: "admin: { listen: 'unix:a.sock', \(member) }")
         case "listener": manifest(listener: member)
         case "limits": manifest(listener: "limits: { \(member) }")
         case "downstream_timeouts": manifest(listener: "timeouts: { \(member) }")
@@ -119,6 +120,7 @@ enum Sample {
         switch table {
         case "manifest": ""
         case "log": "log."
+        case "admin": "admin."
         case "listener": "listeners[0]."
         case "limits": "listeners[0].limits."
         case "downstream_timeouts": "listeners[0].timeouts."

@@ -14,8 +14,30 @@ package enum Manifest {
         _ path: String,
         _ surroundings: ManifestSurroundings
     ) throws(ManifestFailure) -> ProxySettings {
+        try parse(try bytes(of: path, surroundings), path: path, surroundings)
+    }
+
+    /// Reads and checks the text of a manifest, as `read` does.
+    package static func parse(
+        _ bytes: [UInt8],
+        path: String,
+        _ surroundings: ManifestSurroundings
+    ) throws(ManifestFailure) -> ProxySettings {
+        try read(bytes, path: path, surroundings) { root, reader in
+            var settings = ProxySettings()
+            Table.manifest.read(root, into: &settings, &reader)
+            reader.resolveReferences()
+            return settings
+        }
+    }
+
+    /// The bytes of a manifest's file.
+    static func bytes(
+        of path: String,
+        _ surroundings: ManifestSurroundings
+    ) throws(ManifestFailure) -> [UInt8] {
         switch surroundings.read(path, bytesMax) {
-        case .bytes(let bytes): return try parse(bytes, path: path, surroundings)
+        case .bytes(let bytes): return bytes
         case .tooLarge:
             throw failure(
                 path,
@@ -25,12 +47,15 @@ package enum Manifest {
         }
     }
 
-    /// Reads and checks the text of a manifest, as `read` does.
-    package static func parse(
+    /// Reads something of the text of a manifest.
+    ///
+    /// - Throws: every problem that `body` reports.
+    static func read<Value>(
         _ bytes: [UInt8],
         path: String,
-        _ surroundings: ManifestSurroundings
-    ) throws(ManifestFailure) -> ProxySettings {
+        _ surroundings: ManifestSurroundings,
+        _ body: (Node, inout ManifestReader) -> Value
+    ) throws(ManifestFailure) -> Value {
         guard bytes.count <= bytesMax else {
             throw failure(
                 path,
@@ -48,9 +73,7 @@ package enum Manifest {
             surroundings: surroundings,
             folder: ManifestPath.folder(of: path)
         )
-        var settings = ProxySettings()
-        Table.manifest.read(root, into: &settings, &reader)
-        reader.resolveReferences()
+        let value = body(root, &reader)
         guard reader.problems.isEmpty else {
             let ordered = reader.problems.enumerated().sorted {
                 ($0.element.offset, $0.offset) < ($1.element.offset, $1.offset)
@@ -68,7 +91,7 @@ package enum Manifest {
                 omittedCount: max(0, reader.problemCount - ManifestFailure.problemsMax)
             )
         }
-        return settings
+        return value
     }
 
     private static func failure(

@@ -1,3 +1,4 @@
+internal import Admin
 internal import PluginHost
 internal import Proxy
 internal import Reactor
@@ -6,11 +7,21 @@ internal import Sys
 /// A serving process: its workers, and what signals do to them.
 struct Serving: ~Copyable {
     private let preparation: Preparation
+    /// The name of the manifest.
+    private let manifest: String
     private let logLevel: LogLevel
+    private var admin: AdminEntrance?
 
-    init(_ preparation: consuming Preparation, logLevel: LogLevel) {
+    init(
+        _ preparation: consuming Preparation,
+        manifest: String,
+        logLevel: LogLevel,
+        admin: consuming AdminEntrance?
+    ) {
         self.preparation = preparation
+        self.manifest = manifest
         self.logLevel = logLevel
+        self.admin = admin
     }
 
     /// Serves until the last worker has ended.
@@ -42,18 +53,41 @@ struct Serving: ~Copyable {
         // A worker that can't start ends the process.
         started.wait(for: threads.count)
         for warning in preparation.warnings { log.write(2) { $0.text(warning) } }
+        if let warning = admin?.warning { log.write(2) { $0.text(warning) } }
         for address in preparation.addresses {
             log.write(3) { $0.text("listening on \(address.text)") }
         }
-        log.write(3) { $0.text("ready, workers: \(preparation.plan.workerCount)") }
-        let boxes = mailboxes
+        if let address = admin?.address {
+            log.write(3) { $0.text("admin interface on \(address.text)") }
+        }
         let level = logLevel.rawValue
-        _ = PinnedThread.start(name: "signals") { Self.handleSignals(boxes, level) }
+        let control = ServingControl(
+            ServingControl.Facts(
+                manifest: manifest,
+                addresses: preparation.addresses,
+                instances: preparation.instances,
+                workerCount: preparation.plan.workerCount,
+                logLevel: level
+            ),
+            mailboxes
+        )
+        let adminAddress = admin?.address
+        let server: AdminServer?
+        do throws(Errno) {
+            server = try admin.take()?.open(to: control, logLevel: level)
+        } catch {
+            log.write(1) { $0.text("admin: \(error.description)") }
+            return .failure
+        }
+        log.write(3) { $0.text("ready, workers: \(preparation.plan.workerCount)") }
+        _ = PinnedThread.start(name: "signals") { Self.handleSignals(control, level) }
         let watch = preparation.watch
         if !watch.isEmpty {
             _ = PinnedThread.start(name: "certificates") { watch.run(level) }
         }
         for thread in threads { thread.join() }
+        server?.stop()
+        if let adminAddress { AdminEntrance.removeFile(of: adminAddress) }
         for instance in preparation.instances { instance.destroy() }
         for address in preparation.addresses where address.isUnix {
             File.remove(String(address.text.dropFirst("unix:".count)))
@@ -90,21 +124,12 @@ struct Serving: ~Copyable {
         }
     }
 
-    private static func handleSignals(_ mailboxes: [Mailbox<WorkerMessage>], _ level: UInt32) {
+    private static func handleSignals(_ control: ServingControl, _ level: UInt32) -> Never {
         var log = ErrorLog(level: level, source: "main")
-        var isDraining = false
         while true {
             switch Signals.wait() {
-            case .interrupt:
-                log.write(3) { $0.text("stopping at once") }
-                Process.exit(ExitCode.ok.rawValue)
-            case .terminate where isDraining:
-                log.write(3) { $0.text("stopping at once: asked twice") }
-                Process.exit(ExitCode.ok.rawValue)
-            case .terminate:
-                isDraining = true
-                log.write(3) { $0.text("draining: no new connections, requests finish") }
-                for mailbox in mailboxes { mailbox.post(.drain) }
+            case .interrupt: control.stopAtOnce()
+            case .terminate: if !control.drain() { control.stopAtOnce("asked twice") }
             case .reopenLogs: break
             case .reload:
                 log.write(2) { $0.text("HUP: this version does not reload; restart it") }

@@ -5,7 +5,7 @@ extension Table where Root == ProxySettings {
     static let manifest = Table(
         "manifest",
         at: "sluice.json5",
-        later: ["admin", "tls", "upgrade", "user", "group", "metrics", "access_log"],
+        later: ["tls", "upgrade", "user", "group", "metrics", "access_log"],
         keys: [
             Key(
                 check: "$schema",
@@ -33,6 +33,13 @@ extension Table where Root == ProxySettings {
                     + " executable's folder."
             ) { folder, reader in reader.pluginFolder = folder },
             Key(group: "log", .log, "The error log."),
+            Key(
+                "admin",
+                \.admin,
+                .absent(.table(.admin)),
+                "The [admin interface](admin.md): what runs, and commands to it. There is none, when"
+                    + " left out."
+            ),
             Key(
                 required: "listeners",
                 \.listeners,
