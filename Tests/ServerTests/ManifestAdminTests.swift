@@ -66,7 +66,7 @@ struct ManifestAdminTests {
             "[::]:9 /t"
         ),
         ("{ version: 7 }", "none"),
-        ("[]", "/etc/sluice/a.json5:1:1: expected an object, found an array"),
+        ("[]", "/etc/sluice/a.json5:1:1: expected an object, found a list"),
         ("{ admin: { listen: 1 }, x: 2 }", "/etc/sluice/a.json5:1:20: admin.listen: expected"),
         ("{ admin: {}", "/etc/sluice/a.json5:1:12: expected"),
         (

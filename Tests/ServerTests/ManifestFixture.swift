@@ -72,7 +72,12 @@ enum Sample {
         switch table {
         case "manifest": manifest(top: member)
         case "log": manifest(top: "log: { \(member) }")
-        case "admin": manifest(top: "admin: { listen: 'unix:a.sock', \(member) }")
+        case "admin":
+            manifest(
+                top: member.hasPrefix("token_file:")
+                    ? "admin: { listen: '127.0.0.1:9', \(member) }"
+                    : "admin: { listen: 'unix:a.sock', \(member) }"
+            )
         case "listener": manifest(listener: member)
         case "limits": manifest(listener: "limits: { \(member) }")
         case "downstream_timeouts": manifest(listener: "timeouts: { \(member) }")

@@ -28,7 +28,7 @@ extension CommandForm {
             short: nil,
             value: "ADDRESS",
             summary:
-                "the admin interface, as in unix:/run/sluice/admin.sock (default: the manifest's)"
+                "address of the admin interface (default: the manifest's)"
         ),
         Option(
             long: "--token-file",

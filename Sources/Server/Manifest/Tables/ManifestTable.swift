@@ -37,8 +37,8 @@ extension Table where Root == ProxySettings {
                 "admin",
                 \.admin,
                 .absent(.table(.admin)),
-                "The [admin interface](admin.md): what runs, and commands to it. There is none, when"
-                    + " left out."
+                "The [admin interface](admin.md): what runs, and commands to it. There is none when"
+                    + " this is left out."
             ),
             Key(
                 required: "listeners",
