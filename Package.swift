@@ -205,6 +205,11 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(name: "AdminTests", dependencies: ["Admin", "Sys"], swiftSettings: strict),
+        .testTarget(
+            name: "SupervisorTests",
+            dependencies: ["Supervisor", "Admin", "Sys"],
+            swiftSettings: strict
+        ),
         .testTarget(name: "TidyTests", swiftSettings: strict),
 
         .target(

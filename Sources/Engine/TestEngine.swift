@@ -141,7 +141,7 @@ package final class TestEngine {
                     return Array(next.prefix(upstream.peers.count))
                 },
                 tls: tls,
-                workerCount: 1,
+                tables: PlanTables(workerCount: 1),
                 descriptorLimit: 1_024
             )
             var worker = Worker(

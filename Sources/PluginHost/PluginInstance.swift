@@ -187,6 +187,17 @@ public final class PluginInstance: @unchecked Sendable {
         return probe
     }
 
+    /// Writes a line in the instance's name.
+    func writeLog(_ level: UInt32, _ text: sluice_slice) {
+        PluginLog.write(handle, level, text, nil, 0)
+    }
+
+    /// Lines up to this level are written from now on. [control]
+    public func setLogLevel(_ level: UInt32) { handle.setLevel(level) }
+
+    /// Whether this is the host's side of the instance.
+    func isBehind(_ handle: InstanceHandle) -> Bool { self.handle === handle }
+
     /// The table that the plugin filled, for checks of its functions.
     public var functions: UnsafePointer<sluice_instance> { table }
 
@@ -213,12 +224,9 @@ public final class PluginInstance: @unchecked Sendable {
         handle.end()
         let deadline = Clock.kernelNanoseconds() + Self.drainNanoseconds
         guard BlockingPool.shared.drain(handle, deadline: deadline) else {
-            PluginLog.write(
-                handle,
+            writeLog(
                 UInt32(SLUICE_LOG_ERROR),
-                sluice_slice("offloaded work does not end; the instance is not destroyed"),
-                nil,
-                0
+                sluice_slice("offloaded work does not end; the instance is not destroyed")
             )
             return
         }

@@ -16,8 +16,6 @@ public struct PluginError: Error, Sendable, Equatable, CustomStringConvertible {
 public struct PluginLibrary: @unchecked Sendable {
     // Safe: `hello` points to memory that is never freed and no more written.
     public let path: String
-    /// Digest of the file's bytes in hexadecimal; empty for a plugin that is linked in.
-    public let sha256: String
     public let hello: UnsafePointer<sluice_plugin_hello>
 
     /// Loads a library from a private copy and shakes hands.
@@ -27,7 +25,6 @@ public struct PluginLibrary: @unchecked Sendable {
     /// code.
     public init(_ file: PluginFile) throws(PluginError) {
         path = file.path
-        sha256 = file.sha256
         let library = try Self.open(file.bytes, path: path)
         guard let symbol = library.symbol(SLUICE_HELLO_SYMBOL) else {
             throw PluginError(
@@ -50,7 +47,6 @@ public struct PluginLibrary: @unchecked Sendable {
     /// - Parameter name: in place of the path, for messages.
     public init(linked hello: Hello, name: String) throws(PluginError) {
         path = name
-        sha256 = ""
         self.hello = try Self.shakeHands(hello, path: name)
         try check()
     }

@@ -44,6 +44,8 @@ struct ConnectionFlags: OptionSet {
     static let refused = ConnectionFlags(rawValue: 1 << 10)
     /// Nothing is sent any more once the socket has taken what TLS has.
     static let finishes = ConnectionFlags(rawValue: 1 << 8)
+    /// Downstream: its listener is gone; it ends as soon as what was begun on it has ended.
+    static let leaves = ConnectionFlags(rawValue: 1 << 13)
     /// A stream to a peer whose response's head has fields that no one may index (RFC 7541 §6.2.3).
     static let neverIndexed = ConnectionFlags(rawValue: 1 << 12)
 }
@@ -197,4 +199,6 @@ struct PeerPool {
     var speaksHTTP1Until: UInt64 = 0
     /// Connections that other workers were asked for and have not answered yet.
     var asked = 0
+    /// No plan has the peer any more: no connection is kept for it.
+    var isRetired = false
 }

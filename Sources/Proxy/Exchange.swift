@@ -67,6 +67,8 @@ struct Exchange {
     var context: RequestContext
     var down: UnsafeMutablePointer<Downstream>
     var listener: UnsafePointer<ListenerPlan>
+    /// What it began with, and ends with.
+    var generation: UnsafeMutablePointer<Generation>
     var up: UnsafeMutablePointer<Upstream>?
     var chain: PhaseChain
     var upstream: UnsafeMutablePointer<UpstreamPlan>?
@@ -115,7 +117,7 @@ struct Exchange {
         _ exchange: UnsafeMutablePointer<Exchange>,
         down: UnsafeMutablePointer<Downstream>,
         listener: UnsafePointer<ListenerPlan>,
-        chain: PhaseChain,
+        generation: UnsafeMutablePointer<Generation>,
         head: RequestHead,
         now: UInt64
     ) {
@@ -128,8 +130,9 @@ struct Exchange {
         )
         exchange.pointee.down = down
         exchange.pointee.listener = listener
+        exchange.pointee.generation = generation
         exchange.pointee.up = nil
-        exchange.pointee.chain = chain
+        exchange.pointee.chain = generation.pointee.globalChain
         exchange.pointee.upstream = nil
         exchange.pointee.head = head
         exchange.pointee.tried = nil

@@ -17,6 +17,7 @@ package struct ProxySettings: Sendable, Equatable {
     /// Instances that every request goes through, before its route's own.
     package var chain: [String] = []
     package var routes: [RouteSettings] = []
+    package var lifecycle = LifecycleSettings()
 
     package init() {}
 }
@@ -94,6 +95,7 @@ package struct DownstreamLimits: Sendable, Equatable {
     ///
     /// Over it: 431.
     package var fields = 100
+    package static let fieldsMax = 1_024
     /// Bytes of a request target.
     ///
     /// Over it: 414.
@@ -180,12 +182,23 @@ package struct PluginSettings: Sendable, Equatable {
     package var onError = OnError.closed(500)
     /// Bytes of buffers that the plugin may have from the host at the same time.
     package var memoryBytes = 67_108_864
+    /// What becomes of its state when another instance takes its place.
+    package var state = StatePolicy.prefer
     package var configuration = ConfigurationValue.object([])
 
     package init(name: String, libraryPath: String) {
         self.name = name
         self.libraryPath = libraryPath
     }
+}
+
+/// Whether the state of an instance moves to the one that takes its place.
+package enum StatePolicy: String, Sendable, Equatable, CaseIterable {
+    /// Without it the new instance is not taken.
+    case require
+    /// Where both can; else the new instance begins empty.
+    case prefer
+    case discard
 }
 
 /// What a failing hook means for its request.

@@ -11,13 +11,44 @@ package struct TLSContexts: Sendable {
     /// What is not as it should be, but can be served; a line each.
     package private(set) var warnings: [String] = []
 
-    package init(_ settings: ProxySettings) {
+    /// - Parameter previous: what is in use, with its settings: contexts whose settings and files
+    ///   have not changed stay, and others go on with the ticket keys.
+    package init(_ settings: ProxySettings, previous: (ProxySettings, TLSContexts)? = nil) {
         for (index, listener) in settings.listeners.enumerated() {
-            listeners.append(context(of: listener, "listeners[\(index)].tls"))
+            let key = ListenerKey(index, of: settings)
+            let place = previous?.0.listeners.indices.first { at in
+                previous.map { ListenerKey(at, of: $0.0) == key } ?? false
+            }
+            let old = place.flatMap { previous?.1.listeners[$0] }
+            let oldSettings = place.flatMap { previous?.0.listeners[$0] }
+            if let old, let oldSettings, old.isCurrent, oldSettings.tls == listener.tls,
+                oldSettings.protocols == listener.protocols
+            {
+                listeners.append(old)
+                continue
+            }
+            let made = context(of: listener, "listeners[\(index)].tls")
+            if let made, let old { _ = made.importTicketKeys(old.exportTicketKeys()) }
+            listeners.append(made)
         }
         for upstream in settings.upstreams {
+            let place = previous?.0.upstreams.firstIndex { $0.name == upstream.name }
+            let old = place.flatMap { previous?.1.upstreams[$0] }
+            let oldSettings = place.flatMap { previous?.0.upstreams[$0] }
+            if let old, let oldSettings, old.isCurrent, oldSettings.tls == upstream.tls,
+                oldSettings.speaks == upstream.speaks
+            {
+                upstreams.append(old)
+                continue
+            }
             upstreams.append(context(of: upstream, "upstreams.\(upstream.name).tls"))
         }
+    }
+
+    /// Whether all files are those that the contexts were made of.
+    package var isCurrent: Bool {
+        listeners.allSatisfy { $0?.isCurrent ?? true }
+            && upstreams.allSatisfy { $0?.isCurrent ?? true }
     }
 
     private mutating func context(

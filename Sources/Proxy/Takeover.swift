@@ -11,6 +11,7 @@ struct IdleCounts: @unchecked Sendable {
     private let first: UnsafeMutablePointer<Atomic<UInt32>>
     /// Counts from one row to the next: of whole cache lines.
     private let stride: Int
+    private let rows: Int
 
     /// Bytes that two cores may write to without taking a line from each other: two lines, because
     /// they are fetched in pairs.
@@ -25,7 +26,12 @@ struct IdleCounts: @unchecked Sendable {
             alignment: Self.lineBytes
         )
         first = memory.bindMemory(to: Atomic<UInt32>.self, capacity: count)
-        for index in 0..<count { first.advanced(by: index).initialize(to: Atomic(0)) }
+        rows = workers
+    }
+
+    /// Counts nothing for a peer that is new here; no worker has heard of it yet. [control]
+    func clear(peer: Int) {
+        for row in 0..<rows { self.row(row).advanced(by: peer).initialize(to: Atomic(0)) }
     }
 
     /// A worker's counts, by peer.

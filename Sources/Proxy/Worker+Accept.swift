@@ -13,14 +13,15 @@ extension Worker {
     /// Milliseconds that a connection without a request gets once the listeners are closed.
     private static let freshGraceMilliseconds: UInt64 = 1_000
 
-    /// Takes what waits in a listener's queue.
-    mutating func accept(_ listener: Int) {
-        guard listening[listener] >= 0, !areListenersPaused else { return }
+    /// Takes what waits in the queue of a listening socket.
+    mutating func accept(_ place: Int) {
+        let socket = listening[place]
+        guard socket.fd >= 0, !areListenersPaused else { return }
         var peer = SocketAddress()
         for _ in 0..<Self.acceptsMax {
-            let result = Socket.accept(listening[listener], from: &peer)
+            let result = Socket.accept(socket.fd, from: &peer)
             if result >= 0 {
-                open(Int32(truncatingIfNeeded: result), listener, peer)
+                open(Int32(truncatingIfNeeded: result), socket.listener, peer)
                 continue
             }
             if result == Syscall.wouldBlock { return }
@@ -35,7 +36,7 @@ extension Worker {
     ///
     /// - Parameters:
     ///   - fd: does not block; the worker closes it.
-    ///   - listener: place in the plan.
+    ///   - listener: index in the plan's tables.
     ///   - peer: the client's address, as plugins see it.
     package mutating func open(_ fd: Int32, _ listener: Int, _ peer: borrowing SocketAddress) {
         let plan = listeners + listener
@@ -137,7 +138,7 @@ extension Worker {
     /// asking again at once would spin.
     private mutating func pauseListeners(_ error: Errno) {
         areListenersPaused = true
-        for fd in listening where fd >= 0 { poller.remove(fd) }
+        for socket in listening where socket.fd >= 0 { poller.remove(socket.fd) }
         timers.set(listenerTimer, deadline: now &+ Self.pauseMilliseconds)
         log.write(1) { line in
             line.text("no new connections for 100 ms: ")
@@ -151,13 +152,9 @@ extension Worker {
 
     mutating func resumeListeners() {
         areListenersPaused = false
-        for index in listening.indices where listening[index] >= 0 {
-            do {
-                try poller.add(
-                    input: listening[index],
-                    token: Token.listener(index),
-                    shared: listeners[index].address.isUnix
-                )
+        for place in listening.indices where listening[place].fd >= 0 {
+            do throws(Errno) {
+                try watch(listening: place)
             } catch {
                 log.write(1) { line in
                     line.text("listener not watched: ")
@@ -167,31 +164,46 @@ extension Worker {
         }
     }
 
+    func watch(listening place: Int) throws(Errno) {
+        try poller.add(
+            input: listening[place].fd,
+            token: Token.listener(place),
+            shared: listeners[listening[place].listener].address.isUnix
+        )
+    }
+
+    /// Watches a socket no more.
+    ///
+    /// Connections that the kernel has accepted already are ours to answer.
+    mutating func closeListening(_ place: Int) {
+        accept(place)
+        if !areListenersPaused { poller.remove(listening[place].fd) }
+        Syscall.close(listening[place].fd)
+        listening[place].fd = -1
+    }
+
     /// Takes no more connections; requests go on, idle connections end now.
     package mutating func drain() {
         guard !isDraining else { return }
-        // Those that the kernel has accepted already are ours to answer.
-        for index in listening.indices where listening[index] >= 0 {
-            accept(index)
-            if !areListenersPaused { poller.remove(listening[index]) }
-            Syscall.close(listening[index])
-            listening[index] = -1
-        }
+        for place in listening.indices where listening[place].fd >= 0 { closeListening(place) }
         timers.cancel(listenerTimer)
         isDraining = true
         var next = firstOpen
         while let down = next {
             next = down.pointee.nextOpen
-            if down.pointee.state == .multiplexed { drainSession(down) }
-            guard down.pointee.state == .idle || down.pointee.state == .proxyHeader else {
-                continue
-            }
-            if down.pointee.flags.contains(.fresh) {
-                // Its request may be on the way.
-                timers.set(timer(of: down), deadline: now &+ Self.freshGraceMilliseconds)
-            } else {
-                close(down)
-            }
+            drain(down)
+        }
+    }
+
+    /// Ends a connection as soon as what was begun on it has ended.
+    mutating func drain(_ down: UnsafeMutablePointer<Downstream>) {
+        if down.pointee.state == .multiplexed { drainSession(down) }
+        guard down.pointee.state == .idle || down.pointee.state == .proxyHeader else { return }
+        if down.pointee.flags.contains(.fresh) {
+            // Its request may be on the way.
+            timers.set(timer(of: down), deadline: now &+ Self.freshGraceMilliseconds)
+        } else {
+            close(down)
         }
     }
 
@@ -221,6 +233,9 @@ extension Worker {
             proxiedEnds.give(end)
         }
         if let up = down.pointee.keptUpstream { closeUpstream(up) }
+        if down.pointee.flags.contains(.leaves) {
+            release(places[Int(down.pointee.listener)].generation)
+        }
         connectionCount &-= 1
         if let previous = down.pointee.previousOpen {
             previous.pointee.nextOpen = down.pointee.nextOpen

@@ -9,6 +9,8 @@ struct Callout {
     var timer = TimerNode(kind: TimerKind.callout)
     var request: Unmanaged<CalloutRequest>
     var upstream: UnsafeMutablePointer<UpstreamPlan>
+    /// Whose upstream it is.
+    var generation: UnsafeMutablePointer<Generation>
     var up: UnsafeMutablePointer<Upstream>?
     var attempts = 0
     /// Bit per peer that failed.
@@ -43,6 +45,14 @@ extension Worker {
             }
         }
         for request in calloutPort.takeRequests() {
+            let upstream = current.pointee.plan._withUnsafeGuaranteedRef {
+                $0.upstream(numbered: request.upstream)
+            }
+            guard let upstream else {
+                // A new plan has it no more, since the plugin asked.
+                fail(request)
+                continue
+            }
             guard let callout = callouts.take() else {
                 calloutPort.ended(request)
                 continue
@@ -50,9 +60,11 @@ extension Worker {
             callout.initialize(
                 to: Callout(
                     request: .passRetained(request),
-                    upstream: plan.upstreams + request.upstream
+                    upstream: upstream,
+                    generation: current
                 )
             )
+            current.pointee.holders &+= 1
             callout.pointee.next = firstCallout
             firstCallout?.pointee.previous = callout
             firstCallout = callout
@@ -84,7 +96,7 @@ extension Worker {
                     hashKey: nil
                 )
             else { break }
-            let peer = upstream.pointee.firstPeer &+ local
+            let peer = upstream.pointee.peer(local)
             if mayMultiplex(upstream, peer: peer, upgrades: true) {
                 if openStream(peer, upstream, for: .callout(callout)) { return }
                 markTried(callout, local)
@@ -139,8 +151,7 @@ extension Worker {
     /// The connection that was being made to a peer has come to nothing: tries the next peer.
     mutating func attemptFailed(_ callout: UnsafeMutablePointer<Callout>) {
         if let up = callout.pointee.up {
-            let first = callout.pointee.upstream.pointee.firstPeer
-            markTried(callout, Int(up.pointee.peer) &- first)
+            markTried(callout, callout.pointee.upstream.pointee.local(of: Int(up.pointee.peer)))
         }
         unbind(callout, reuse: false)
         attempt(callout)
@@ -365,6 +376,15 @@ extension Worker {
         free(callout)
     }
 
+    /// Tells a plugin that its request can't be made.
+    private func fail(_ request: CalloutRequest) {
+        var result = sluice_call_result()
+        result.size = UInt32(MemoryLayout<sluice_call_result>.size)
+        result.outcome = UInt32(SLUICE_CALL_FAILED)
+        calloutPort.ended(request)
+        request.finish(worker: index, &result)
+    }
+
     private mutating func calloutView(
         _ callout: UnsafeMutablePointer<Callout>,
         _ arena: inout Arena
@@ -404,6 +424,18 @@ extension Worker {
         }
     }
 
+    /// Ends what an instance that stops has asked for, without telling it.
+    mutating func endCallouts(of instance: PluginInstance) {
+        calloutPort.forget(instance)
+        var next = firstCallout
+        while let callout = next {
+            next = callout.pointee.next
+            if callout.pointee.request._withUnsafeGuaranteedRef({ $0.isOf(instance) }) {
+                end(callout)
+            }
+        }
+    }
+
     /// Ends a callout without telling its plugin.
     mutating func end(_ callout: UnsafeMutablePointer<Callout>) {
         unbind(callout, reuse: false)
@@ -425,6 +457,8 @@ extension Worker {
         release(&callout.pointee.pipe)
         callout.pointee.tried?.deallocate()
         callout.pointee.request.release()
+        let generation = callout.pointee.generation
         callouts.give(callout)
+        release(generation)
     }
 }

@@ -112,7 +112,7 @@ extension Worker {
             }
             return
         }
-        if isDraining, !hasInput {
+        if isDraining || down.pointee.flags.contains(.leaves), !hasInput {
             close(down)
             return
         }
@@ -133,6 +133,7 @@ extension Worker {
         if exchange.pointee.responseBody.holdsMemory { release(&exchange.pointee.responseBody) }
         releaseReplay(exchange)
         exchange.pointee.flags.insert(.ended)
+        leave(exchange)
         exchange.pointee.down.pointee.exchange = nil
         exchange.pointee.nextDead = deadExchanges
         deadExchanges = exchange

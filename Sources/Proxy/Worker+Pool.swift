@@ -97,7 +97,8 @@ extension Worker {
         }
         let settings = upstream.pointee.pool
         let peer = Int(up.pointee.peer)
-        guard reuse, !isDraining, !up.pointee.flags.contains(.readClosed),
+        guard reuse, !isDraining, !pools[Int(up.pointee.peer)].isRetired,
+            !up.pointee.flags.contains(.readClosed),
             settings.requests == 0 || Int(up.pointee.requests) < settings.requests,
             settings.idlePerPeer > 0
         else {

@@ -208,7 +208,7 @@ extension Worker {
             exchange,
             down: down,
             listener: listeners + Int(down.pointee.listener),
-            chain: globalChain,
+            generation: enterGeneration(down),
             head: head,
             now: now
         )
@@ -225,6 +225,7 @@ extension Worker {
         requestNumber &+= 1
         let limits = exchange.pointee.listener.pointee.settings.limits
         if !head.flags.contains(.keepAlive) || isDraining
+            || down.pointee.flags.contains(.leaves)
             || Int(down.pointee.requests) >= limits.requests
         {
             exchange.pointee.flags.insert(.closeDownstream)
@@ -267,7 +268,8 @@ extension Worker {
     mutating func start(_ exchange: UnsafeMutablePointer<Exchange>) {
         enterChain(exchange)
         guard !answersByPolicy(exchange) else { return }
-        guard runRequestHooks(exchange, positions: 0..<globalChain.pluginCount) else { return }
+        let count = exchange.pointee.chain.pluginCount
+        guard runRequestHooks(exchange, positions: 0..<count) else { return }
         route(exchange)
     }
 
@@ -275,9 +277,9 @@ extension Worker {
     private mutating func route(_ exchange: UnsafeMutablePointer<Exchange>) {
         exchange.pointee.flags.insert(.routed)
         guard
-            let route = routes.match(
+            let route = exchange.pointee.generation.pointee.routes.match(
                 exchange.pointee.context.request,
-                listener: Int(exchange.pointee.down.pointee.listener)
+                listener: Int(places[Int(exchange.pointee.down.pointee.listener)].order)
             )
         else {
             reply(exchange, 404, reason: "no route")

@@ -8,13 +8,14 @@ import Sys
 extension Worker {
     /// Prepares what the global plugins need; nothing to do without any.
     mutating func enterChain(_ exchange: UnsafeMutablePointer<Exchange>) {
-        guard globalChain.pluginCount > 0 else { return }
-        exchange.pointee.context.entered = globalChain.pluginCount
-        exchange.pointee.context.leaving = globalChain.pluginCount
+        let chain = exchange.pointee.chain
+        guard chain.pluginCount > 0 else { return }
+        exchange.pointee.context.entered = chain.pluginCount
+        exchange.pointee.context.leaving = chain.pluginCount
         fillFacts(exchange)
         exchange.pointee.context.globalContexts = makeContexts(
             exchange,
-            globalChain.globalContextBytes
+            chain.globalContextBytes
         )
     }
 

@@ -279,7 +279,9 @@ extension Worker {
 
     /// Decides whether the client's connection can take another request.
     mutating func decideConnection(_ exchange: UnsafeMutablePointer<Exchange>) {
-        if isDraining { exchange.pointee.flags.insert(.closeDownstream) }
+        if isDraining || exchange.pointee.down.pointee.flags.contains(.leaves) {
+            exchange.pointee.flags.insert(.closeDownstream)
+        }
         let body = exchange.pointee.requestBody.reader
         guard !body.isDone else { return }
         // The rest of a request that was answered early is thrown away when it is short, and when

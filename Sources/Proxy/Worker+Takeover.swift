@@ -76,7 +76,7 @@ extension Worker {
         for offset in 0..<mailboxes.count {
             let other = (nextAsked &+ offset) % mailboxes.count
             guard other != index else { continue }
-            let count = plan.idleCounts.row(other)[peer].load(ordering: .relaxed)
+            let count = tables.idleCounts.row(other)[peer].load(ordering: .relaxed)
             if Int(count) > pools[peer].asked { return other }
         }
         return nil
@@ -147,7 +147,7 @@ extension Worker {
     private mutating func keepLate(_ up: UnsafeMutablePointer<Upstream>, _ gift: IdleGift) {
         // No more `asked`, and not yet in the pool: so that it can be closed.
         up.pointee.state = .active
-        guard !isDraining else {
+        guard !isDraining, !pools[gift.request.peer].isRetired else {
             closeUpstream(up)
             return
         }
@@ -211,7 +211,13 @@ extension Worker {
             case .gift(let gift): gift.close()
             case .ask(let request):
                 mailboxes[request.worker].post(.gift(IdleGift(request: request)))
-            case .drain, .tasks, .resume: break
+            case .adopt(let adoption): adopt(adoption)
+            case .attempt(let trial):
+                if let trial { reports?.send(index, .adopted(trial.plan.number)) }
+            case .retire(let retirement):
+                reports?.send(index, .retired(retirement.number))
+            case .ping(let round): round.answer()
+            case .drain, .endTunnels, .tasks, .resume: break
             }
         }
     }

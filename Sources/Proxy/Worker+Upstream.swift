@@ -22,7 +22,7 @@ extension Worker {
                 reply(exchange, 503, reason: "the balancer has no peer")
                 return
             }
-            let peer = upstream.pointee.firstPeer &+ local
+            let peer = upstream.pointee.peer(local)
             exchange.pointee.context.facts.peer = sluice_slice(peers[peer].text)
             let upgrades = exchange.pointee.head.flags.contains(.upgrade)
             if mayMultiplex(upstream, peer: peer, upgrades: upgrades) {
@@ -149,7 +149,7 @@ extension Worker {
             return
         }
         if connect(exchange, upstream, peer: peer) { return }
-        markTried(exchange, upstream, peer &- upstream.pointee.firstPeer)
+        markTried(exchange, upstream, upstream.pointee.local(of: peer))
         reportAttempt(exchange, SLUICE_ATTEMPT_CONNECT)
         attempt(exchange)
     }
@@ -157,7 +157,7 @@ extension Worker {
     /// The connection that was being made to a peer has come to nothing: tries the next peer.
     mutating func attemptFailed(_ exchange: UnsafeMutablePointer<Exchange>, timedOut: Bool) {
         guard let up = exchange.pointee.up, let upstream = exchange.pointee.upstream else { return }
-        markTried(exchange, upstream, Int(up.pointee.peer) &- upstream.pointee.firstPeer)
+        markTried(exchange, upstream, upstream.pointee.local(of: Int(up.pointee.peer)))
         reportAttempt(
             exchange,
             timedOut ? SLUICE_ATTEMPT_TIMEOUT : SLUICE_ATTEMPT_CONNECT
@@ -304,7 +304,7 @@ extension Worker {
             exchange.pointee.context.request.drop(.host)
         } else if exchange.pointee.context.request.authority.count == 0 {
             // An HTTP/1.0 request without Host; HTTP/1.1 to the peer needs one.
-            let peer = upstream.pointee.firstPeer
+            let peer = upstream.pointee.peer(0)
             exchange.pointee.context.request.authority =
                 peers[peer].address.isUnix ? Slice("localhost") : peers[peer].text
             exchange.pointee.context.request.isAuthorityChanged = true

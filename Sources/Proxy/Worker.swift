@@ -10,6 +10,10 @@ import TLS
 package enum WorkerMessage: Sendable {
     /// Take no more connections, let requests finish, then end.
     case drain
+    /// End the tunnels that stand.
+    case endTunnels
+    /// Say that the loop turns.
+    case ping(WorkerRound)
     /// A request that waits goes on.
     case resume(WaitEnd)
     /// Plugins posted tasks.
@@ -18,6 +22,12 @@ package enum WorkerMessage: Sendable {
     case ask(IdleRequest)
     /// Its answer to this one.
     case gift(IdleGift)
+    /// Requests that begin from now on do so with another plan.
+    case adopt(Adoption)
+    /// A share of them does so; nil ends that.
+    case attempt(Trial?)
+    /// Stop what no plan has any more.
+    case retire(Retirement)
 }
 
 /// One core's share of the proxy: its listeners, connections, buffers and timers, and the loop that
@@ -30,11 +40,22 @@ package enum WorkerMessage: Sendable {
 /// a pointer seen anywhere in the batch is still good to look at.
 package struct Worker: ~Copyable {
     let index: Int
-    let plan: Plan
+    let tables: PlanTables
     let listeners: UnsafeMutablePointer<ListenerPlan>
     let peers: UnsafeMutablePointer<PeerPlan>
-    let routes: RouteTable
-    let globalChain: PhaseChain
+    /// What requests begin with, unless their listener says otherwise.
+    var current: UnsafeMutablePointer<Generation>
+    /// What a share of them begins with, of 65,536; nil without a trial.
+    var trial: UnsafeMutablePointer<Generation>?
+    var trialShare: UInt32 = 0
+    /// By listener.
+    let places: UnsafeMutablePointer<ListenerPlace>
+    /// Where the control thread hears of generations; nil when nobody asks.
+    let reports: GenerationReports?
+    /// Peers below it have a pool.
+    var knownPeers = 0
+    /// Instances that have a slot here.
+    var running: [PluginInstance] = []
     let mailbox: Mailbox<WorkerMessage>
     /// Of all workers, by their index; empty when there is no other.
     let mailboxes: [Mailbox<WorkerMessage>]
@@ -115,8 +136,8 @@ package struct Worker: ~Copyable {
         var count = 0
     }
 
-    /// Listening descriptors, -1 when closed; in the order of the plan.
-    var listening: [Int32]
+    /// An element keeps its place for as long as its socket is watched.
+    var listening: [ListeningSocket]
     var areListenersPaused = false
     let listenerTimer: UnsafeMutablePointer<TimerNode>
     var isDraining = false
@@ -154,38 +175,43 @@ package struct Worker: ~Copyable {
         blockBytes: H2Limits().headerBlockBytesMax,
         tableBytesMax: HPACKDecoder.tableBytesMax
     )
+    /// Of a head: what a manifest may allow at most, and what a response may have.
+    static let fieldsMax = max(DownstreamLimits.fieldsMax, ResponseLimits.fieldsMax)
     /// Times that a session's streams are asked for more before others get their turn.
     static let sendTurnsMax = 4
     /// Reads of one connection before others get their turn.
     static let turnsMax = 4
 
     /// - Parameters:
-    ///   - listening: a listening descriptor for each listener of the plan; the worker closes them.
+    ///   - listening: sockets of the plan's listeners; the worker closes them.
     ///   - mailbox: where the messages of other threads come from.
     ///   - mailboxes: of all workers, by their index, this one's included, to ask for idle
     ///     connections; empty when it is alone.
+    ///   - reports: where it says how far it is with other plans.
     package init(
         index: Int,
         plan: Plan,
-        listening: [Int32],
+        listening: [ListeningSocket],
         mailbox: Mailbox<WorkerMessage>,
         mailboxes: [Mailbox<WorkerMessage>] = [],
+        reports: GenerationReports? = nil,
         poller: consuming Epoll
     ) {
         self.poller = poller
         self.index = index
-        self.plan = plan
         self.listening = listening
         self.mailbox = mailbox
         self.mailboxes = mailboxes
-        idleCounts = plan.idleCounts.row(index)
+        self.reports = reports
+        tables = plan.tables
+        current = Generation.make(plan)
+        places = .allocate(capacity: PlanTables.listenersMax)
+        idleCounts = tables.idleCounts.row(index)
         port = WorkerPort.of(worker: index)
         taskTimer = .allocate(capacity: 1)
         taskTimer.initialize(to: TimerNode(kind: TimerKind.tasks))
-        listeners = plan.listeners
-        peers = plan.peers
-        routes = plan.routes
-        globalChain = plan.globalChain
+        listeners = tables.listeners
+        peers = tables.peers
         nowNanoseconds = Clock.monotonicNanoseconds()
         now = nowNanoseconds / 1_000_000
         timers = TimerWheel(now: now)
@@ -198,8 +224,7 @@ package struct Worker: ~Copyable {
         guard let output = TLSOutput() else { preconditionFailure("no memory") }
         ciphertext = .allocate(capacity: 1)
         ciphertext.initialize(to: output)
-        sessions = .allocate(capacity: max(plan.peerCount, 1))
-        sessions.initialize(repeating: TLSSessionSlot(), count: max(plan.peerCount, 1))
+        sessions = .allocate(capacity: PlanTables.peersMax)
         rest = scratch
         sessionInput = .allocate(capacity: Self.sessionInputBytes)
         headText = .allocate(capacity: Self.headTextBytes)
@@ -208,10 +233,10 @@ package struct Worker: ~Copyable {
         out = .allocate(capacity: Self.headOutBytes + 1_024)
         chunkLine = .allocate(capacity: 32)
         chunkTail = .allocate(capacity: ChunkLimits.trailerBytesMax + 64)
-        requestFields = .allocate(capacity: plan.fieldsMax)
-        responseFields = .allocate(capacity: plan.fieldsMax)
-        slots = .allocate(capacity: max(plan.instances.count, 1))
-        slots.initialize(repeating: nil, count: max(plan.instances.count, 1))
+        requestFields = .allocate(capacity: Self.fieldsMax)
+        responseFields = .allocate(capacity: Self.fieldsMax)
+        slots = .allocate(capacity: PlanTables.instancesMax)
+        slots.initialize(repeating: nil, count: PlanTables.instancesMax)
         suspensions = Slab(chunkCount: 128, countMax: WaitTable.waitsMax)
         waits = WaitTable(worker: index) { mailbox.post(.resume($0)) }
         calls = HookCall(
@@ -219,8 +244,7 @@ package struct Worker: ~Copyable {
         )
         Suspensions.register(waits, worker: index)
         calloutPort = CalloutPort.of(worker: index)
-        pools = .allocate(capacity: max(plan.peerCount, 1))
-        pools.initialize(repeating: PeerPool(), count: max(plan.peerCount, 1))
+        pools = .allocate(capacity: PlanTables.peersMax)
         pickCall = .allocate(capacity: 1)
         pickCall.initialize(to: sluice_pick())
         dateText = .allocate(capacity: 32)
@@ -233,24 +257,20 @@ package struct Worker: ~Copyable {
         listenerTimer = .allocate(capacity: 1)
         listenerTimer.initialize(to: TimerNode(kind: TimerKind.listeners))
         requestNumber = UInt64(index) << 48
+        enter(plan)
     }
 
     /// Begins to watch the listeners and the mailbox; once, before `run`.
     package mutating func start() throws(Errno) {
-        for (at, fd) in listening.enumerated() {
-            try poller.add(
-                input: fd,
-                token: Token.listener(at),
-                shared: listeners[at].address.isUnix
-            )
-        }
+        for at in listening.indices { try watch(listening: at) }
         try poller.add(input: mailbox.descriptor, token: Token.mailbox, shared: false)
     }
 
     deinit {
         scratch.deallocate()
-        for peer in 0..<plan.peerCount { sessions[peer].clear() }
+        for peer in 0..<knownPeers { sessions[peer].clear() }
         sessions.deallocate()
+        places.deallocate()
         ciphertext.deinitialize(count: 1)
         ciphertext.deallocate()
         sessionInput.deallocate()
@@ -286,7 +306,7 @@ package struct Worker: ~Copyable {
     /// Starts the instances on this worker; once, before the first turn.
     package mutating func begin() {
         ThreadRole.enter(.worker(index))
-        for instance in plan.instances { slots[instance.index] = instance.startWorker(index) }
+        startInstances(of: current)
         openPort()
     }
 
@@ -322,17 +342,11 @@ package struct Worker: ~Copyable {
     package mutating func end() {
         logHTTP2()
         while let callout = firstCallout { end(callout) }
-        for peer in 0..<plan.peerCount {
-            while let connection = pools[peer].first { closeUpstream(connection) }
-            while let session = pools[peer].firstSession?.pointee.session {
-                session.pointee.connection.finishShutdown()
-                losePeerSession(session)
-            }
-        }
+        for peer in 0..<knownPeers { closePool(of: peer) }
         closeMailbox()
         reap()
         port.close()
-        for instance in plan.instances { instance.stopWorker(index, slots[instance.index]) }
+        stopInstances()
     }
 
     /// Whether nothing is left to do before the next event, timer or message.
@@ -346,151 +360,4 @@ package struct Worker: ~Copyable {
 
     /// Waits of requests that nobody has ended.
     package var waitCount: Int { waits.count }
-
-    // MARK: Events
-
-    /// What an event belongs to: an address with a kind in its unused upper bits.
-    enum Token {
-        static let kindShift: UInt64 = 56
-        static let downstream: UInt64 = 1
-        static let upstream: UInt64 = 2
-        static let listenerKind: UInt64 = 3
-        static let mailbox: UInt64 = 4 << kindShift
-
-        static func listener(_ index: Int) -> UInt64 {
-            listenerKind << kindShift | UInt64(index)
-        }
-
-        static func make(_ kind: UInt64, _ address: UnsafeMutableRawPointer) -> UInt64 {
-            kind << kindShift | UInt64(UInt(bitPattern: address))
-        }
-
-        static func address(_ token: UInt64) -> UnsafeMutableRawPointer? {
-            UnsafeMutableRawPointer(bitPattern: UInt(token & (1 << kindShift &- 1)))
-        }
-    }
-
-    @inline(__always)
-    private mutating func dispatch(_ event: (token: UInt64, readiness: Readiness)) {
-        switch event.token >> Token.kindShift {
-        case Token.downstream:
-            // Safe: tokens are made from elements of the slab, whose memory stays.
-            guard let address = Token.address(event.token) else { return }
-            downstreamEvent(address.assumingMemoryBound(to: Downstream.self), event.readiness)
-        case Token.upstream:
-            guard let address = Token.address(event.token) else { return }
-            upstreamEvent(address.assumingMemoryBound(to: Upstream.self), event.readiness)
-        case Token.listenerKind:
-            accept(Int(event.token & 0xffff))
-        default:
-            for message in mailbox.take() {
-                switch message {
-                case .drain: drain()
-                case .tasks: port.runTasks()
-                case .resume(let end): resume(end)
-                case .ask(let request): give(request)
-                case .gift(let gift): receive(gift)
-                }
-            }
-        }
-    }
-
-    /// Notes what an event says about a connection.
-    @inline(__always)
-    static func note(_ readiness: Readiness, in flags: inout ConnectionFlags) {
-        if readiness.rawValue
-            & (Readiness.readable.rawValue | Readiness.readClosed.rawValue
-                | Readiness.closed.rawValue | Readiness.failed.rawValue) != 0
-        {
-            flags.insert(.readable)
-        }
-        if readiness.rawValue
-            & (Readiness.readClosed.rawValue | Readiness.closed.rawValue
-                | Readiness.failed.rawValue) != 0
-        {
-            flags.insert(.readClosed)
-            if readiness.rawValue & (Readiness.failed.rawValue | Readiness.closed.rawValue) != 0 {
-                flags.insert(.failed)
-            }
-        }
-    }
-
-    private mutating func downstreamEvent(
-        _ down: UnsafeMutablePointer<Downstream>,
-        _ readiness: Readiness
-    ) {
-        guard !down.pointee.flags.contains(.dead) else { return }
-        Self.note(readiness, in: &down.pointee.flags)
-        advance(down)
-    }
-
-    /// Goes on with a client's connection as far as it can go now.
-    mutating func advance(_ down: UnsafeMutablePointer<Downstream>) {
-        if down.wire.hasPending, !down.wire.flushPending(&down.pointee.flags) {
-            lose(down)
-            return
-        }
-        switch down.pointee.state {
-        case .proxyHeader: readProxyHeader(down)
-        case .handshake: handshake(down)
-        case .idle, .head: readRequests(down)
-        case .exchange:
-            guard let exchange = down.pointee.exchange else { return }
-            advance(exchange)
-        case .multiplexed: serve(down)
-        case .lingering: linger(down)
-        }
-    }
-
-    private mutating func upstreamEvent(
-        _ up: UnsafeMutablePointer<Upstream>,
-        _ readiness: Readiness
-    ) {
-        guard !up.pointee.flags.contains(.dead) else { return }
-        Self.note(readiness, in: &up.pointee.flags)
-        if up.wire.hasPending { _ = up.wire.flushPending(&up.pointee.flags) }
-        switch up.pointee.state {
-        case .connecting, .handshake: connectEvent(up)
-        case .idle: idleEvent(up)
-        case .asked: return
-        case .active:
-            guard let exchange = up.pointee.exchange else {
-                if let callout = up.pointee.callout { advance(callout) }
-                return
-            }
-            advance(exchange)
-        case .multiplexed: servePeer(up)
-        }
-    }
-
-    /// Goes on with an exchange in both directions as far as they can go now.
-    mutating func advance(_ exchange: UnsafeMutablePointer<Exchange>) {
-        guard !exchange.pointee.isEnded else { return }
-        if exchange.pointee.down.pointee.flags.contains(.readClosed), clientWentAway(exchange) {
-            return
-        }
-        switch exchange.pointee.response {
-        case .none: return
-        case .collect:
-            collectRequest(exchange)
-            return
-        case .tunnel:
-            pumpTunnel(exchange)
-            return
-        case .drain:
-            drainRequestBody(exchange)
-            return
-        case .head, .waiting, .body: break
-        }
-        if !exchange.pointee.requestBody.isFinished {
-            pumpRequest(exchange)
-            if exchange.pointee.isEnded { return }
-        }
-        switch exchange.pointee.response {
-        case .head: readResponseHead(exchange)
-        case .body: pumpResponse(exchange)
-        case .tunnel: pumpTunnel(exchange)
-        case .drain, .none, .collect, .waiting: break
-        }
-    }
 }

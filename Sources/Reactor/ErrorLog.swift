@@ -11,7 +11,7 @@ public struct ErrorLog: ~Copyable {
     public static let lineBytesMax = 1_024
 
     /// Levels as in `LogLevel`: 1 error, 2 warn, 3 info, 4 debug.
-    public let level: UInt32
+    public private(set) var level: UInt32
     private let source: StaticString
     private let index: Int
     private let buffer: UnsafeMutablePointer<UInt8>
@@ -31,6 +31,9 @@ public struct ErrorLog: ~Copyable {
     }
 
     deinit { buffer.deallocate() }
+
+    /// Writes lines up to this level from now on.
+    public mutating func setLevel(_ level: UInt32) { self.level = level }
 
     /// Writes a line when its level is on.
     @inline(__always)

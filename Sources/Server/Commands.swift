@@ -26,6 +26,14 @@ package struct Commands {
             return Validation(terminal: terminal, surroundings: surroundings)
                 .runChild(Array(arguments.dropFirst()))
         }
+        if arguments.first == Supervision.serveCommand {
+            return Supervision(terminal: terminal, surroundings: surroundings)
+                .serve(Array(arguments.dropFirst()))
+        }
+        if arguments.first == Supervision.resumeCommand {
+            return Supervision(terminal: terminal, surroundings: surroundings)
+                .resume(Array(arguments.dropFirst()))
+        }
         do throws(UsageError) {
             return execute(try Command.parse(arguments))
         } catch {
@@ -58,13 +66,16 @@ package struct Commands {
     // MARK: Commands
 
     private func run(_ manifest: String, supervisor: Bool) -> ExitCode {
+        if supervisor {
+            return Supervision(terminal: terminal, surroundings: surroundings).run(manifest)
+        }
         Signals.block()
         return withSettings(of: manifest) { serve($0, manifest) }
     }
 
     private func check(_ manifest: String, binds: Bool) -> ExitCode {
         withSettings(of: manifest) { settings in
-            prepare(settings, manifest, binds: binds) { prepared, admin in
+            prepare(settings, manifest, binds ? OwnListeners() : nil) { prepared, admin in
                 prepared.warnings.forEach { terminal.complain("\(manifest): warning: \($0)") }
                 prepared.release()
                 if let admin { admin.release() }
@@ -93,15 +104,17 @@ package struct Commands {
     }
 
     private func serve(_ settings: ProxySettings, _ manifest: String) -> ExitCode {
-        prepare(settings, manifest, binds: true) { prepared, admin in
-            Serving(prepared, manifest: manifest, logLevel: settings.logLevel, admin: admin).run()
+        let source = OwnListeners()
+        return prepare(settings, manifest, source) { prepared, admin in
+            Serving(prepared, source, manifest: manifest, surroundings, admin: admin)
+                .run(.signals)
         }
     }
 
     private func listPlugins(_ manifest: String) -> ExitCode {
         withSettings(of: manifest) { settings in
             let stage = PluginStage(settings)
-            for entry in stage.entries where entry.file != nil {
+            for entry in stage.entries where !entry.sha256.isEmpty {
                 terminal.print(PluginDescription.line(entry))
             }
             stage.problems.forEach { terminal.complain("\(manifest): \($0)") }
@@ -152,39 +165,28 @@ package struct Commands {
 
     // MARK: Steps
 
-    /// Prepares all that a manifest needs and goes on with it, or shows everything that is wrong.
+    /// Prepares all that a manifest needs and goes on with it, or shows what is wrong.
+    ///
+    /// - Parameter source: nil leaves the addresses alone.
     private func prepare(
         _ settings: ProxySettings,
         _ manifest: String,
-        binds: Bool,
-        _ body: (consuming Preparation, consuming AdminEntrance?) -> ExitCode
+        _ source: (any ListenerSource)?,
+        _ body: (Preparation, consuming AdminEntrance?) -> ExitCode
     ) -> ExitCode {
-        var lines: [String] = []
-        var prepared: Preparation?
-        var admin: AdminEntrance?
         do throws(Preparation.Failure) {
-            prepared = try Preparation(settings, manifest: manifest, binds: binds)
-        } catch {
-            lines += error.lines
-        }
-        do throws(Preparation.Failure) {
-            if let settings = settings.admin {
-                if binds {
-                    admin = try AdminEntrance(settings, manifest: manifest)
-                } else {
-                    try AdminEntrance.token(settings, manifest: manifest)
-                }
+            let prepared = try Preparation(settings, manifest: manifest, source: source)
+            guard source != nil, let address = settings.admin else { return body(prepared, nil) }
+            do throws(Preparation.Failure) {
+                return body(prepared, try AdminEntrance(address, manifest: manifest))
+            } catch {
+                prepared.release()
+                throw error
             }
         } catch {
-            lines += error.lines
-        }
-        guard lines.isEmpty, let ready = prepared.take() else {
-            if let prepared { prepared.release() }
-            if let admin { admin.release() }
-            lines.forEach(terminal.complain)
+            error.lines.forEach(terminal.complain)
             return .configuration
         }
-        return body(ready, admin)
     }
 
     /// Reads a manifest and goes on with it, or shows what is wrong with it.

@@ -95,9 +95,6 @@ public struct ChildProcess: ~Copyable {
 
     /// Waits for its end; once.
     public func wait() -> Ending {
-        let status = clinux_wait_process(process)
-        // The low seven bits are the signal, the next byte is the code (wait(2)).
-        return status & 0x7f == 0
-            ? .exited(Int32(status >> 8 & 0xff)) : .signalled(Int32(status & 0x7f))
+        Ending(status: Int32(truncatingIfNeeded: clinux_wait_process(process)))
     }
 }

@@ -32,4 +32,5 @@ public struct Errno: Error, Equatable, Sendable, CustomStringConvertible {
     public static let connectionReset = Errno(ECONNRESET)
     public static let brokenPipe = Errno(EPIPE)
     public static let timedOut = Errno(ETIMEDOUT)
+    public static let notAnAddress = Errno(EADDRNOTAVAIL)
 }

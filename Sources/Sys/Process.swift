@@ -52,6 +52,22 @@ public enum Process {
         }
     }
 
+    /// The path that the running program was started by, from the root, links not resolved; that
+    /// of the executable when it is no longer there.
+    public static func startedPath() -> String {
+        let executable = executablePath()
+        guard let word = CommandLine.arguments.first else { return executable }
+        var places: [String] = []
+        if word.hasPrefix("/") {
+            places = [word]
+        } else if word.contains("/") {
+            places = [(File.absolute(".") ?? "") + "/" + word]
+        } else {
+            places = (environment("PATH") ?? "").split(separator: ":").map { "\($0)/\(word)" }
+        }
+        return places.first { File.absolute($0) == executable } ?? executable
+    }
+
     /// Value of an environment variable.
     public static func environment(_ name: String) -> String? {
         getenv(name).map { String(cString: $0) }
@@ -127,14 +143,19 @@ public enum Signals {
     }
 
     /// Waits for the next one.
-    public static func wait() -> Received {
-        switch clinux_wait_signal() {
-        case SIGINT: .interrupt
-        case SIGUSR1: .reopenLogs
-        case SIGHUP: .reload
-        case SIGUSR2: .upgrade
-        default: .terminate
-        }
+    public static func wait() -> Received { Received(clinux_wait_signal()) }
+}
+
+extension Signals.Received {
+    init(_ number: Int32) {
+        self =
+            switch number {
+            case SIGINT: .interrupt
+            case SIGUSR1: .reopenLogs
+            case SIGHUP: .reload
+            case SIGUSR2: .upgrade
+            default: .terminate
+            }
     }
 }
 

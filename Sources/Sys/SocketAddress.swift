@@ -2,12 +2,21 @@ public import CLinux
 import Glibc
 
 /// An address of a socket: IPv4, IPv6 or Unix.
-public struct SocketAddress: @unchecked Sendable {
+public struct SocketAddress: Equatable, @unchecked Sendable {
     // Safe: plain bytes without pointers.
     public var storage = sockaddr_storage()
     public var length: UInt32 = 0
 
     public init() {}
+
+    /// Whether two are the same, byte for byte.
+    public static func == (one: SocketAddress, other: SocketAddress) -> Bool {
+        guard one.length == other.length else { return false }
+        let count = Int(min(one.length, UInt32(MemoryLayout<sockaddr_storage>.size)))
+        return withUnsafeBytes(of: one.storage) { one in
+            withUnsafeBytes(of: other.storage) { one[..<count].elementsEqual($0[..<count]) }
+        }
+    }
 
     /// The family's constant: AF_INET, AF_INET6 or AF_UNIX.
     public var family: Int32 { Int32(storage.ss_family) }

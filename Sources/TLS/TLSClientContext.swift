@@ -35,6 +35,9 @@ public final class TLSClientContext: Sendable {
         WatchedFiles([settings.ca, settings.certificate, settings.key].compactMap(\.self))
     }
 
+    /// Whether the files are those that it was made of. [any thread]
+    public var isCurrent: Bool { !files.withLock { $0.haveChanged } }
+
     /// Reads all files again, and uses them for new connections: all, or none. [any thread]
     ///
     /// Sessions of before are not resumed: they were verified by other files.

@@ -49,6 +49,9 @@ public final class TLSServerContext: Sendable {
 
     // MARK: Reload
 
+    /// Whether the files are those that it was made of. [any thread]
+    public var isCurrent: Bool { !files.withLock { $0.haveChanged } }
+
     private static func watched(_ settings: TLSServerSettings) -> WatchedFiles {
         let certificates = settings.certificates.flatMap {
             [$0.certificate, $0.key, $0.ocsp].compactMap(\.self)

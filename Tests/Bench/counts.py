@@ -80,9 +80,16 @@ class HTTP2:
     listener, upstream = {"protocols": ["h1", "h2c"]}, {"protocol": "h2c"}
 
     def __init__(self):
-        answer = lambda c, r: c.answer(r.id, b"x" * 1024, fields=[
-            ("server", "origin"), ("date", "Mon, 01 Jan 2024 00:00:00 GMT"),
-            ("content-type", "text/plain"), ("x-origin", "a")])
+        def answer(connection, request):
+            # In one call: what comes in two is read in one or in two, as the kernel has it.
+            frames, send = [], connection.send
+            connection.send = frames.append
+            connection.answer(request.id, b"x" * 1024, fields=[
+                ("server", "origin"), ("date", "Mon, 01 Jan 2024 00:00:00 GMT"),
+                ("content-type", "text/plain"), ("x-origin", "a")])
+            connection.send = send
+            send(b"".join(frames))
+
         self.origins = [h2origin.H2Origin(h2origin.serve(answer)) for _ in range(2)]
 
     def connect(self, address):
@@ -108,15 +115,22 @@ class Setting:
         options["prefix"] = [a.format(folder=self.folder.name) for a in options.get("prefix", [])]
         # Without debug information, which valgrind can't read of every compiler.
         for name in ["libHeaders.so", "libRoundRobin.so"]:
-            subprocess.run(["strip", "--strip-debug", "-o", os.path.join(self.folder.name, name),
-                            os.path.join(harness.PLUGINS, name)], check=True)
+            self.strip(os.path.join(harness.PLUGINS, name))
+        harness.BINARY = self.strip(BINARY)
         content = manifest(
             *self.origins, plugin_dir=self.folder.name, log={"level": "info"}, plugins={"hdr": {"library": "libHeaders.so"}},
             chain=["hdr"], upstream=self.peers.upstream,
             listener={"limits": {"requests": 1_000_000_000}, **self.peers.listener})
-        self.proxy = Sluice(self.folder.name, content, **options)
+        # strace and valgrind look at the process that serves.
+        self.proxy = Sluice(self.folder.name, content, supervised=False, **options)
         self.peers.connect(self.proxy.address)
         self.ask(WARM)
+
+    def strip(self, path):
+        """A copy of a file with its symbols and no more; its path."""
+        copy = os.path.join(self.folder.name, os.path.basename(path))
+        subprocess.run(["strip", "--strip-debug", "-o", copy, path], check=True)
+        return copy
 
     def __enter__(self):
         return self

@@ -12,7 +12,7 @@ struct TakeoverTests {
     private static let late = Worker.takeoverMilliseconds + 2 * TimerWheel.slotMilliseconds
 
     private func show(_ count: UInt32, _ worker: Int, _ pair: WorkerPair) {
-        pair.plan.idleCounts.row(worker)[0].store(count, ordering: .relaxed)
+        pair.plan.tables.idleCounts.row(worker)[0].store(count, ordering: .relaxed)
     }
 
     @Test

@@ -29,13 +29,13 @@ struct ControlCommandTests {
         ),
         (
             "plugin swap ring --sha256 \(digest) a.so --canary 5% --error-budget=0.5% "
-                + "--latency-budget 20ms --for 10m",
+                + "--latency-budget 1.5x --for 10m",
             AdminRequest(
                 "POST",
                 "/v1/plugins/ring/swap",
                 [
                     "library": "a.so", "sha256": .string(digest), "canary": "5%",
-                    "error_budget": "0.5%", "latency_budget": "20ms", "for": "10m",
+                    "error_budget": "0.5%", "latency_budget": "1.5x", "for": "10m",
                 ]
             )
         ),
@@ -95,8 +95,8 @@ struct ControlCommandTests {
             "option --error-budget: expected a share from 0% to 100%, found \"101%\""
         ),
         (
-            "plugin swap a b --canary 5% --latency-budget 20",
-            "option --latency-budget: expected a duration from 1ms to 10m, found \"20\""
+            "plugin swap a b --canary 5% --latency-budget 2",
+            "option --latency-budget: expected a factor from 1x to 100x, found \"2\""
         ),
         (
             "plugin swap a b --canary 5% --for 0s",
@@ -114,9 +114,11 @@ struct ControlCommandTests {
 }
 
 struct SwapOrderTests {
+    private func read(_ body: JSON) throws -> SwapOrder { try SwapOrder(plugin: "ring", body) }
+
     private func problems(_ body: JSON) -> [String] {
         do throws(SwapOrder.Refusal) {
-            _ = try SwapOrder(body)
+            _ = try SwapOrder(plugin: "ring", body)
             return []
         } catch {
             return error.lines
@@ -125,31 +127,28 @@ struct SwapOrderTests {
 
     @Test func `reads an order`() throws {
         let digest = String(repeating: "0aF9", count: 16)
-        let order = try SwapOrder([
-            "library": "a.so", "sha256": .string(digest), "canary": "12.25%",
-            "error_budget": "0%", "latency_budget": "10m", "for": "168h",
+        let order = try read([
+            "library": "/a.so", "sha256": .string(digest), "canary": "12.25%",
+            "error_budget": "0%", "latency_budget": "100x", "for": "168h",
         ])
-        #expect(order.library == "a.so")
+        #expect(order.plugin == "ring")
+        #expect(order.library == "/a.so")
         #expect(order.sha256 == digest.lowercased())
-        #expect(
-            order.canary
-                == SwapOrder.Canary(
-                    shareBasisPoints: 1_225,
-                    errorBasisPoints: 0,
-                    latencyMilliseconds: 600_000,
-                    durationMilliseconds: 604_800_000
-                )
-        )
-        let plain = try SwapOrder(["library": "a.so"])
-        #expect(plain.sha256 == nil && plain.canary == nil)
+        #expect(order.canary == 12.25)
+        #expect(order.errorBudget == 0)
+        #expect(order.latencyBudget == 100)
+        #expect(order.duration == 604_800_000)
+        let plain = try read(["library": "/a.so"])
+        #expect(plain.sha256 == nil && plain.canary == nil && plain.duration == nil)
+        #expect(plain.errorBudget == SwapOrder.errorBudgetDefault)
+        #expect(plain.latencyBudget == SwapOrder.latencyBudgetDefault)
     }
 
     @Test(arguments: [
-        ("5%", 500), ("0.01%", 1), ("0.1%", 10), ("99.99%", 9_999), ("07.50%", 750),
+        ("5%", 5), ("0.01%", 0.01), ("0.1%", 0.1), ("99.99%", 99.99), ("07.50%", 7.5),
     ])
-    func `reads shares`(text: String, share: Int) throws {
-        let order = try SwapOrder(["library": "a", "canary": .string(text)])
-        #expect(order.canary?.shareBasisPoints == share)
+    func `reads shares`(text: String, share: Double) throws {
+        #expect(try read(["library": "/a", "canary": .string(text)]).canary == share)
     }
 
     @Test(arguments: [
@@ -159,8 +158,25 @@ struct SwapOrderTests {
     func `refuses other shares`(text: String) {
         let found = JSON.string(text).text
         #expect(
-            problems(["library": "a", "canary": .string(text)])
+            problems(["library": "/a", "canary": .string(text)])
                 == ["canary: expected a share from 0.01% to 99.99%, found \(found)"]
+        )
+    }
+
+    @Test(arguments: ["0.99x", "100.01x", "1", "x", "1.5X", "2%"])
+    func `refuses other factors`(text: String) {
+        #expect(
+            problems(["library": "/a", "canary": "5%", "latency_budget": .string(text)])
+                == ["latency_budget: expected a factor from 1x to 100x, found \"\(text)\""]
+        )
+    }
+
+    @Test(arguments: ["", "a.so", "./a.so", "/a\0b"])
+    func `refuses other paths`(text: String) {
+        let found = JSON.string(text).text
+        #expect(
+            problems(["library": .string(text)])
+                == ["library: expected a path from the root, found \(found)"]
         )
     }
 
@@ -175,9 +191,8 @@ struct SwapOrderTests {
                     "for: expected a duration from 1ms to 168h, found \"169h\"",
                 ]
         )
-        #expect(problems(["library": ""]) == ["library: expected a file, found \"\""])
         #expect(
-            problems(["library": "a", "latency_budget": "1ms"])
+            problems(["library": "/a", "latency_budget": "2x"])
                 == ["latency_budget: only with canary"]
         )
     }
@@ -193,7 +208,14 @@ struct ControlTextTests {
             "version": "0.1.0", "pid": 7, "state": "serving", "uptime_seconds": 3_725,
             "workers": 2, "generation": 3, "manifest": "a.json5",
             "supervisor": ["pid": 6, "restarts": 1, "last_crash": .null, "serving_pid": 7],
-            "listeners": [["address": "0.0.0.0:80"]],
+            "listeners": [
+                ["address": "0.0.0.0:80", "protocols": ["h1", "h2c"], "tls": false]
+            ],
+            "canary": [
+                "plugin": "a", "share_percent": .number(2.5),
+                "canary": ["requests": 7, "failures": 1], "stable": ["requests": 90],
+            ],
+            "last_canary": "a: rolled back: slow",
             "plugins": [
                 [
                     "name": "a", "id": "org.a", "version": "1.0.0",
@@ -210,14 +232,18 @@ struct ControlTextTests {
                 "sluice 0.1.0, process 7, serving, up 1h 2m, workers: 2, generation 3",
                 "manifest: a.json5",
                 "supervisor: process 6, serving process 7, restarts: 1",
+                "canary of a: 2.5 % of the requests",
+                "  canary: requests 7, failures 1",
+                "  stable: requests 90",
+                "last canary: a: rolled back: slow",
                 "listeners:",
-                "  ADDRESS",
-                "  0.0.0.0:80",
+                "  ADDRESS     PROTOCOLS  TLS",
+                "  0.0.0.0:80  h1 h2c     no",
                 "plugins:",
                 "  NAME       ID     VERSION  SHA-256       STATE   FAULTS",
                 "  a          org.a  1.0.0    0123456789ab  active  -",
                 "  long-name  b      2                      -       4",
-                "generations:",
+                "older generations:",
                 "  NUMBER  STATE     HELD BY",
                 "  2       draining  3 requests; 1 tunnel",
             ]

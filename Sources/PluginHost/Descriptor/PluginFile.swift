@@ -37,7 +37,15 @@ public struct PluginFile: Sendable {
 
     /// Compares the file's digest with what the manifest wants.
     public func check(pin: String) throws(PluginError) {
-        let sha256 = sha256
+        try Self.check(sha256, of: path, pin: pin)
+    }
+
+    /// Compares the digest of a file with what the manifest wants.
+    public static func check(
+        _ sha256: String,
+        of path: String,
+        pin: String
+    ) throws(PluginError) {
         guard pin != sha256 else { return }
         throw PluginError("\(path): sha256 is \(sha256), the manifest wants \(pin)")
     }

@@ -49,11 +49,33 @@ public final class CalloutPort: @unchecked Sendable {
         }
     }
 
-    private static let upstreams = Mutex<[String: Int]>([:])
+    private struct Upstreams {
+        /// Numbers of all names that there ever were.
+        var numbers: [String: Int] = [:]
+        /// Those that there are now.
+        var names: Set<String> = []
+
+        mutating func number(_ name: String) -> Int {
+            if let number = numbers[name] { return number }
+            let number = numbers.count
+            numbers[name] = number
+            return number
+        }
+    }
+
+    private static let upstreams = Mutex(Upstreams())
 
     /// Says which upstreams there are, by name. [control]
-    public static func setUpstreams(_ names: [String: Int]) {
-        upstreams.withLock { $0 = names }
+    public static func setUpstreams(_ names: Set<String>) {
+        upstreams.withLock { upstreams in
+            upstreams.names = names
+            for name in names.sorted() { _ = upstreams.number(name) }
+        }
+    }
+
+    /// The number of an upstream's name: the same for the life of the process. [control]
+    public static func number(of name: String) -> Int {
+        upstreams.withLock { $0.number(name) }
     }
 
     private static func upstream(_ name: sluice_slice) -> Int? {
@@ -62,7 +84,7 @@ public final class CalloutPort: @unchecked Sendable {
             decoding: UnsafeBufferPointer(start: bytes, count: Int(name.len)),
             as: UTF8.self
         )
-        return upstreams.withLock { $0[text] }
+        return upstreams.withLock { $0.names.contains(text) ? $0.numbers[text] : nil }
     }
 
     // MARK: The worker
@@ -98,6 +120,17 @@ public final class CalloutPort: @unchecked Sendable {
         let kept = requests.filter { $0.owner != owner }
         count -= requests.count - kept.count
         requests = kept
+    }
+
+    /// Forgets what an instance that stops had asked for and was not begun.
+    public func forget(_ instance: PluginInstance) {
+        for request in requests where request.isOf(instance) {
+            count -= 1
+            if let owner = request.owner, owner.pointee.calloutCount > 0 {
+                owner.pointee.calloutCount -= 1
+            }
+        }
+        requests.removeAll { $0.isOf(instance) }
     }
 
     // MARK: Plugins

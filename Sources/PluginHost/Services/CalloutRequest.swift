@@ -65,6 +65,9 @@ public final class CalloutRequest {
         context = call.pointee.context
     }
 
+    /// Whether an instance has asked for it.
+    public func isOf(_ instance: PluginInstance) -> Bool { instance.isBehind(handle) }
+
     /// Tells the plugin; the instance still runs on this worker. [the worker]
     public func finish(worker: Int, _ result: UnsafePointer<sluice_call_result>) {
         handle.withRunning(worker: worker) { instance, slot in

@@ -11,7 +11,8 @@ final class InstanceHandle: @unchecked Sendable {
     /// Number of the name: the same for all instances that ever have it.
     let nameNumber: UInt64
     /// The highest level that is logged.
-    let levelMax: UInt32
+    var levelMax: UInt32 { level.load(ordering: .relaxed) }
+    private let level: Atomic<UInt32>
     let workerCount: Int
     /// Bytes of buffers that may be out at the same time.
     let memoryBytesMax: Int
@@ -53,16 +54,25 @@ final class InstanceHandle: @unchecked Sendable {
     init(name: String, levelMax: UInt32, workerCount: Int, memoryBytesMax: Int) {
         self.name = name
         nameNumber = Self.number(of: name)
-        self.levelMax = levelMax
+        level = Atomic(levelMax)
         self.workerCount = workerCount
         self.memoryBytesMax = memoryBytesMax
         workers = .allocate(capacity: max(workerCount, 1))
         workers.initialize(repeating: WorkerShare(), count: max(workerCount, 1))
     }
 
+    func setLevel(_ level: UInt32) { self.level.store(level, ordering: .relaxed) }
+
     private static let names = Mutex<[String: UInt64]>([:])
 
-    private static func number(of name: String) -> UInt64 {
+    /// All names that ever were, by their number.
+    static var namesByNumber: [UInt64: String] {
+        names.withLock { names in
+            Dictionary(names.map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
+        }
+    }
+
+    static func number(of name: String) -> UInt64 {
         names.withLock { names in
             if let number = names[name] { return number }
             let number = UInt64(names.count) + 1

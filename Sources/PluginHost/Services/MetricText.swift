@@ -1,19 +1,6 @@
 import CSluice
 import Synchronization
 
-/// The metrics of all plugins.
-public enum Metrics {
-    /// They in the Prometheus text format 0.0.4; from any thread.
-    public static var text: String {
-        var bytes: [UInt8] = []
-        _ = MetricText.write(.shared) { run in
-            bytes += run
-            return Int32(SLUICE_OK)
-        }
-        return String(decoding: bytes, as: UTF8.self)
-    }
-}
-
 /// All metrics in the Prometheus text format 0.0.4.
 enum MetricText {
     /// Bytes that are given to the sink at a time, about.
@@ -23,21 +10,6 @@ enum MetricText {
     /// Writes to a sink; its first result that is not OK ends it and is returned.
     static func write(_ registry: MetricRegistry, to sink: sluice_sink) -> Int32 {
         guard let write = sink.write else { return Int32(SLUICE_EINVAL) }
-        return self.write(registry) { run in
-            run.withUnsafeBufferPointer { bytes in
-                write(
-                    sink.context,
-                    sluice_slice(ptr: bytes.baseAddress, len: UInt64(bytes.count))
-                )
-            }
-        }
-    }
-
-    /// Gives the text to `emit` in runs; its first result that is not OK ends it and is returned.
-    fileprivate static func write(
-        _ registry: MetricRegistry,
-        _ emit: ([UInt8]) -> Int32
-    ) -> Int32 {
         // A copy, so that the sink may take its time, and may even define metrics.
         let definitions = registry.definitions.withLock { $0 }
         var byName: [String: [MetricRegistry.Metric]] = [:]
@@ -47,7 +19,12 @@ enum MetricText {
         var text: [UInt8] = []
         func flush() -> Int32 {
             defer { text.removeAll(keepingCapacity: true) }
-            return emit(text)
+            return text.withUnsafeBufferPointer { bytes in
+                write(
+                    sink.context,
+                    sluice_slice(ptr: bytes.baseAddress, len: UInt64(bytes.count))
+                )
+            }
         }
         for (name, metrics) in byName.sorted(by: { $0.key < $1.key }) {
             guard let family = definitions.families[name] else { continue }

@@ -128,13 +128,13 @@ extension CommandForm {
                 long: "--error-budget",
                 short: nil,
                 value: "SHARE",
-                summary: "take it back when more of them fail, as in 1%"
+                summary: "take it back when more fail than of the others, as in 1%"
             ),
             Option(
                 long: "--latency-budget",
                 short: nil,
-                value: "DURATION",
-                summary: "take it back when it is slower by more than this, as in 20ms"
+                value: "FACTOR",
+                summary: "take it back when its slowest requests take longer, as in 1.5x"
             ),
             Option(
                 long: "--for",
@@ -155,20 +155,25 @@ extension CommandForm {
                 guard let text = arguments.options[option] else { continue }
                 body.append(JSON.Member(name, .string(text)))
             }
-            do throws(SwapOrder.Refusal) {
-                _ = try SwapOrder(.object(body))
-            } catch {
-                // The library, which is an operand, can't be wrong.
-                let line = error.lines[0].replacing(
-                    "_budget:",
-                    with: "-budget:",
-                    maxReplacements: 1
-                )
-                throw UsageError("option --" + line.replacing("only with c", with: "only with --c"))
-            }
+            try check(.object(body))
             return try order(arguments, plugin: "swap", .object(body))
         }
     )
+
+    /// Refuses values that the proxy would refuse.
+    private static func check(_ body: JSON) throws(UsageError) {
+        var body = body.members ?? []
+        // Its path is made one from the root later.
+        body[0].value = "/"
+        do throws(SwapOrder.Refusal) {
+            _ = try SwapOrder(plugin: "", .object(body))
+        } catch {
+            let line = error.lines[0]
+                .replacing("_budget:", with: "-budget:", maxReplacements: 1)
+                .replacing("only with c", with: "only with --c")
+            throw UsageError("option --" + line)
+        }
+    }
 
     static let promote = change(
         "promote",

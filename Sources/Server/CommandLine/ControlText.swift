@@ -60,20 +60,50 @@ enum ControlText {
         var lines = [first.joined(separator: ", ")]
         if let manifest = body["manifest"] { lines.append("manifest: \(word(manifest))") }
         lines += supervisor(body["supervisor"])
-        lines += table("listeners", body["listeners"], [("ADDRESS", "address")])
+        lines += canary(body)
+        lines += table(
+            "listeners",
+            body["listeners"],
+            [("ADDRESS", "address"), ("PROTOCOLS", "protocols"), ("TLS", "tls")]
+        )
         lines += table(
             "plugins",
             body["plugins"],
             [
                 ("NAME", "name"), ("ID", "id"), ("VERSION", "version"), ("SHA-256", "sha256"),
-                ("STATE", "state"), ("CANARY", "canary"), ("FAULTS", "faults"),
+                ("STATE", "state"), ("FAULTS", "faults"),
             ]
         )
         lines += table(
-            "generations",
+            "older generations",
             body["generations"],
-            [("NUMBER", "number"), ("STATE", "state"), ("HELD BY", "holders")]
+            [
+                ("NUMBER", "number"), ("STATE", "state"), ("SECONDS", "seconds"),
+                ("HELD BY", "holders"),
+            ]
         )
+        return lines
+    }
+
+    private static func canary(_ body: JSON) -> [String] {
+        var lines: [String] = []
+        if let canary = body["canary"], canary != .null {
+            func side(_ name: String) -> String {
+                let counts = ["requests", "failures", "p99_microseconds"].compactMap { member in
+                    canary[name]?[member].map {
+                        member.replacing("_", with: " ") + " " + word($0)
+                    }
+                }
+                return "\(name): " + counts.joined(separator: ", ")
+            }
+            let plugin = canary["plugin"].map(word) ?? "?"
+            let share = canary["share_percent"].map { word($0) + " % of the requests" } ?? ""
+            lines.append("canary of \(plugin): \(share)")
+            lines += ["canary", "stable"].map { "  " + side($0) }
+        }
+        if let last = body["last_canary"], last != .null {
+            lines.append("last canary: \(word(last))")
+        }
         return lines
     }
 
@@ -113,7 +143,9 @@ enum ControlText {
 
     private static func cell(_ member: String, _ value: JSON?) -> String {
         guard let value, value != .null else { return "-" }
-        if let elements = value.array { return elements.map(word).joined(separator: "; ") }
+        if let elements = value.array {
+            return elements.map(word).joined(separator: member == "holders" ? "; " : " ")
+        }
         // The first digits tell files apart; --json has all of them.
         return member == "sha256" ? String(word(value).prefix(12)) : word(value)
     }

@@ -1,8 +1,10 @@
 internal import Admin
 internal import Proxy
+internal import Reactor
 internal import Sys
 
-/// The admin interface of a manifest before anybody is answered: its token read, its address bound.
+/// The admin interface of a process that nobody supervises, before anybody is answered: its token
+/// read, its address bound.
 struct AdminEntrance: ~Copyable {
     private let listening: FileDescriptor
     private let token: AdminToken?
@@ -12,10 +14,17 @@ struct AdminEntrance: ~Copyable {
     /// - Parameter manifest: its name, for messages.
     /// - Throws: what is wrong with the token or the address.
     init(_ settings: AdminSettings, manifest: String) throws(Preparation.Failure) {
-        let token = try Self.token(settings, manifest: manifest)
+        let token: AdminToken?
+        do throws(AdminProblem) {
+            token = try Self.token(settings)
+        } catch {
+            throw Self.failure(manifest, "token_file: \(error.description)")
+        }
         guard let wanted = SocketAddress(settings.address) else {
-            let line = "admin.listen: \(settings.address) is no address of this machine"
-            throw Preparation.Failure(lines: ["\(manifest): \(line)"])
+            throw Self.failure(
+                manifest,
+                "listen: \(settings.address) is no address of this machine"
+            )
         }
         do throws(Errno) {
             let listening = try AdminServer.bind(wanted)
@@ -23,44 +32,44 @@ struct AdminEntrance: ~Copyable {
             self.listening = listening
             self.token = token
         } catch {
-            let line = "admin.listen: \(settings.address): \(error.description)"
-            throw Preparation.Failure(lines: ["\(manifest): \(line)"])
+            throw Self.failure(manifest, "listen: \(settings.address): \(error.description)")
         }
     }
 
-    /// What is not as it should be.
-    var warning: String? {
-        let host = address.ip.text
-        guard !address.isUnix, !host.hasPrefix("127."), host != "::1" else { return nil }
-        return "admin.listen: \(address.text): tokens and answers cross the network in the clear"
+    private static func failure(_ manifest: String, _ line: String) -> Preparation.Failure {
+        Preparation.Failure(lines: ["\(manifest): admin.\(line)"])
     }
 
-    /// The token of TCP, which is all that can be checked without the address.
-    @discardableResult
-    static func token(
-        _ settings: AdminSettings,
-        manifest: String
-    ) throws(Preparation.Failure) -> AdminToken? {
+    private static func token(_ settings: AdminSettings) throws(AdminProblem) -> AdminToken? {
         guard let path = settings.tokenFile else { return nil }
+        return try AdminToken.read(path)
+    }
+
+    /// What can be told to be wrong without the address, which a process may have already; a line
+    /// each.
+    static func problems(_ settings: AdminSettings?) -> [String] {
+        guard let settings else { return [] }
         do throws(AdminProblem) {
-            return try AdminToken.read(path)
+            _ = try token(settings)
+            return []
         } catch {
-            throw Preparation.Failure(
-                lines: ["\(manifest): admin.token_file: \(error.description)"]
-            )
+            return ["admin.token_file: \(error.description)"]
         }
     }
 
-    /// Begins to answer.
+    /// Begins to answer, and says so in the log.
     consuming func open(
         to control: ServingControl,
-        logLevel: UInt32
+        _ log: inout ErrorLog
     ) throws(Errno) -> AdminServer {
+        let (info, warning) = AdminServer.announcement(of: address)
+        log.write(3) { $0.text(info) }
+        if let warning { log.write(2) { $0.text(warning) } }
         let token = token
         return try AdminServer.start(
             on: listening,
             token: token,
-            logLevel: logLevel,
+            logLevel: log.level,
             answered: { control.finish($0, $1) },
             handler: { control.answer($0) }
         )

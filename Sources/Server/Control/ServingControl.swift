@@ -2,37 +2,42 @@ internal import Admin
 internal import PluginHost
 internal import Proxy
 internal import Reactor
-internal import Synchronization
 internal import Sys
 
-/// What can be asked of a serving process: by its admin interface, and by signals.
+/// Answers the admin interface for what serves: asked by the supervisor, or by the interface itself
+/// when there is none. [any thread but control]
 final class ServingControl: Sendable {
-    /// What it tells of the process.
-    struct Facts: Sendable {
-        /// As it was given on the command line.
-        var manifest: String
-        var addresses: [SocketAddress]
-        var instances: [PluginInstance]
-        var workerCount: Int
-        var logLevel: UInt32
-    }
-
-    private let facts: Facts
-    private let mailboxes: [Mailbox<WorkerMessage>]
+    private let workers: WorkerControl
+    private let generations: Generations
+    private let manifest: String
+    private let surroundings: ManifestSurroundings
+    private let logLevel: UInt32
     /// Nanoseconds of the monotonic clock.
     private let started = Clock.monotonicNanoseconds()
-    private let isDraining = Atomic(false)
 
     private static let router = AdminRouter<ServingControl>([
         AdminRoute("GET", "/v1/status", { $0.status }),
         AdminRoute("GET", "/v1/metrics", { $0.metrics }),
+        AdminRoute("POST", "/v1/reload", members: ["dry_run"], { $0.reload }),
+        AdminRoute("POST", "/v1/plugins/*/swap", members: SwapOrder.members, { $0.swap }),
+        AdminRoute("POST", "/v1/plugins/*/promote", { $0.promote }),
+        AdminRoute("POST", "/v1/plugins/*/rollback", { $0.rollBack }),
         AdminRoute("POST", "/v1/stop", members: ["fast"], { $0.stop }),
         AdminRoute("POST", "/v1/reopen_logs", { $0.reopenLogs }),
     ])
 
-    init(_ facts: Facts, _ mailboxes: [Mailbox<WorkerMessage>]) {
-        self.facts = facts
-        self.mailboxes = mailboxes
+    /// - Parameter manifest: its file, as it was given on the command line.
+    init(
+        _ workers: WorkerControl,
+        _ generations: Generations,
+        manifest: String,
+        _ surroundings: ManifestSurroundings
+    ) {
+        self.workers = workers
+        self.generations = generations
+        self.manifest = manifest
+        self.surroundings = surroundings
+        logLevel = generations.running.settings.logLevel.rawValue
     }
 
     /// The handler of the admin interface.
@@ -40,83 +45,109 @@ final class ServingControl: Sendable {
         Self.router.answer(request, by: self)
     }
 
-    /// Does what must wait until the answer is on its way.
+    /// Does what must wait until the answer is on its way, for want of a supervisor.
     func finish(_ request: AdminRequest, _ response: AdminResponse) {
-        guard request.path == "/v1/stop", response.status == 202 else { return }
-        if request.body["fast"] == true { stopAtOnce("asked by the admin interface") }
-        _ = drain()
-    }
-
-    // MARK: Stopping
-
-    /// Closes the listeners and lets requests finish.
-    ///
-    /// - Returns: false when that was begun before.
-    func drain() -> Bool {
-        guard !isDraining.exchange(true, ordering: .relaxed) else { return false }
-        write { $0.text("draining: no new connections, requests finish") }
-        for mailbox in mailboxes { mailbox.post(.drain) }
-        return true
-    }
-
-    func stopAtOnce(_ reason: String = "") -> Never {
-        write { line in
-            line.text("stopping at once")
-            if !reason.isEmpty { line.text(": \(reason)") }
+        guard request.path == "/v1/stop", response.status == 200 else { return }
+        var log = ErrorLog(level: logLevel, source: "main")
+        if request.body["fast"] == true {
+            log.write(3) { $0.text("stopping at once: asked by the admin interface") }
+            Process.exit(ExitCode.ok.rawValue)
         }
-        Process.exit(ExitCode.ok.rawValue)
+        log.write(3) { $0.text("draining: no new connections, requests finish") }
+        workers.drain(grace: workers.grace)
     }
 
-    private func write(_ body: (inout LogLine) -> Void) {
-        var log = ErrorLog(level: facts.logLevel, source: "main")
-        log.write(3, body)
+    /// Has the control thread answer.
+    private func perform(
+        _ body: @escaping @Sendable (Generations) -> AdminResponse
+    ) -> AdminResponse {
+        generations.perform(body) ?? .refusal(503, ["the process is ending"])
     }
 
-    // MARK: Endpoints
-
-    private func status(_ call: AdminCall) -> AdminResponse {
-        let seconds = (Clock.monotonicNanoseconds() - started) / 1_000_000_000
-        return AdminResponse(
-            200,
-            [
-                "version": .string(Version.host),
-                "pid": .integer(Int64(Process.id)),
-                "state": isDraining.load(ordering: .relaxed) ? "draining" : "serving",
-                "uptime_seconds": .integer(Int64(seconds)),
-                "workers": .integer(Int64(facts.workerCount)),
-                "manifest": .string(facts.manifest),
-                "listeners": .array(
-                    facts.addresses.map { ["address": .string($0.text)] }
-                ),
-                "plugins": .array(facts.instances.map(Self.row)),
-            ]
-        )
+    /// The value of a member that is true or false; nil when it is neither.
+    private static func flag(_ name: String, of call: AdminCall) -> Bool? {
+        guard let value = call.body[name] else { return false }
+        return value.bool
     }
 
-    private static func row(_ instance: PluginInstance) -> JSON {
-        let facts = instance.library.facts
-        return [
-            "name": .string(instance.name),
-            "id": .string(facts.id),
-            "version": .string(facts.version),
-            "library": .string(instance.library.path),
-            "sha256": .string(instance.library.sha256),
-        ]
+    private static func refusal(_ name: String, of call: AdminCall) -> AdminResponse {
+        let found = call.body[name]?.text ?? ""
+        return .refusal(422, ["\(name): expected true or false, found \(found)"])
     }
+
+    // MARK: Looking
 
     private func metrics(_ call: AdminCall) -> AdminResponse {
         AdminResponse(200, .string(Metrics.text))
     }
 
+    private func status(_ call: AdminCall) -> AdminResponse {
+        let seconds = (Clock.monotonicNanoseconds() - started) / 1_000_000_000
+        let state = workers.isDraining ? "draining" : "serving"
+        let manifest = manifest
+        return perform { generations in
+            let facts: JSON = [
+                "version": .string(Version.host), "pid": .integer(Int64(Process.id)),
+                "state": .string(state), "uptime_seconds": .integer(Int64(seconds)),
+                "workers": .integer(Int64(generations.workerCount)),
+                "manifest": .string(manifest),
+            ]
+            return AdminResponse(
+                200,
+                .object((facts.members ?? []) + GenerationStatus.members(generations))
+            )
+        }
+    }
+
+    // MARK: Changing
+
+    private func reload(_ call: AdminCall) -> AdminResponse {
+        guard let isDry = Self.flag("dry_run", of: call) else {
+            return Self.refusal("dry_run", of: call)
+        }
+        let (manifest, surroundings) = (manifest, surroundings)
+        return perform { generations in
+            let before = generations.running.settings.admin
+            var response = generations.reload(manifest, surroundings, isDry: isDry)
+            // A supervisor moves its own.
+            if generations.served == nil, generations.running.settings.admin != before,
+                case .object(let members) = response.body
+            {
+                let line = "admin: its address changes with a restart alone"
+                response.body = .object(members + [JSON.Member("warnings", [.string(line)])])
+            }
+            return response
+        }
+    }
+
+    private func swap(_ call: AdminCall) -> AdminResponse {
+        do throws(SwapOrder.Refusal) {
+            let order = try SwapOrder(plugin: call.name, call.body)
+            let manifest = manifest
+            return perform { $0.swap(order, manifest: manifest) }
+        } catch {
+            return .refusal(422, error.lines)
+        }
+    }
+
+    private func promote(_ call: AdminCall) -> AdminResponse {
+        perform { $0.promote(call.name) }
+    }
+
+    private func rollBack(_ call: AdminCall) -> AdminResponse {
+        perform { $0.rollBack(call.name, because: "asked to") }
+    }
+
+    // MARK: Stopping
+
     private func stop(_ call: AdminCall) -> AdminResponse {
-        if let fast = call.body["fast"], fast.bool == nil {
-            return .refusal(422, ["fast: expected true or false, found \(fast.text)"])
+        guard let isFast = Self.flag("fast", of: call) else {
+            return Self.refusal("fast", of: call)
         }
-        let isFast = call.body["fast"] == true
-        guard isFast || !isDraining.load(ordering: .relaxed) else {
-            return .refusal(409, ["it is draining already; fast stops it at once"])
+        guard isFast || !workers.isDraining else {
+            return .refusal(409, ["it is stopping already; fast ends it at once"])
         }
-        return AdminResponse(202, ["state": isFast ? "stopping" : "draining"])
+        return AdminResponse(200, ["stopping": true])
     }
 
     private func reopenLogs(_ call: AdminCall) -> AdminResponse {

@@ -14,7 +14,7 @@ package enum Manifest {
         _ path: String,
         _ surroundings: ManifestSurroundings
     ) throws(ManifestFailure) -> ProxySettings {
-        try parse(try bytes(of: path, surroundings), path: path, surroundings)
+        try parse(try text(of: path, surroundings), path: path, surroundings)
     }
 
     /// Reads and checks the text of a manifest, as `read` does.
@@ -31,8 +31,8 @@ package enum Manifest {
         }
     }
 
-    /// The bytes of a manifest's file.
-    static func bytes(
+    /// The text of a manifest's file.
+    package static func text(
         of path: String,
         _ surroundings: ManifestSurroundings
     ) throws(ManifestFailure) -> [UInt8] {

@@ -17,10 +17,14 @@ enum Quantity {
     /// Bytes of "512B", "64KiB", "64KB" and so on; nil for anything else.
     static func bytes(_ text: String) -> Int64? { value(of: text, units: sizeUnits) }
 
-    /// Hundredths of a percent of "5%", "0.5%" or "12.25%"; nil for anything else.
-    static func basisPoints(_ text: String) -> Int? {
-        guard text.hasSuffix("%") else { return nil }
-        let parts = text.dropLast().split(separator: ".", omittingEmptySubsequences: false)
+    /// Hundredths of a number with at most two digits behind its point and this unit, as "12.5%" is
+    /// 1,250; nil for anything else.
+    static func hundredths(_ text: String, unit: String) -> Int? {
+        guard text.hasSuffix(unit) else { return nil }
+        let parts = text.dropLast(unit.count).split(
+            separator: ".",
+            omittingEmptySubsequences: false
+        )
         let isPlain = parts.allSatisfy { part in
             1...4 ~= part.utf8.count && part.allSatisfy { $0.isASCII && $0.isWholeNumber }
         }

@@ -6,7 +6,7 @@ internal import TLS
 /// Looks at the files of TLS from time to time, and has those that changed read again.
 struct CertificateWatch {
     /// Milliseconds between two looks at the time.
-    private static let tick = 1_000
+    static let tick = 1_000
 
     /// What a context is called in the log, how often it is looked at, in milliseconds, and how.
     private struct Entry {
@@ -46,17 +46,8 @@ struct CertificateWatch {
 
     var isEmpty: Bool { entries.isEmpty }
 
-    /// Looks for as long as the process runs.
-    consuming func run(_ level: UInt32) -> Never {
-        var log = ErrorLog(level: level, source: "main")
-        while true {
-            Process.sleep(milliseconds: UInt32(Self.tick))
-            pass(Self.tick, &log)
-        }
-    }
-
     /// Lets time pass, and looks where it is time.
-    private mutating func pass(_ milliseconds: Int, _ log: inout ErrorLog) {
+    mutating func pass(_ milliseconds: Int, _ log: inout ErrorLog) {
         for index in entries.indices {
             entries[index].left -= milliseconds
             guard entries[index].left <= 0 else { continue }

@@ -2,12 +2,31 @@ package import PluginHost
 package import Proxy
 
 /// Loads the libraries of a manifest and makes their instances.
-package enum PluginLoader {
+package struct PluginLoader {
     /// What came of it: all instances, in the manifest's order, or every problem in a line.
     package struct Result {
-        package var instances: [PluginInstance] = []
+        package var instances: [PluginInstance] { plugins.map(\.instance) }
+        var plugins: [RunningPlugin] = []
+        /// Those of them that were made now.
+        var made: [PluginInstance] = []
         package var problems: [String] = []
+
+        /// Undoes it: none of what was made is used.
+        package func discard(_ tables: PlanTables? = nil) {
+            for instance in made {
+                instance.destroy()
+                tables?.giveInstance(instance.index)
+            }
+        }
     }
+
+    private let settings: ProxySettings
+    private let folder: String
+    private let workerCount: Int
+    private let tables: PlanTables?
+    private let previous: Running?
+    private let inherited: ProcessState?
+    private var libraries: [String: PluginLibrary]
 
     /// - Parameters:
     ///   - folder: the manifest's, told to the plugins.
@@ -19,30 +38,66 @@ package enum PluginLoader {
         workerCount: Int,
         linked: [String: PluginLibrary] = [:]
     ) -> Result {
-        let stage = PluginStage(settings, linked: Set(linked.keys))
+        var loader = PluginLoader(
+            settings,
+            folder: folder,
+            workerCount: workerCount,
+            linked: linked
+        )
+        return loader.load()
+    }
+
+    /// - Parameters:
+    ///   - tables: where instances get their places; nil numbers them from 0.
+    ///   - previous: what is served now; an instance that would be made the same again stays.
+    ///   - inherited: what the process before exported; nil when there was none.
+    init(
+        _ settings: ProxySettings,
+        folder: String,
+        workerCount: Int,
+        linked: [String: PluginLibrary] = [:],
+        tables: PlanTables? = nil,
+        previous: Running? = nil,
+        inherited: ProcessState? = nil
+    ) {
+        self.settings = settings
+        self.folder = folder
+        self.workerCount = workerCount
+        self.tables = tables
+        self.previous = previous
+        self.inherited = inherited
+        libraries = linked
+    }
+
+    mutating func load() -> Result {
+        let stage = PluginStage(
+            settings,
+            linked: Set(libraries.keys),
+            present: previous?.plugins ?? []
+        )
         var result = Result(problems: stage.problems)
-        var libraries = linked
-        settings.announceUpstreams()
-        for (index, entry) in stage.entries.enumerated() where entry.isGood {
+        settings.announceUpstreams(and: previous?.settings)
+        for entry in stage.entries where entry.isGood {
             let plugin = entry.settings
+            if let old = previous?.plugin(plugin.name),
+                old.isSame(plugin, sha256: entry.sha256)
+            {
+                result.plugins.append(old)
+                continue
+            }
             do throws(PluginError) {
-                // Instances of one file share its code, as the dynamic linker would have it.
-                let known = libraries[plugin.libraryPath]
-                let library = if let known { known } else { try load(entry) }
-                libraries[plugin.libraryPath] = library
-                result.instances.append(
-                    try PluginInstance(
-                        name: plugin.name,
-                        index: index,
-                        library: library,
-                        failureStatus: plugin.onError.status,
-                        configuration: entry.configuration,
-                        folder: folder,
-                        workerCount: workerCount,
-                        logLevel: settings.logLevel.rawValue,
-                        memoryBytes: plugin.memoryBytes
+                let instance = try make(entry, place: result.plugins.count)
+                result.made.append(instance)
+                result.plugins.append(
+                    RunningPlugin(
+                        settings: plugin,
+                        sha256: entry.sha256,
+                        version: entry.version,
+                        descriptor: entry.descriptor,
+                        instance: instance
                     )
                 )
+                try inherit(instance, plugin)
             } catch {
                 let place = "plugins.\(plugin.name)"
                 for line in error.description.split(separator: "\n") {
@@ -53,9 +108,60 @@ package enum PluginLoader {
         return result
     }
 
-    private static func load(_ entry: PluginStage.Entry) throws(PluginError) -> PluginLibrary {
+    private mutating func make(
+        _ entry: PluginStage.Entry,
+        place: Int
+    ) throws(PluginError) -> PluginInstance {
+        let plugin = entry.settings
+        let library = try library(of: entry)
+        let index = if let tables { try tables.takeInstance() } else { place }
+        do throws(PluginError) {
+            return try PluginInstance(
+                name: plugin.name,
+                index: index,
+                library: library,
+                failureStatus: plugin.onError.status,
+                configuration: entry.configuration,
+                folder: folder,
+                workerCount: workerCount,
+                logLevel: settings.logLevel.rawValue,
+                memoryBytes: plugin.memoryBytes
+            )
+        } catch {
+            tables?.giveInstance(index)
+            throw error
+        }
+    }
+
+    /// The library of a file.
+    ///
+    /// Instances of one file share its code, as the dynamic linker would have it, also with those
+    /// that run already.
+    private mutating func library(
+        of entry: PluginStage.Entry
+    ) throws(PluginError) -> PluginLibrary {
+        let path = entry.settings.libraryPath
+        if let known = libraries[path] { return known }
+        if let same = previous?.plugins.first(where: { $0.sha256 == entry.sha256 }) {
+            return same.instance.library
+        }
         guard let file = entry.file else { throw PluginError("no file") }
-        return try load(file, entry.descriptor)
+        let library = try Self.load(file, entry.descriptor)
+        libraries[path] = library
+        return library
+    }
+
+    /// Gives a new instance the state of the one whose place it takes.
+    private func inherit(
+        _ instance: PluginInstance,
+        _ settings: PluginSettings
+    ) throws(PluginError) {
+        let transfer = StateTransfer(settings.state)
+        if let old = previous?.plugin(settings.name)?.instance {
+            try transfer.move(from: old, to: instance)
+        } else if let bytes = inherited?.state(of: settings.name) {
+            try transfer.move(bytes, to: instance)
+        }
     }
 
     /// Runs a library's handshake, which must say the same as its descriptor.

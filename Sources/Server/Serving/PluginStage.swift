@@ -1,13 +1,18 @@
 internal import PluginHost
 internal import Proxy
+internal import Sys
 
 /// The plugins of a manifest as far as they are known without running any of their code.
 struct PluginStage {
     /// One entry of the manifest's `plugins`.
     struct Entry {
         let settings: PluginSettings
-        /// Nil when the file can't be taken.
+        /// Nil when the file can't be taken, and of one that is in use already and has not changed.
         var file: PluginFile?
+        /// Of the file, in lower-case hex; empty without one.
+        var sha256 = ""
+        /// Nil when there is no file.
+        var version: FileVersion?
         /// Nil when the library has none, or none that can be read.
         var descriptor: Descriptor?
         /// With defaults filled in, where there is a schema.
@@ -21,13 +26,31 @@ struct PluginStage {
     /// Every problem in a line.
     private(set) var problems: [String] = []
 
-    private typealias Known = (file: PluginFile, descriptor: Descriptor?)
+    /// What is known of a library's file.
+    private struct Known {
+        var file: PluginFile?
+        var sha256: String
+        var version: FileVersion?
+        var descriptor: Descriptor?
+    }
 
     /// Reads the libraries of a manifest and checks it against what they say of themselves.
     ///
-    /// - Parameter linked: paths that stand for no file.
-    init(_ settings: ProxySettings, linked: Set<String> = []) {
+    /// - Parameters:
+    ///   - linked: paths that stand for no file.
+    ///   - present: plugins that run: a file that is as it was when they were loaded is not read
+    ///     again.
+    init(_ settings: ProxySettings, linked: Set<String> = [], present: [RunningPlugin] = []) {
         var known: [String: Known] = [:]
+        for plugin in present {
+            let path = plugin.settings.libraryPath
+            guard let version = plugin.version, version == FileVersion(path) else { continue }
+            known[path] = Known(
+                sha256: plugin.sha256,
+                version: version,
+                descriptor: plugin.descriptor
+            )
+        }
         for plugin in settings.plugins {
             var entry = Entry(settings: plugin, configuration: plugin.configuration.node)
             let before = problems.count
@@ -44,15 +67,16 @@ struct PluginStage {
         let plugin = entry.settings
         let place = "plugins.\(plugin.name)"
         do throws(PluginError) {
-            if let (file, descriptor) = known[plugin.libraryPath] {
-                if let pin = plugin.sha256 { try file.check(pin: pin) }
-                (entry.file, entry.descriptor) = (file, descriptor)
-            } else {
-                let file = try PluginFile(path: plugin.libraryPath, pin: plugin.sha256)
-                entry.file = file
-                entry.descriptor = try Self.descriptor(of: file)
-                known[plugin.libraryPath] = (file, entry.descriptor)
+            let path = plugin.libraryPath
+            if known[path] == nil { known[path] = try Self.read(path) }
+            guard let known = known[path] else { return }
+            if let pin = plugin.sha256 {
+                try PluginFile.check(known.sha256, of: path, pin: pin)
             }
+            entry.file = known.file
+            entry.sha256 = known.sha256
+            entry.version = known.version
+            entry.descriptor = known.descriptor
         } catch {
             problems += error.description.split(separator: "\n").map { "\(place): \($0)" }
             return
@@ -69,6 +93,18 @@ struct PluginStage {
         if check.omittedCount > 0 {
             problems.append("\(place).config: ... and \(check.omittedCount) more problems")
         }
+    }
+
+    private static func read(_ path: String) throws(PluginError) -> Known {
+        // Before the file is read: one that changes meanwhile is read once more the next time.
+        let version = FileVersion(path)
+        let file = try PluginFile(path: path, pin: nil)
+        return Known(
+            file: file,
+            sha256: file.sha256,
+            version: version,
+            descriptor: try descriptor(of: file)
+        )
     }
 
     /// A library's descriptor; nil when it has none.

@@ -2,59 +2,86 @@ internal import PluginHost
 internal import Proxy
 internal import Sys
 
-/// Everything that must be there before the first request: plugins made, names resolved, addresses
-/// bound.
+/// Everything that must be there before the first request of a manifest: plugins made, names
+/// resolved, addresses bound.
 ///
-/// All problems are found in one go.
-struct Preparation: ~Copyable {
-    let plan: Plan
-    let instances: [PluginInstance]
-    /// Listening descriptors by worker, then listener.
-    let listening: [[Int32]]
-    /// Addresses as bound, in the order of the listeners.
-    let addresses: [SocketAddress]
-    let tls: TLSContexts
-    let watch: CertificateWatch
+/// All problems are found in one go; with any, nothing of it stays.
+struct Preparation {
+    let running: Running
+    /// Instances that were made for it.
+    let made: [PluginInstance]
+    /// Addresses that were bound for it.
+    private let bound: [ListenerSockets]
+    private let source: (any ListenerSource)?
 
     /// What is not as it should be, but can be served; a line each.
-    var warnings: [String] { tls.warnings }
+    var warnings: [String] { running.tls.warnings }
 
-    /// Why the process can't serve; a line each.
+    /// Why it can't be served; a line each.
     struct Failure: Error {
         var lines: [String]
     }
 
+    /// What is served already, and goes on beside what is prepared.
+    struct Present {
+        var running: Running
+        /// For the plan: of none before it.
+        var number: UInt32
+    }
+
     /// - Parameters:
     ///   - manifest: its name, for messages.
-    ///   - binds: false leaves the addresses alone.
-    init(_ settings: ProxySettings, manifest: String, binds: Bool) throws(Failure) {
+    ///   - source: where sockets come from; nil leaves the addresses alone.
+    ///   - present: what is served already; nil at the start.
+    ///   - inherited: what the process before exported; nil when there was none.
+    init(
+        _ settings: ProxySettings,
+        manifest: String,
+        source: (any ListenerSource)?,
+        present: Present? = nil,
+        inherited: ProcessState? = nil
+    ) throws(Failure) {
         let descriptorLimit = Process.raiseDescriptorLimit()
-        let workerCount = settings.workers ?? Process.coreCount()
-        var problems: [String] = []
-        let loaded = PluginLoader.load(
+        let before = present?.running
+        let tables =
+            before?.plan.tables
+            ?? PlanTables(workerCount: settings.workers ?? Process.coreCount())
+        var loader = PluginLoader(
             settings,
             folder: ManifestPath.folder(of: manifest),
-            workerCount: workerCount
+            workerCount: tables.workerCount,
+            tables: tables,
+            previous: before,
+            inherited: inherited
         )
-        problems += loaded.problems
-        tls = TLSContexts(settings)
+        if inherited?.importShared() == false {
+            throw Failure(lines: ["\(manifest): the state of the process before is damaged"])
+        }
+        let loaded = loader.load()
+        var problems = loaded.problems
+        let tls = TLSContexts(settings, previous: before.map { ($0.settings, $0.tls) })
         problems += tls.problems
+        problems += AdminEntrance.problems(settings.admin)
+        inherited?.importTickets(settings, tls)
         let listeners = Self.resolveListeners(settings, &problems)
         let peers = Self.resolvePeers(settings, &problems)
-        var bound = Bound()
-        if binds, problems.isEmpty || listeners.count == settings.listeners.count {
-            bound = Self.bind(settings, listeners, workerCount: workerCount, &problems)
+        var sockets = Sockets()
+        if let source, problems.isEmpty || listeners.count == settings.listeners.count {
+            sockets.open(settings, listeners, source, count: tables.workerCount, before, &problems)
         }
         var plan: Plan?
         if problems.isEmpty {
             do throws(PluginError) {
+                for instance in loaded.made { try instance.handover?.warm() }
                 plan = try Plan(
                     settings,
                     instances: loaded.instances,
-                    addresses: binds ? bound.addresses : listeners,
+                    addresses: source == nil ? listeners : sockets.all.map(\.address),
                     peerAddresses: peers,
                     tls: tls,
-                    workerCount: workerCount,
+                    tables: tables,
+                    previous: before?.plan,
+                    number: present?.number ?? 1,
                     descriptorLimit: descriptorLimit
                 )
             } catch {
@@ -62,22 +89,35 @@ struct Preparation: ~Copyable {
             }
         }
         guard let plan else {
-            for fd in bound.descriptors.joined() { Syscall.close(fd) }
+            sockets.release(source, keeping: before?.sockets ?? [])
+            loaded.discard(tables)
+            before?.settings.announceUpstreams()
             throw Failure(lines: problems.map { "\(manifest): \($0)" })
         }
-        self.plan = plan
-        watch = CertificateWatch(settings, tls)
-        instances = loaded.instances
-        listening = bound.descriptors
-        addresses = bound.addresses
+        running = Running(
+            settings: settings,
+            plan: plan,
+            plugins: loaded.plugins,
+            tls: tls,
+            sockets: sockets.all
+        )
+        made = loaded.made
+        bound = sockets.new
+        self.source = source
     }
 
-    /// Lets go of the addresses: nothing will be served.
-    func release() {
-        for fd in listening.joined() { Syscall.close(fd) }
-        for address in addresses where address.isUnix {
-            File.remove(String(address.text.dropFirst("unix:".count)))
+    /// Lets go of the addresses that were bound for it: nothing will be served.
+    func release() { Sockets(new: bound).release(source, keeping: []) }
+
+    /// Undoes all of it: what is served stays.
+    func discard(_ present: Running) {
+        Sockets(new: bound).release(source, keeping: present.sockets)
+        running.plan.release(keeping: [present.plan])
+        for instance in made {
+            instance.destroy()
+            running.plan.tables.giveInstance(instance.index)
         }
+        present.settings.announceUpstreams()
     }
 
     // MARK: Names
@@ -130,75 +170,61 @@ struct Preparation: ~Copyable {
 
     // MARK: Sockets
 
-    private struct Bound {
-        var addresses: [SocketAddress] = []
-        var descriptors: [[Int32]] = []
-    }
+    /// The sockets of all listeners, some of which there were before.
+    private struct Sockets {
+        var all: [ListenerSockets] = []
+        var new: [ListenerSockets] = []
 
-    private static func bind(
-        _ settings: ProxySettings,
-        _ addresses: [SocketAddress],
-        workerCount: Int,
-        _ problems: inout [String]
-    ) -> Bound {
-        var bound = Bound()
-        bound.descriptors = Array(repeating: [], count: workerCount)
-        for (index, listener) in settings.listeners.enumerated() {
-            do throws(Errno) {
-                let (address, descriptors) = try listen(
-                    listener,
-                    addresses[index],
-                    workerCount: workerCount
-                )
-                bound.addresses.append(address)
-                for worker in 0..<workerCount {
-                    bound.descriptors[worker].append(descriptors[worker])
+        mutating func open(
+            _ settings: ProxySettings,
+            _ addresses: [SocketAddress],
+            _ source: any ListenerSource,
+            count: Int,
+            _ before: Running?,
+            _ problems: inout [String]
+        ) {
+            for (place, listener) in settings.listeners.enumerated() {
+                let key = ListenerKey(place, of: settings)
+                if let known = before?.sockets(of: key) {
+                    all.append(known)
+                    continue
                 }
-            } catch {
-                problems.append(
-                    "listeners[\(index)].listen: \(listener.address): \(error.description)"
-                        + (error == .addressInUse ? " (who has it: ss -ltnp)" : "")
-                )
+                do throws(ListenerFailure) {
+                    let sockets = try source.open(listener, addresses[place], count: count)
+                    all.append(sockets)
+                    new.append(sockets)
+                } catch {
+                    problems.append(
+                        "listeners[\(place)].listen: \(listener.address): \(error.reason)"
+                    )
+                }
             }
         }
-        return bound
+
+        func release(_ source: (any ListenerSource)?, keeping kept: [ListenerSockets]) {
+            for fd in new.flatMap(\.descriptors) { Syscall.close(fd) }
+            source?.settle(keeping: kept, dropping: new)
+        }
+    }
+}
+
+extension Running {
+    /// Sockets of a listener; nil when nothing listens there.
+    fileprivate func sockets(of key: ListenerKey) -> ListenerSockets? {
+        let place = settings.listeners.indices.first { ListenerKey($0, of: settings) == key }
+        guard let place, place < sockets.count else { return nil }
+        return sockets[place]
     }
 
-    /// A listening socket for each worker.
-    private static func listen(
-        _ listener: ListenerSettings,
-        _ address: SocketAddress,
-        workerCount: Int
-    ) throws(Errno) -> (SocketAddress, [Int32]) {
-        var options = Socket.ListenOptions()
-        options.backlog = Int32(listener.backlog)
-        options.keepaliveSeconds = Int32(listener.tcpKeepaliveSeconds)
-        options.unixMode = listener.unixMode
-        if address.isUnix {
-            let first = try Socket.listen(address, options)
-            var descriptors: [Int32] = []
-            for _ in 1..<max(workerCount, 1) { descriptors.append(try Socket.duplicate(first)) }
-            descriptors.append(first.release())
-            return (address, descriptors)
-        }
-        // Another process of this user could share the port by SO_REUSEPORT without anybody
-        // noticing; a socket without that option finds out.
-        var probe = options
-        probe.reusePort = false
-        var bound = address
-        do {
-            let socket = try Socket.listen(address, probe)
-            bound = try Socket.localAddress(socket.number)
-        }
-        var descriptors: [Int32] = []
-        do throws(Errno) {
-            for _ in 0..<workerCount {
-                descriptors.append(try Socket.listen(bound, options).release())
+    /// The sockets that a worker watches.
+    func listening(ofWorker worker: Int) -> [ListeningSocket] {
+        var result: [ListeningSocket] = []
+        for (place, index) in plan.listenerIndices.enumerated() where place < sockets.count {
+            let descriptors = sockets[place].descriptors
+            for at in stride(from: worker, to: descriptors.count, by: plan.workerCount) {
+                result.append(ListeningSocket(fd: descriptors[at], listener: index))
             }
-        } catch {
-            for fd in descriptors { Syscall.close(fd) }
-            throw error
         }
-        return (bound, descriptors)
+        return result
     }
 }

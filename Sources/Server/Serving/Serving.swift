@@ -2,108 +2,125 @@ internal import Admin
 internal import PluginHost
 internal import Proxy
 internal import Reactor
+internal import Supervisor
 internal import Sys
 
-/// A serving process: its workers, and what signals do to them.
+/// A serving process: its workers, and what signals or the supervisor do to them.
 struct Serving: ~Copyable {
-    private let preparation: Preparation
-    /// The name of the manifest.
+    /// Who tells the process what to do.
+    enum Master {
+        case signals
+        /// With the manifest's text.
+        case supervisor(SupervisorLink, [UInt8])
+    }
+
+    private let running: Running
+    private let warnings: [String]
+    private let source: any ListenerSource
     private let manifest: String
-    private let logLevel: LogLevel
+    private let surroundings: ManifestSurroundings
     private var admin: AdminEntrance?
 
+    /// - Parameters:
+    ///   - manifest: its file, which a reload reads.
+    ///   - source: where the sockets came from.
+    ///   - admin: where commands are taken; nil when the supervisor takes them, or nobody.
     init(
-        _ preparation: consuming Preparation,
+        _ preparation: Preparation,
+        _ source: any ListenerSource,
         manifest: String,
-        logLevel: LogLevel,
-        admin: consuming AdminEntrance?
+        _ surroundings: ManifestSurroundings,
+        admin: consuming AdminEntrance? = nil
     ) {
-        self.preparation = preparation
+        running = preparation.running
+        warnings = preparation.warnings
+        self.source = source
         self.manifest = manifest
-        self.logLevel = logLevel
+        self.surroundings = surroundings
         self.admin = admin
     }
 
     /// Serves until the last worker has ended.
     ///
-    /// TERM and QUIT close the listeners and let requests finish; a second one, or INT, ends the
-    /// process at once. Signals must be blocked (`Signals.block`) before the first thread begins.
-    consuming func run() -> ExitCode {
+    /// When told to drain it closes its listeners and lets requests finish. Signals must be blocked
+    /// (`Signals.block`) before the first thread begins.
+    consuming func run(_ master: Master) -> ExitCode {
+        let level = running.settings.logLevel.rawValue
         var mailboxes: [Mailbox<WorkerMessage>] = []
         var threads: [PinnedThread] = []
         let started = Latch()
-        var log = ErrorLog(level: logLevel.rawValue, source: "main")
+        let ledger = GenerationLedger()
+        var log = ErrorLog(level: level, source: "main")
         do throws(Errno) {
-            for _ in 0..<preparation.plan.workerCount { mailboxes.append(try Mailbox()) }
-            for index in 0..<preparation.plan.workerCount {
-                threads.append(
-                    Self.startWorker(
-                        index,
-                        preparation.plan,
-                        preparation.listening[index],
-                        mailboxes,
-                        started
-                    )
-                )
-            }
+            for _ in 0..<running.plan.workerCount { mailboxes.append(try Mailbox()) }
         } catch {
             log.write(1) { $0.text("a worker could not be started: \(error.description)") }
             return .failure
         }
+        for index in 0..<running.plan.workerCount {
+            threads.append(Self.startWorker(index, running, mailboxes, ledger, started))
+        }
         // A worker that can't start ends the process.
         started.wait(for: threads.count)
-        for warning in preparation.warnings { log.write(2) { $0.text(warning) } }
-        if let warning = admin?.warning { log.write(2) { $0.text(warning) } }
-        for address in preparation.addresses {
-            log.write(3) { $0.text("listening on \(address.text)") }
+        for warning in warnings { log.write(2) { $0.text(warning) } }
+        if case .supervisor(let link, let text) = master {
+            do throws(SupervisorLink.Failure) {
+                try link.ready(text, running.settings, workers: running.plan.workerCount)
+            } catch {
+                log.write(1) { $0.text("supervisor: \(error.reason)") }
+                return .failure
+            }
         }
-        if let address = admin?.address {
-            log.write(3) { $0.text("admin interface on \(address.text)") }
+        for sockets in running.sockets {
+            log.write(3) { $0.text("listening on \(sockets.address.text)") }
         }
-        let level = logLevel.rawValue
-        let control = ServingControl(
-            ServingControl.Facts(
-                manifest: manifest,
-                addresses: preparation.addresses,
-                instances: preparation.instances,
-                workerCount: preparation.plan.workerCount,
-                logLevel: level
-            ),
-            mailboxes
+        log.write(3) { $0.text("ready, workers: \(running.plan.workerCount)") }
+        let generations = Generations(
+            running,
+            mailboxes: mailboxes,
+            ledger: ledger,
+            source: source
         )
+        let control = PinnedThread.start(name: "control") { generations.work() }
+        let workers = WorkerControl(mailboxes, generations, manifest: manifest, surroundings)
+        let commands = ServingControl(workers, generations, manifest: manifest, surroundings)
+        let hooks = workers.hooks { commands.answer($0) }
         let adminAddress = admin?.address
         let server: AdminServer?
         do throws(Errno) {
-            server = try admin.take()?.open(to: control, logLevel: level)
+            server = try admin.take()?.open(to: commands, &log)
         } catch {
             log.write(1) { $0.text("admin: \(error.description)") }
             return .failure
         }
-        log.write(3) { $0.text("ready, workers: \(preparation.plan.workerCount)") }
-        _ = PinnedThread.start(name: "signals") { Self.handleSignals(control, level) }
-        let watch = preparation.watch
-        if !watch.isEmpty {
-            _ = PinnedThread.start(name: "certificates") { watch.run(level) }
+        switch master {
+        case .signals: _ = PinnedThread.start(name: "signals") { workers.handleSignals() }
+        case .supervisor(let link, _):
+            generations.served = { text, settings, count in
+                try? link.ready(text, settings, workers: count)
+            }
+            link.follow(hooks, logLevel: level)
         }
         for thread in threads { thread.join() }
         server?.stop()
         if let adminAddress { AdminEntrance.removeFile(of: adminAddress) }
-        for instance in preparation.instances { instance.destroy() }
-        for address in preparation.addresses where address.isUnix {
-            File.remove(String(address.text.dropFirst("unix:".count)))
-        }
+        ledger.close()
+        control.join()
+        if case .supervisor(let link, _) = master { link.finish(hooks) }
+        generations.end()
         log.write(3) { $0.text("stopped") }
         return .ok
     }
 
     private static func startWorker(
         _ index: Int,
-        _ plan: Plan,
-        _ listening: [Int32],
+        _ running: Running,
         _ mailboxes: [Mailbox<WorkerMessage>],
+        _ ledger: GenerationLedger,
         _ started: Latch
     ) -> PinnedThread {
-        PinnedThread.start(name: "worker-\(index)") {
+        let (plan, listening) = (running.plan, running.listening(ofWorker: index))
+        return PinnedThread.start(name: "worker-\(index)") {
             do throws(Errno) {
                 var worker = Worker(
                     index: index,
@@ -111,6 +128,7 @@ struct Serving: ~Copyable {
                     listening: listening,
                     mailbox: mailboxes[index],
                     mailboxes: mailboxes,
+                    reports: ledger.reports,
                     poller: try Epoll()
                 )
                 try worker.start()
@@ -123,19 +141,31 @@ struct Serving: ~Copyable {
             }
         }
     }
+}
 
-    private static func handleSignals(_ control: ServingControl, _ level: UInt32) -> Never {
-        var log = ErrorLog(level: level, source: "main")
-        while true {
-            switch Signals.wait() {
-            case .interrupt: control.stopAtOnce()
-            case .terminate: if !control.drain() { control.stopAtOnce("asked twice") }
-            case .reopenLogs: break
-            case .reload:
-                log.write(2) { $0.text("HUP: this version does not reload; restart it") }
-            case .upgrade:
-                log.write(2) { $0.text("USR2: this version does not upgrade; restart it") }
-            }
+extension SupervisorLink {
+    /// Says that this process serves a manifest.
+    ///
+    /// - Parameter text: the manifest's.
+    func ready(_ text: [UInt8], _ settings: ProxySettings, workers: Int) throws(Failure) {
+        try ready(workers: workers, manifest: text, settings: SupervisorSettings(settings))
+    }
+}
+
+extension SupervisorSettings {
+    /// What the supervisor must know of a manifest.
+    init(_ settings: ProxySettings) {
+        self.init()
+        logLevel = Int(settings.logLevel.rawValue)
+        crashesMax = settings.lifecycle.restarts.crashes
+        crashWindow = settings.lifecycle.restarts.window
+        soundAfter = settings.lifecycle.restarts.soundAfter
+        waitFirst = settings.lifecycle.restarts.wait
+        waitMax = settings.lifecycle.restarts.waitMax
+        upgradeTimeout = settings.lifecycle.upgradeTimeout
+        grace = settings.lifecycle.shutdownGrace
+        admin = settings.admin.map {
+            AdminPlace(address: $0.address, tokenFile: $0.tokenFile)
         }
     }
 }

@@ -43,7 +43,7 @@ final class WorkerPair {
             addresses: [SocketAddress()],
             peerAddresses: [[address]],
             tls: TLSContexts(settings),
-            workerCount: Self.workerCount,
+            tables: PlanTables(workerCount: Self.workerCount),
             descriptorLimit: 1_024
         )
         mailboxes = try (0..<Self.workerCount).map { _ throws(Errno) in try Mailbox() }

@@ -56,7 +56,7 @@ extension Manifest {
         _ path: String,
         _ surroundings: ManifestSurroundings
     ) throws(ManifestFailure) -> AdminSettings? {
-        let bytes = try bytes(of: path, surroundings)
+        let bytes = try text(of: path, surroundings)
         return try read(bytes, path: path, surroundings) { root, reader in
             var settings: AdminSettings?
             let members = reader.members(of: root, expected: "an object") ?? []

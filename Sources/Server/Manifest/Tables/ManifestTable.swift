@@ -5,7 +5,7 @@ extension Table where Root == ProxySettings {
     static let manifest = Table(
         "manifest",
         at: "sluice.json5",
-        later: ["tls", "upgrade", "user", "group", "metrics", "access_log"],
+        later: ["tls", "user", "group", "metrics", "access_log"],
         keys: [
             Key(
                 check: "$schema",
@@ -39,6 +39,20 @@ extension Table where Root == ProxySettings {
                 .absent(.table(.admin)),
                 "The [admin interface](admin.md): what runs, and commands to it. There is none when"
                     + " this is left out."
+            ),
+            Key(
+                "shutdown_grace",
+                \.lifecycle.shutdownGrace,
+                .duration(0...86_400_000),
+                "How long tunnels (WebSockets) of a process that drains may still last. Requests"
+                    + " have no such bound: they end within the times of their listener."
+            ),
+            Key("upgrade", \.lifecycle, .table(.upgrade), "Another process takes over."),
+            Key(
+                "restarts",
+                \.lifecycle.restarts,
+                .table(.restarts),
+                "What the supervisor does about a serving process that ends by itself."
             ),
             Key(
                 required: "listeners",

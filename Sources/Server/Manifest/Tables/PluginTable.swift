@@ -9,7 +9,7 @@ extension Table where Root == PluginSettings {
     static let plugin = Table(
         "plugin",
         at: "plugins.NAME",
-        later: ["state", "quarantine", "timeout"],
+        later: ["quarantine", "timeout"],
         keys: [
             Key(
                 required: "library",
@@ -42,6 +42,14 @@ extension Table where Root == PluginSettings {
                 .size(65_536...(1 << 40)),
                 "Bytes of buffers that the plugin may have from sluice at the same time. What it"
                     + " takes beyond is refused."
+            ),
+            Key(
+                "state",
+                \.state,
+                .words(StatePolicy.allCases.map { ($0.rawValue, $0) }),
+                "What becomes of its own state (counters, tables) when a reload or a swap puts"
+                    + " another instance in its place: it must move over (`\"require\"`), it moves"
+                    + " where both can (`\"prefer\"`), or the new one begins empty (`\"discard\"`)."
             ),
             Key(
                 "config",

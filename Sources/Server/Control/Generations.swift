@@ -1,0 +1,240 @@
+internal import Admin
+internal import PluginHost
+internal import Proxy
+internal import Reactor
+internal import Sys
+
+/// Goes over from one manifest to another while requests run: makes everything new beside what is
+/// served, has each worker switch between two events, and lets go of the old once its last request
+/// has ended.
+///
+/// A failure before the switch leaves what is served as it was. All of it is done on the control
+/// thread, one order after the other; others leave their orders with `perform`.
+final class Generations: @unchecked Sendable {
+    // Safe: all but `ledger` belongs to the control thread.
+
+    /// A generation that gets no new requests.
+    struct Retiring {
+        var running: Running
+        /// Its workers were told to stop what no other has.
+        var isAsked = false
+        var since: UInt64
+    }
+
+    /// Milliseconds that the workers get to go over; one that is in a long hook keeps its old plan
+    /// until that has ended.
+    static let adoptMilliseconds = 30_000
+    /// Generations that may wait for their last request at the same time.
+    static let retiringMax = 256
+
+    let ledger: GenerationLedger
+    let source: any ListenerSource
+    private let mailboxes: [Mailbox<WorkerMessage>]
+    private(set) var running: Running
+    private(set) var retiring: [Retiring] = []
+    /// Told of each manifest that is served: its text, what it says, and the number of workers.
+    var served: (@Sendable ([UInt8], ProxySettings, Int) -> Void)?
+    var canary: Canary?
+    /// What became of the last one.
+    var lastCanary: String?
+    private var watch: CertificateWatch
+    /// Of the last generation that was made.
+    private var number: UInt32
+    var log: ErrorLog
+
+    init(
+        _ running: Running,
+        mailboxes: [Mailbox<WorkerMessage>],
+        ledger: GenerationLedger,
+        source: any ListenerSource
+    ) {
+        self.running = running
+        self.mailboxes = mailboxes
+        self.ledger = ledger
+        self.source = source
+        number = running.plan.number
+        watch = CertificateWatch(running.settings, running.tls)
+        log = ErrorLog(level: running.settings.logLevel.rawValue, source: "control")
+    }
+
+    var workerCount: Int { mailboxes.count }
+
+    // MARK: The thread
+
+    /// Works until the ledger is closed. [control]
+    func work() {
+        ThreadRole.enter(.control)
+        var lastTick = Clock.kernelNanoseconds()
+        while true {
+            switch ledger.next(milliseconds: pause) {
+            case .job(let job): job()
+            case .news: letGo()
+            case .timeOver: break
+            case .over: return
+            }
+            let now = Clock.kernelNanoseconds()
+            let passed = Int((now - lastTick) / 1_000_000)
+            if passed >= CertificateWatch.tick {
+                lastTick = now
+                watch.pass(passed, &log)
+            }
+            if canary != nil { judge() }
+        }
+    }
+
+    /// How long there is nothing to look at, in milliseconds; nil for ever.
+    private var pause: Int? {
+        if canary != nil { return Canary.lookMilliseconds }
+        return watch.isEmpty ? nil : CertificateWatch.tick
+    }
+
+    /// Has the control thread do something, and waits for what comes of it; nil when that thread
+    /// has ended. [any other thread]
+    func perform<Result: Sendable>(
+        _ body: @escaping @Sendable (Generations) -> Result
+    ) -> Result? {
+        let box = Monitor<Result?>(nil)
+        let isTaken = ledger.submit { [self] in
+            let result = body(self)
+            box.change { $0 = result }
+        }
+        guard isTaken else { return nil }
+        return box.wait { $0 }
+    }
+
+    /// Ends all that is left, after the last worker has ended. [control]
+    func end() {
+        let live = [running] + retiring.map(\.running) + [canary?.running].compactMap(\.self)
+        for (index, one) in live.enumerated() {
+            one.plan.dropTables(keeping: live[..<index].map(\.plan))
+            for instance in one.plan.instances(notIn: live[..<index].map(\.plan)) {
+                instance.destroy()
+            }
+        }
+        source.settle(keeping: [], dropping: running.sockets)
+    }
+
+    // MARK: Going over
+
+    /// A generation's number that none had before.
+    func nextNumber() -> UInt32 {
+        number += 1
+        return number
+    }
+
+    /// Makes all that settings need, beside what is served.
+    func prepare(
+        _ settings: ProxySettings,
+        manifest: String
+    ) throws(Preparation.Failure) -> Preparation {
+        guard retiring.count < Self.retiringMax else {
+            throw Preparation.Failure(lines: [
+                "\(retiring.count) generations still wait for their last request; "
+                    + "`sluice status` names what holds them"
+            ])
+        }
+        return try Preparation(
+            settings,
+            manifest: manifest,
+            source: source,
+            present: Preparation.Present(running: running, number: nextNumber())
+        )
+    }
+
+    /// Has all workers go over to what was prepared.
+    ///
+    /// - Returns: whether all have; the others will, as soon as they can.
+    func switchOver(to next: Running) -> Bool {
+        let workers = post { worker in
+            .adopt(Adoption(plan: next.plan, listening: next.listening(ofWorker: worker)))
+        }
+        let isWhole = ledger.waitAdopted(
+            next.plan.number,
+            workers: workers,
+            milliseconds: Self.adoptMilliseconds
+        )
+        let kept = Set(next.sockets.flatMap(\.descriptors))
+        source.settle(
+            keeping: next.sockets,
+            dropping: running.sockets.filter { kept.isDisjoint(with: $0.descriptors) }
+        )
+        retiring.append(Retiring(running: running, since: Clock.kernelNanoseconds()))
+        running = next
+        running.settings.announceUpstreams()
+        for plugin in running.plugins {
+            plugin.instance.setLogLevel(running.settings.logLevel.rawValue)
+        }
+        log.setLevel(running.settings.logLevel.rawValue)
+        watch = CertificateWatch(running.settings, running.tls)
+        letGo()
+        return isWhole
+    }
+
+    /// Posts a message to every worker; how many take it.
+    @discardableResult
+    func post(_ message: (Int) -> WorkerMessage) -> Int {
+        var count = 0
+        for (worker, mailbox) in mailboxes.enumerated() where mailbox.post(message(worker)) {
+            count += 1
+        }
+        return count
+    }
+
+    // MARK: Letting go
+
+    /// A generation that never got to be the current one: nothing new begins with it.
+    func retire(_ running: Running) {
+        retiring.append(Retiring(running: running, since: Clock.kernelNanoseconds()))
+        letGo()
+    }
+
+    /// Plans that requests may still be with, but for one of the retiring ones.
+    private func live(without place: Int) -> [Plan] {
+        var plans = [running.plan]
+        if let canary { plans.append(canary.running.plan) }
+        for (at, other) in retiring.enumerated() where at != place {
+            plans.append(other.running.plan)
+        }
+        return plans
+    }
+
+    private func letGo() {
+        for place in retiring.indices.reversed() {
+            let plan = retiring[place].running.plan
+            if !retiring[place].isAsked, ledger.hasDrained(plan.number, workers: workerCount) {
+                retiring[place].isAsked = true
+                let live = live(without: place)
+                let retirement = Retirement(
+                    number: plan.number,
+                    instances: plan.instances(notIn: live),
+                    peers: plan.peers(notIn: live)
+                )
+                post { _ in .retire(retirement) }
+            }
+            guard retiring[place].isAsked, ledger.hasRetired(plan.number, workers: workerCount)
+            else { continue }
+            destroy(place)
+        }
+    }
+
+    private func destroy(_ place: Int) {
+        let live = live(without: place)
+        let plan = retiring[place].running.plan
+        retiring.remove(at: place)
+        let instances = plan.instances(notIn: live)
+        plan.release(keeping: live)
+        for instance in instances {
+            if let heir = running.plugin(instance.name)?.instance, heir !== instance {
+                StateTransfer.moveRest(from: instance, to: heir)
+            }
+            instance.destroy()
+            plan.tables.giveInstance(instance.index)
+        }
+        ledger.forget(plan.number)
+        log.write(3) { line in
+            line.text("generation ")
+            line.number(Int(plan.number))
+            line.text(" is gone")
+        }
+    }
+}

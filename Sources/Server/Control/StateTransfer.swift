@@ -1,0 +1,58 @@
+internal import PluginHost
+internal import Proxy
+
+/// Moves a plugin's own state from one instance to the one that takes its place.
+struct StateTransfer {
+    private let policy: StatePolicy
+
+    init(_ policy: StatePolicy) { self.policy = policy }
+
+    /// Both run beside each other for a while: requests of the old one still change what was moved.
+    ///
+    /// - Throws: why it could not be moved, when it must be.
+    func move(from old: PluginInstance, to new: PluginInstance) throws(PluginError) {
+        guard policy != .discard else { return }
+        let reason: String
+        if !old.exportsState {
+            reason = "the instance that runs exports none"
+        } else if !new.importsState {
+            reason = "the new one imports none"
+        } else {
+            do throws(PluginError) {
+                try new.importState(try old.exportState())
+                return
+            } catch {
+                reason = error.description
+            }
+        }
+        guard policy == .prefer else {
+            throw PluginError("plugins.\(new.name): its state can't be moved: \(reason)")
+        }
+        // A plugin without state of its own is nothing to speak of.
+        guard old.exportsState else { return }
+        new.note("begins without the state of the instance before it: \(reason)")
+    }
+
+    /// The same, of what an instance in another process exported.
+    func move(_ bytes: [UInt8], to new: PluginInstance) throws(PluginError) {
+        guard policy != .discard else { return }
+        do throws(PluginError) {
+            try new.importState(bytes)
+        } catch {
+            guard policy == .prefer else {
+                throw PluginError("plugins.\(new.name): its state can't be moved: \(error)")
+            }
+            new.note("begins without the state of the process before: \(error)")
+        }
+    }
+
+    /// Moves what the old one still counted after `move`, once its last request has ended.
+    static func moveRest(from old: PluginInstance, to new: PluginInstance) {
+        guard let rest = old.handover, let taker = new.handover else { return }
+        do throws(PluginError) {
+            try taker.importRest(try rest.exportRest())
+        } catch {
+            new.note("what the instance before it counted last is lost: \(error.description)")
+        }
+    }
+}
