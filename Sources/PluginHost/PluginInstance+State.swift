@@ -68,7 +68,9 @@ extension PluginInstance {
         /// What has changed since `exportState`, once no request is left. [control]
         public func exportRest() throws(PluginError) -> [UInt8] {
             guard let call = table.pointee.export_rest else { return [] }
-            return try PluginInstance.collect("plugins.\(instance.name): export_rest") { sink, error in
+            return try PluginInstance.collect("plugins.\(instance.name): export_rest") {
+                sink,
+                error in
                 Breadcrumb.mark(.export, of: instance.label) { call(instance.state, sink, error) }
             }
         }
@@ -76,7 +78,9 @@ extension PluginInstance {
         /// Adds to a running instance what `exportRest` of another one gave. [control]
         public func importRest(_ bytes: [UInt8]) throws(PluginError) {
             guard let call = table.pointee.import_rest, !bytes.isEmpty else { return }
-            try PluginInstance.give(bytes, "plugins.\(instance.name): import_rest") { slice, error in
+            try PluginInstance.give(bytes, "plugins.\(instance.name): import_rest") {
+                slice,
+                error in
                 Breadcrumb.mark(.import, of: instance.label) { call(instance.state, slice, error) }
             }
         }
