@@ -204,7 +204,12 @@ let package = Package(
             dependencies: ["Server", "Proxy", "TLS", "PluginHost"],
             swiftSettings: strict
         ),
-        .testTarget(name: "AdminTests", dependencies: ["Admin"], swiftSettings: strict),
+        .testTarget(name: "AdminTests", dependencies: ["Admin", "Sys"], swiftSettings: strict),
+        .testTarget(
+            name: "SupervisorTests",
+            dependencies: ["Supervisor", "Admin", "Sys"],
+            swiftSettings: strict
+        ),
         .testTarget(name: "TidyTests", swiftSettings: strict),
 
         .target(

@@ -19,7 +19,10 @@ package struct AdminResponse: Equatable, Sendable {
     /// 200 when it was done; 409 when it can't be done now, 422 when what was asked for is wrong
     /// and nothing has changed.
     package var status: Int
+    /// Sent as JSON; a string alone is sent as plain text.
     package var body: JSON
+    /// With 405, the methods that the path has.
+    package var allow: [String] = []
 
     package init(_ status: Int, _ body: JSON) {
         self.status = status

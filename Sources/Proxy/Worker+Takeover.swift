@@ -216,7 +216,8 @@ extension Worker {
                 if let trial { reports?.send(index, .adopted(trial.plan.number)) }
             case .retire(let retirement):
                 reports?.send(index, .retired(retirement.number))
-            case .drain, .tasks, .resume: break
+            case .ping(let round): round.answer()
+            case .drain, .endTunnels, .tasks, .resume: break
             }
         }
     }

@@ -138,6 +138,15 @@ public struct LogLine {
         if count > most { text("...") }
     }
 
+    /// A text from outside, as its bytes.
+    public mutating func escaped(_ text: String, most: Int = 200) {
+        var text = text
+        text.withUTF8 { bytes in
+            guard let from = bytes.baseAddress else { return }
+            escaped(from, bytes.count, most: most)
+        }
+    }
+
     public mutating func address(_ ip: IPAddress, port: UInt16) {
         withUnsafeTemporaryAllocation(of: UInt8.self, capacity: IPAddress.textBytesMax) { out in
             guard let to = out.baseAddress else { return }

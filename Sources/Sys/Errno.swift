@@ -26,8 +26,11 @@ public struct Errno: Error, Equatable, Sendable, CustomStringConvertible {
     public static let tooManyOpenFiles = Errno(EMFILE)
     public static let tooManyOpenFilesInSystem = Errno(ENFILE)
     public static let outOfMemory = Errno(ENOMEM)
+    public static let noSuchFile = Errno(ENOENT)
+    public static let connectionRefused = Errno(ECONNREFUSED)
     public static let addressInUse = Errno(EADDRINUSE)
     public static let connectionReset = Errno(ECONNRESET)
     public static let brokenPipe = Errno(EPIPE)
     public static let timedOut = Errno(ETIMEDOUT)
+    public static let notAnAddress = Errno(EADDRNOTAVAIL)
 }

@@ -52,12 +52,31 @@ public enum Process {
         }
     }
 
+    /// The path that the running program was started by, from the root, links not resolved; that
+    /// of the executable when it is no longer there.
+    public static func startedPath() -> String {
+        let executable = executablePath()
+        guard let word = CommandLine.arguments.first else { return executable }
+        var places: [String] = []
+        if word.hasPrefix("/") {
+            places = [word]
+        } else if word.contains("/") {
+            places = [(File.absolute(".") ?? "") + "/" + word]
+        } else {
+            places = (environment("PATH") ?? "").split(separator: ":").map { "\($0)/\(word)" }
+        }
+        return places.first { File.absolute($0) == executable } ?? executable
+    }
+
     /// Value of an environment variable.
     public static func environment(_ name: String) -> String? {
         getenv(name).map { String(cString: $0) }
     }
 
     public static var id: Int32 { getpid() }
+
+    /// The user whose rights this process has.
+    public static var effectiveUser: UInt32 { geteuid() }
 
     /// A number that no other thread of this process has now.
     public static var thread: UInt { UInt(pthread_self()) }
@@ -92,6 +111,12 @@ public enum Process {
         sched_yield()
     }
 
+    /// Makes this process one that nobody is to miss: it ends with the thread that started it,
+    /// leaves no core file, and is the first that the kernel ends when memory is short.
+    public static func becomeExpendable() {
+        clinux_become_expendable()
+    }
+
     /// Ends the process at once with this status.
     public static func exit(_ status: Int32) -> Never {
         _exit(status)
@@ -124,14 +149,19 @@ public enum Signals {
     }
 
     /// Waits for the next one.
-    public static func wait() -> Received {
-        switch clinux_wait_signal() {
-        case SIGINT: .interrupt
-        case SIGUSR1: .reopenLogs
-        case SIGHUP: .reload
-        case SIGUSR2: .upgrade
-        default: .terminate
-        }
+    public static func wait() -> Received { Received(clinux_wait_signal()) }
+}
+
+extension Signals.Received {
+    init(_ number: Int32) {
+        self =
+            switch number {
+            case SIGINT: .interrupt
+            case SIGUSR1: .reopenLogs
+            case SIGHUP: .reload
+            case SIGUSR2: .upgrade
+            default: .terminate
+            }
     }
 }
 
@@ -148,12 +178,24 @@ public enum File {
     ///
     /// - Throws: what `open` or `read` said; EFBIG when it is longer than `bytesMax`.
     public static func readAll(_ path: String, bytesMax: Int) throws(Errno) -> [UInt8] {
+        try readWithVersion(path, bytesMax: bytesMax).bytes
+    }
+
+    /// The bytes of a file, and what it was when they were read: its mode is that of these bytes,
+    /// whatever becomes of the path meanwhile.
+    ///
+    /// - Throws: as `readAll`.
+    public static func readWithVersion(
+        _ path: String,
+        bytesMax: Int
+    ) throws(Errno) -> (bytes: [UInt8], version: FileVersion) {
         let fd = FileDescriptor(owning: Int32(try Errno.check(Int(clinux_open_read(path)))))
+        let version = try FileVersion(descriptor: fd.number)
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 65_536)
         while true {
             let got = try Errno.check(Int(clinux_read(fd.number, &chunk, chunk.count)))
-            if got == 0 { return bytes }
+            if got == 0 { return (bytes, version) }
             bytes.append(contentsOf: chunk[..<got])
             if bytes.count > bytesMax { throw Errno(EFBIG) }
         }
@@ -199,12 +241,6 @@ public enum File {
         access(path, F_OK) == 0
     }
 
-    /// Whether everybody may write the file.
-    public static func isWorldWritable(_ path: String) -> Bool {
-        let mode = Int(clinux_file_mode(path))
-        return mode >= 0 && mode & 0o002 != 0
-    }
-
     /// Whether it is an ordinary file, or a link to one: whoever opens a pipe may wait for ever.
     public static func isFile(_ path: String) -> Bool {
         let mode = Int(clinux_file_mode(path))
@@ -217,6 +253,19 @@ public enum File {
         guard let found = realpath(path, nil) else { return nil }
         defer { free(found) }
         return String(cString: found)
+    }
+
+    /// What a symbolic link says; nil when it is none, or says more than a path can be.
+    public static func linkTarget(_ path: String) -> String? {
+        withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(PATH_MAX)) { buffer in
+            guard let to = buffer.baseAddress else { return nil }
+            let count = readlink(path, to, buffer.count)
+            guard count > 0, count < buffer.count else { return nil }
+            return String(
+                decoding: buffer[..<count].map { UInt8(bitPattern: $0) },
+                as: UTF8.self
+            )
+        }
     }
 
     public static func isFolder(_ path: String) -> Bool {

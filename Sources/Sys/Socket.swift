@@ -39,10 +39,27 @@ public enum Socket {
 
     /// A bound and listening socket.
     ///
-    /// Connections inherit TCP_NODELAY and keep-alive from it, which saves a call per connection.
-    ///
     /// - Throws: what `socket`, `bind` or `listen` said.
     public static func listen(
+        _ address: SocketAddress,
+        _ options: ListenOptions
+    ) throws(Errno) -> FileDescriptor {
+        let fd = try bind(address, options)
+        try listen(fd.number, backlog: options.backlog)
+        return fd
+    }
+
+    /// Takes connections from now on; one that does so already gets another backlog.
+    public static func listen(_ fd: Int32, backlog: Int32) throws(Errno) {
+        _ = try Errno.check(Int(clinux_listen(fd, backlog)))
+    }
+
+    /// A bound socket, which refuses connections until it listens.
+    ///
+    /// Connections inherit TCP_NODELAY and keep-alive from it, which saves a call per connection.
+    ///
+    /// - Throws: what `socket` or `bind` said.
+    public static func bind(
         _ address: SocketAddress,
         _ options: ListenOptions
     ) throws(Errno) -> FileDescriptor {
@@ -60,20 +77,20 @@ public enum Socket {
             }
             _ = try set(fd.number, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
             if options.keepaliveSeconds > 0 {
-                _ = try set(fd.number, SOL_SOCKET, SO_KEEPALIVE, 1)
-                _ = try set(
-                    fd.number,
-                    Int32(IPPROTO_TCP),
-                    TCP_KEEPIDLE,
-                    options.keepaliveSeconds
-                )
+                try setKeepalive(fd.number, seconds: options.keepaliveSeconds)
             }
             _ = try Errno.check(Int(clinux_bind(fd.number, &address.storage, address.length)))
         } else {
             try bindUnix(fd.number, &address, mode: options.unixMode)
         }
-        _ = try Errno.check(Int(clinux_listen(fd.number, options.backlog)))
         return fd
+    }
+
+    /// Has connections that are accepted from now on probed after so many seconds of silence; 0 has
+    /// them not probed.
+    public static func setKeepalive(_ fd: Int32, seconds: Int32) throws(Errno) {
+        _ = try set(fd, SOL_SOCKET, SO_KEEPALIVE, seconds > 0 ? 1 : 0)
+        if seconds > 0 { _ = try set(fd, Int32(IPPROTO_TCP), TCP_KEEPIDLE, seconds) }
     }
 
     /// Binds a Unix socket.
@@ -99,8 +116,24 @@ public enum Socket {
     }
 
     /// Another descriptor of the same socket; the caller closes it.
-    public static func duplicate(_ fd: borrowing FileDescriptor) throws(Errno) -> Int32 {
-        Int32(try Errno.check(Int(clinux_duplicate(fd.number))))
+    public static func duplicate(_ fd: Int32) throws(Errno) -> Int32 {
+        Int32(try Errno.check(Int(clinux_duplicate(fd))))
+    }
+
+    /// A TCP address that nobody listens on, with a port of its own for port 0.
+    ///
+    /// Another process of this user could share the port by SO_REUSEPORT without anybody noticing;
+    /// a socket without that option finds out.
+    ///
+    /// - Throws: EADDRINUSE, or what else `socket`, `bind` and `listen` said.
+    public static func freeAddress(
+        _ address: SocketAddress,
+        _ options: ListenOptions
+    ) throws(Errno) -> SocketAddress {
+        var probe = options
+        probe.reusePort = false
+        let socket = try listen(address, probe)
+        return try localAddress(socket.number)
     }
 
     /// Whether the file is a socket that nobody listens on.

@@ -54,10 +54,10 @@ def measure(library, origin, configurations, size, seconds):
         target = "http://%s:%d/" % proxy.address[:2]
         load = ["taskset", "-c", "1", "wrk", "-t1", "-c32"]
         subprocess.run(load + ["-d1s", target], check=True, stdout=subprocess.DEVNULL)
-        before = ticks(proxy.process.pid)
+        before = ticks(proxy.serving)
         out = subprocess.run(load + ["-d%ds" % seconds, target], check=True, text=True,
                              capture_output=True).stdout
-        used = ticks(proxy.process.pid) - before
+        used = ticks(proxy.serving) - before
         proxy.close()
     assert "Non-2xx" not in out and "Socket errors" not in out, out
     return used / int(re.search(r"(\d+) requests in", out).group(1))

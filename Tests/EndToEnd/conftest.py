@@ -82,10 +82,11 @@ def h2origin():
 def sluice(tmp_path, origin, h2origin):
     made = []
 
-    def make(*peers, nofile=None, **options):
+    def make(*peers, nofile=None, supervised=True, binary=harness.BINARY, **options):
         folder = tmp_path / ("sluice%d" % len(made))
         folder.mkdir()
-        made.append(harness.Sluice(folder, harness.manifest(*peers, **options), nofile))
+        made.append(harness.Sluice(folder, harness.manifest(*peers, **options), nofile,
+                                   supervised=supervised, binary=binary))
         return made[-1]
 
     yield make

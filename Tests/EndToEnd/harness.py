@@ -209,11 +209,15 @@ class Sluice:
     """A running proxy. Its log is read by a thread, so that it never blocks on a full pipe."""
 
     def __init__(self, folder, manifest, nofile=None, prefix=(), environment=None,
-                 patience=DEADLINE, arguments=()):
+                 patience=DEADLINE, supervised=True, binary=BINARY, arguments=()):
         self.path = os.path.join(str(folder), "sluice.json")
-        with open(self.path, "w") as file:
-            json.dump(manifest, file, indent=1)
-        argv = [*prefix, BINARY, "run", "--manifest", self.path, *arguments]
+        self.save(manifest)
+        self.supervised = supervised
+        # The serving process crashes, and the supervisor copes with it.
+        self.expected_crash = False
+        argv = [*prefix, binary, "run", "--manifest", self.path, *arguments]
+        if not supervised:
+            argv.append("--no-supervisor")
         if nofile:
             argv = ["prlimit", "--nofile=%d:%d" % (nofile, nofile)] + argv
         self.lines = []
@@ -233,6 +237,10 @@ class Sluice:
         self.addresses = [
             parse_address(m.group(1)) for m in re.finditer(r"listening on (\S+)", self.log)]
         self.address = self.addresses[0]
+
+    def save(self, manifest):
+        with open(self.path, "w") as file:
+            json.dump(manifest, file, indent=1)
 
     def _read(self):
         for line in self.process.stderr:
@@ -282,21 +290,41 @@ class Sluice:
                 "the proxy ended during the test, status %s:\n%s"
                 % (self.process.returncode, self.log))
         assert self.process.returncode == 0, "status %s:\n%s" % (self.process.returncode, self.log)
+        assert self.expected_crash or not self.crashed, "a process crashed:\n" + self.log
 
-    # What the kernel says of the process.
+    @property
+    def crashed(self):
+        """Whether a serving process has ended by itself."""
+        return re.search(r" error supervisor process \d+ ", self.log) is not None
+
+    @property
+    def serving(self):
+        """The number of the process that serves; the last one started, if there are several."""
+        if not self.supervised:
+            return self.process.pid
+        return self.processes[-1]
+
+    @property
+    def processes(self):
+        """The numbers of all processes under the supervisor, oldest first."""
+        pid = self.process.pid
+        with open("/proc/%d/task/%d/children" % (pid, pid)) as file:
+            return [int(word) for word in file.read().split()]
+
+    # What the kernel says of the process that serves.
     def rss(self, name="VmRSS"):
         """Resident bytes; the most so far with "VmHWM"."""
-        with open("/proc/%d/status" % self.process.pid) as file:
+        with open("/proc/%d/status" % self.serving) as file:
             return int(re.search(name + r":\s+(\d+)", file.read()).group(1)) * 1024
 
     def cpu(self):
         """Seconds of CPU so far."""
-        with open("/proc/%d/stat" % self.process.pid) as file:
+        with open("/proc/%d/stat" % self.serving) as file:
             fields = file.read().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def descriptors(self):
-        return len(os.listdir("/proc/%d/fd" % self.process.pid))
+        return len(os.listdir("/proc/%d/fd" % self.serving))
 
 
 def run(*arguments, timeout=30):

@@ -101,6 +101,7 @@ struct HeadWriterTests {
     ])
     func `dates`(seconds: Int64, date: String) {
         #expect(self.date(seconds) == date)
+        #expect(HeadWriter.date(secondsSinceEpoch: seconds) == date)
     }
 
     /// Counts the days of 400 years and more one by one.

@@ -37,6 +37,7 @@ struct LogLineTests {
     func `bytes from outside are escaped`(text: String, expected: String) {
         let bytes = Array(text.utf8)
         #expect(line { $0.escaped(bytes, bytes.count) } == expected)
+        #expect(line { $0.escaped(text) } == expected)
     }
 
     @Test(arguments: [4, 5, 6])

@@ -31,7 +31,7 @@ struct SyscallTests {
     func `a close after resetOnClose is a reset`() throws {
         let listener = try Socket.listen(loopback(), Socket.ListenOptions())
         let pair = try Connection(listener: listener.number)
-        let copy = try Socket.duplicate(pair.client)
+        let copy = try Socket.duplicate(pair.client.number)
         #expect(Syscall.socketError(copy) == 0)
         let begun = try Socket.connect(try Socket.localAddress(listener.number)).descriptor
         #expect(wait(listener.number, for: POLLIN))

@@ -143,6 +143,14 @@ public enum HeadWriter {
         return at
     }
 
+    /// The same as a text.
+    public static func date(secondsSinceEpoch: Int64) -> String {
+        String(unsafeUninitializedCapacity: dateBytes) { text in
+            // Safe: there is room for as many as were asked for.
+            text.baseAddress.map { writeDate(secondsSinceEpoch: secondsSinceEpoch, to: $0) } ?? 0
+        }
+    }
+
     /// The Gregorian date of a day counted from 1 January of the year 0; January is month 0.
     private static func civil(_ days: Int) -> (year: Int, month: Int, day: Int) {
         // Counted from 1 March of the year -400, so that a leap day ends its year and all numbers

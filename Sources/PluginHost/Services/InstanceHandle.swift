@@ -91,7 +91,14 @@ final class InstanceHandle: @unchecked Sendable {
 
     private static let names = Mutex<[String: UInt64]>([:])
 
-    private static func number(of name: String) -> UInt64 {
+    /// All names that ever were, by their number.
+    static var namesByNumber: [UInt64: String] {
+        names.withLock { names in
+            Dictionary(names.map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
+        }
+    }
+
+    static func number(of name: String) -> UInt64 {
         names.withLock { names in
             if let number = names[name] { return number }
             let number = UInt64(names.count) + 1

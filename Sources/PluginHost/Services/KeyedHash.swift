@@ -1,11 +1,21 @@
+import Synchronization
 import Sys
 
 /// SipHash-2-4 with 128 bits of output (Aumasson and Bernstein, "SipHash: a fast short-input PRF").
 struct KeyedHash {
     private let key: (UInt64, UInt64)
 
+    var words: (UInt64, UInt64) { key }
+
+    private static let inherited = Mutex<(UInt64, UInt64)?>(nil)
+
+    /// Makes the hash of this process that of another one, whose entries it takes over: before the
+    /// first use of `process`.
+    static func inherit(_ key: (UInt64, UInt64)) { inherited.withLock { $0 = key } }
+
     /// The hash of this process, of a key that nobody outside knows.
     static let process: KeyedHash = {
+        if let key = inherited.withLock({ $0 }) { return KeyedHash(key: key) }
         var key: (UInt64, UInt64) = (0, 0)
         Process.random(&key.0)
         Process.random(&key.1)

@@ -253,6 +253,26 @@ struct SharedTable: ~Copyable {
         }
     }
 
+    /// Calls the body with every live entry: the first word of its slot, its key and its value.
+    func forEachLive(now: UInt64, _ body: (UInt64, UInt64, UInt64, UInt64) -> Void) {
+        for index in 0...slotMask {
+            let head = word(index, 0)
+            let seen = head.pointee.load(ordering: .acquiring)
+            let state = seen & Head.stateMask
+            guard state == Head.counter || state == Head.bucket else { continue }
+            let pinned = head.pointee.wrappingAdd(Head.pin, ordering: .acquiring).newValue
+            if pinned & Head.stateMask == state, !Self.isExpired(pinned, now) {
+                body(
+                    pinned,
+                    word(index, 1).pointee.load(ordering: .relaxed),
+                    word(index, 2).pointee.load(ordering: .relaxed),
+                    word(index, 3).pointee.load(ordering: .relaxed)
+                )
+            }
+            head.pointee.wrappingSubtract(Head.pin, ordering: .releasing)
+        }
+    }
+
     // MARK: Counters
 
     /// The unit of expiry at or after this many nanoseconds from now; 0 for never.
@@ -318,6 +338,29 @@ struct SharedTable: ~Copyable {
                         ordering: .relaxed
                     )
                     if exchanged { return answer }
+                    known = original
+                }
+            }
+        )
+    }
+
+    /// Empties a bucket to at most what another process left in it.
+    func raiseBucket(_ key: sluice_key, to state: UInt64, now: UInt64) {
+        with(
+            key,
+            Head.bucket,
+            now: now,
+            make: { (0, state, ()) },
+            use: { entry in
+                // The state is the time when it is full again: the later one has fewer tokens.
+                var known = entry.value.pointee.load(ordering: .relaxed)
+                while known < state {
+                    let (exchanged, original) = entry.value.pointee.weakCompareExchange(
+                        expected: known,
+                        desired: state,
+                        ordering: .relaxed
+                    )
+                    if exchanged { return }
                     known = original
                 }
             }

@@ -4,7 +4,7 @@ import Sys
 
 /// `sluice.shared/1`: tables by the name of their instance and their own, kept for the life of the
 /// process.
-enum SharedTables {
+public enum SharedTables {
     typealias Table = UnsafeMutablePointer<SharedTable>
 
     /// Tables of one instance.
@@ -12,13 +12,13 @@ enum SharedTables {
     /// Bytes of a table's name.
     static let nameBytesMax = 64
 
-    private struct Owned: @unchecked Sendable {
+    struct Owned: @unchecked Sendable {
         // Safe: tables are never freed, and made for many threads.
         var tables: [[UInt8]: Table] = [:]
     }
 
     /// Tables by the number of their instance's name.
-    private static let owners = Mutex<[UInt64: Owned]>([:])
+    static let owners = Mutex<[UInt64: Owned]>([:])
 
     /// `open` of the ABI.
     static func open(
@@ -53,6 +53,27 @@ enum SharedTables {
             table.pointee = OpaquePointer(bitPattern: opened.address)
         }
         return Int32(opened.result)
+    }
+
+    /// The table of this name, made when there is none; nil when it can't be. [control]
+    static func table(of owner: String, _ name: [UInt8], capacity: UInt64) -> Table? {
+        guard 1...nameBytesMax ~= name.count, SharedTable.capacityRange.contains(capacity) else {
+            return nil
+        }
+        let number = InstanceHandle.number(of: owner)
+        let address = owners.withLock { owners -> Int in
+            var owned = owners[number] ?? Owned()
+            if let known = owned.tables[name] { return Int(bitPattern: known) }
+            guard owned.tables.count < tablesPerInstanceMax,
+                let made = SharedTable(capacity: capacity)
+            else { return 0 }
+            let place = Table.allocate(capacity: 1)
+            place.initialize(to: made)
+            owned.tables[name] = place
+            owners[number] = owned
+            return Int(bitPattern: place)
+        }
+        return Table(bitPattern: address)
     }
 
     // MARK: The table of functions

@@ -150,6 +150,26 @@ struct SharedValues: ~Copyable {
         }
     }
 
+    /// All live values.
+    func moved() -> [Moved] {
+        let now = Clock.monotonicNanoseconds()
+        let count = slotsPerShard
+        return shards.flatMap { shard in
+            shard.slots.withLock { slots -> [Moved] in
+                guard let entries = slots.entries else { return [] }
+                return (0..<count).compactMap { index in
+                    let entry = entries[index]
+                    guard let bytes = entry.bytes, entry.expiry > now else { return nil }
+                    return Moved(
+                        key: SharedTable.Moved.Key(low: entry.key.low, high: entry.key.high),
+                        bytes: Array(UnsafeRawBufferPointer(start: bytes, count: entry.length)),
+                        expiry: entry.expiry
+                    )
+                }
+            }
+        }
+    }
+
     private func makeEntries() -> UnsafeMutablePointer<Entry>? {
         // Safe: zeroes are an entry that is not used.
         Memory.zeroed(slotsPerShard * MemoryLayout<Entry>.stride)?

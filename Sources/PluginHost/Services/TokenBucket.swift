@@ -1,4 +1,5 @@
 import CSluice
+import Synchronization
 import Sys
 
 /// A token bucket whose state is one word: the time when it will be full again (the generic cell
@@ -23,9 +24,18 @@ struct TokenBucket {
     /// A minute before this process first looked, so that no bucket comes before it: 57 bits of
     /// nanoseconds last for four years from here.
     private static let epoch: UInt64 = {
+        if let epoch = inherited.withLock({ $0 }) { return epoch }
         let now = Clock.monotonicNanoseconds()
         return now - min(now, 60_000_000_000)
     }()
+
+    private static let inherited = Mutex<UInt64?>(nil)
+
+    /// Counts the times of buckets from where another process did, whose buckets are taken over:
+    /// before the first use of one.
+    static func inherit(epoch: UInt64) { inherited.withLock { $0 = epoch } }
+
+    static var epochNanoseconds: UInt64 { epoch }
 
     /// - Parameters:
     ///   - rate: thousandths of a token a second, 1 to `rateMax`.

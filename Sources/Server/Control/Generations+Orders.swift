@@ -16,13 +16,17 @@ extension Generations {
     func reload(_ manifest: String, _ surroundings: ManifestSurroundings, isDry: Bool)
         -> AdminResponse
     {
+        let text: [UInt8]
         let settings: ProxySettings
         do throws(ManifestFailure) {
-            settings = try Manifest.read(manifest, surroundings)
+            text = try Manifest.text(of: manifest, surroundings)
+            settings = try Manifest.parse(text, path: manifest, surroundings)
         } catch {
             return refuse("reload", 422, error.lines)
         }
-        return go(to: settings, manifest, "reload", isDry: isDry)
+        let response = go(to: settings, manifest, "reload", isDry: isDry)
+        if response.status == 200, !isDry { served?(text, settings, workerCount) }
+        return response
     }
 
     private func go(
@@ -42,16 +46,14 @@ extension Generations {
         }
         let wanted = settings.workers ?? Process.coreCount()
         guard wanted == workerCount else {
-            return refuse(
-                what,
-                409,
-                [
-                    "\(manifest): workers: \(workerCount) run, \(wanted) are wanted: their number "
-                        + "changes with the process alone; restart it"
-                ]
-            )
+            // A supervisor has another process take over then.
+            let line =
+                "\(manifest): workers: \(workerCount) run, \(wanted) are wanted: their number "
+                + "changes with the process alone; restart it"
+            guard served != nil, !isDry else { return refuse(what, 409, [line]) }
+            return AdminResponse(409, ["problems": [.string(line)], "replace": true])
         }
-        let stage = PluginStage(settings, present: running.plugins)
+        let stage = PluginStage(settings, present: running.plugins(trustedBy: settings))
         guard stage.problems.isEmpty else {
             return refuse(what, 422, stage.problems.map { "\(manifest): \($0)" })
         }
@@ -59,6 +61,7 @@ extension Generations {
         let list = JSON.array(changes.map { .string($0) })
         let areFilesCurrent = running.tls.isCurrent
         if isDry || (changes.isEmpty && areFilesCurrent) {
+            if !isDry { log.write(3) { $0.text("\(what): nothing has changed") } }
             return AdminResponse(
                 200,
                 [

@@ -14,8 +14,16 @@ package enum Manifest {
         _ path: String,
         _ surroundings: ManifestSurroundings
     ) throws(ManifestFailure) -> ProxySettings {
+        try parse(try text(of: path, surroundings), path: path, surroundings)
+    }
+
+    /// The text of a manifest's file.
+    package static func text(
+        of path: String,
+        _ surroundings: ManifestSurroundings
+    ) throws(ManifestFailure) -> [UInt8] {
         switch surroundings.read(path, bytesMax) {
-        case .bytes(let bytes): return try parse(bytes, path: path, surroundings)
+        case .bytes(let bytes): return bytes
         case .tooLarge:
             throw failure(
                 path,

@@ -72,18 +72,13 @@ struct OwnListeners: ListenerSource {
         var sockets = ListenerSockets(address: address, descriptors: [])
         if address.isUnix {
             let first = try Socket.listen(address, options)
-            for _ in 1..<max(count, 1) { sockets.descriptors.append(try Socket.duplicate(first)) }
+            for _ in 1..<max(count, 1) {
+                sockets.descriptors.append(try Socket.duplicate(first.number))
+            }
             sockets.descriptors.append(first.release())
             return sockets
         }
-        // Another process of this user could share the port by SO_REUSEPORT without anybody
-        // noticing; a socket without that option finds out.
-        var probe = options
-        probe.reusePort = false
-        do {
-            let socket = try Socket.listen(address, probe)
-            sockets.address = try Socket.localAddress(socket.number)
-        }
+        sockets.address = try Socket.freeAddress(address, options)
         do throws(Errno) {
             for _ in 0..<count {
                 sockets.descriptors.append(try Socket.listen(sockets.address, options).release())

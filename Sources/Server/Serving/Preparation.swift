@@ -40,12 +40,15 @@ struct Preparation {
     /// - Parameters:
     ///   - manifest: its name, for messages.
     ///   - source: where sockets come from; nil leaves the addresses alone.
+    ///   - present: what is served already; nil at the start.
+    ///   - inherited: what the process before exported; nil when there was none.
     ///   - quarantine: plugins that are not to be loaded; nil for those that are not loaded now.
     init(
         _ settings: ProxySettings,
         manifest: String,
         source: (any ListenerSource)?,
         present: Present? = nil,
+        inherited: ProcessState? = nil,
         quarantine: [Quarantine]? = nil
     ) throws(Failure) {
         let descriptorLimit = Process.raiseDescriptorLimit()
@@ -59,12 +62,18 @@ struct Preparation {
             workerCount: tables.workerCount,
             quarantine: quarantine ?? before?.quarantine ?? [],
             tables: tables,
-            previous: before
+            previous: before,
+            inherited: inherited,
+            generation: UInt64(present?.number ?? 1)
         )
+        if inherited?.importShared() == false {
+            throw Failure(lines: ["\(manifest): the state of the process before is damaged"])
+        }
         let loaded = loader.load()
         var problems = loaded.problems
         let tls = TLSContexts(settings, previous: before.map { ($0.settings, $0.tls) })
         problems += tls.problems
+        inherited?.importTickets(settings, tls)
         let listeners = Self.resolveListeners(settings, &problems)
         let peers = Self.resolvePeers(settings, &problems)
         var sockets = Sockets()
@@ -91,7 +100,7 @@ struct Preparation {
             }
         }
         guard let plan else {
-            sockets.release()
+            sockets.release(source, keeping: before?.sockets ?? [])
             loaded.discard(tables)
             before?.settings.announceUpstreams()
             throw Failure(lines: problems.map { "\(manifest): \($0)" })
@@ -110,12 +119,11 @@ struct Preparation {
     }
 
     /// Lets go of the addresses that were bound for it: nothing will be served.
-    func release() { Sockets(new: bound).release() }
+    func release() { Sockets(new: bound).release(source, keeping: []) }
 
     /// Undoes all of it: what is served stays.
     func discard(_ present: Running) {
-        release()
-        source?.settle(keeping: present.sockets, dropping: bound)
+        Sockets(new: bound).release(source, keeping: present.sockets)
         running.plan.release(keeping: [present.plan])
         for instance in made {
             instance.destroy()
@@ -205,11 +213,9 @@ struct Preparation {
             }
         }
 
-        func release() {
-            for sockets in new {
-                for fd in sockets.descriptors { Syscall.close(fd) }
-                sockets.removeFile()
-            }
+        func release(_ source: (any ListenerSource)?, keeping kept: [ListenerSockets]) {
+            for fd in new.flatMap(\.descriptors) { Syscall.close(fd) }
+            source?.settle(keeping: kept, dropping: new)
         }
     }
 }

@@ -1,11 +1,18 @@
-internal import Admin
 internal import PluginHost
 internal import Proxy
 internal import Reactor
+internal import Supervisor
 internal import Sys
 
-/// A serving process: its workers, and what signals do to them.
+/// A serving process: its workers, and what signals or the supervisor do to them.
 struct Serving: ~Copyable {
+    /// Who tells the process what to do.
+    enum Master {
+        case signals
+        /// With the manifest's text.
+        case supervisor(SupervisorLink, [UInt8])
+    }
+
     private let running: Running
     private let warnings: [String]
     private let source: any ListenerSource
@@ -30,10 +37,9 @@ struct Serving: ~Copyable {
 
     /// Serves until the last worker has ended.
     ///
-    /// TERM and QUIT close the listeners and let requests finish; a second one, or INT, ends the
-    /// process at once. HUP reads the manifest again. Signals must be blocked (`Signals.block`)
-    /// before the first thread begins.
-    consuming func run() -> ExitCode {
+    /// When told to drain it closes its listeners and lets requests finish. Signals must be blocked
+    /// (`Signals.block`) before the first thread begins.
+    consuming func run(_ master: Master) -> ExitCode {
         let level = running.settings.logLevel.rawValue
         var mailboxes: [Mailbox<WorkerMessage>] = []
         var threads: [PinnedThread] = []
@@ -52,6 +58,14 @@ struct Serving: ~Copyable {
         // A worker that can't start ends the process.
         started.wait(for: threads.count)
         for warning in warnings { log.write(2) { $0.text(warning) } }
+        if case .supervisor(let link, let text) = master {
+            do throws(SupervisorLink.Failure) {
+                try link.ready(text, running.settings, workers: running.plan.workerCount)
+            } catch {
+                log.write(1) { $0.text("supervisor: \(error.reason)") }
+                return .failure
+            }
+        }
         for sockets in running.sockets {
             log.write(3) { $0.text("listening on \(sockets.address.text)") }
         }
@@ -68,15 +82,23 @@ struct Serving: ~Copyable {
             _ = PinnedThread.start(name: "watchdog") { Watchdog.run(hang: hang) }
         }
         let control = PinnedThread.start(name: "control") { generations.work() }
-        let (boxes, file, around) = (mailboxes, manifest, surroundings)
-        _ = PinnedThread.start(name: "signals") {
-            Self.handleSignals(boxes, level) {
-                _ = generations.ledger.submit { _ = generations.reload(file, around, isDry: false) }
+        let workers = WorkerControl(mailboxes, generations, manifest: manifest, surroundings)
+        let hooks = workers.hooks
+        switch master {
+        case .signals: _ = PinnedThread.start(name: "signals") { workers.handleSignals() }
+        case .supervisor(let link, _):
+            generations.wantsReplacement = { reason in
+                try? link.askForReplacement(reason: reason)
             }
+            generations.served = { text, settings, count in
+                try? link.ready(text, settings, workers: count)
+            }
+            link.follow(hooks, logLevel: level)
         }
         for thread in threads { thread.join() }
         ledger.close()
         control.join()
+        if case .supervisor(let link, _) = master { link.finish(hooks) }
         generations.end()
         log.write(3) { $0.text("stopped") }
         return .ok
@@ -111,31 +133,28 @@ struct Serving: ~Copyable {
             }
         }
     }
+}
 
-    private static func handleSignals(
-        _ mailboxes: [Mailbox<WorkerMessage>],
-        _ level: UInt32,
-        reload: () -> Void
-    ) {
-        var log = ErrorLog(level: level, source: "main")
-        var isDraining = false
-        while true {
-            switch Signals.wait() {
-            case .interrupt:
-                log.write(3) { $0.text("stopping at once") }
-                Process.exit(ExitCode.ok.rawValue)
-            case .terminate where isDraining:
-                log.write(3) { $0.text("stopping at once: asked twice") }
-                Process.exit(ExitCode.ok.rawValue)
-            case .terminate:
-                isDraining = true
-                log.write(3) { $0.text("draining: no new connections, requests finish") }
-                for mailbox in mailboxes { mailbox.post(.drain) }
-            case .reopenLogs: break
-            case .reload: reload()
-            case .upgrade:
-                log.write(2) { $0.text("USR2: this version does not upgrade; restart it") }
-            }
-        }
+extension SupervisorLink {
+    /// Says that this process serves a manifest.
+    ///
+    /// - Parameter text: the manifest's.
+    func ready(_ text: [UInt8], _ settings: ProxySettings, workers: Int) throws(Failure) {
+        try ready(workers: workers, manifest: text, settings: SupervisorSettings(settings))
+    }
+}
+
+extension SupervisorSettings {
+    /// What the supervisor must know of a manifest.
+    init(_ settings: ProxySettings) {
+        self.init()
+        logLevel = Int(settings.logLevel.rawValue)
+        crashesMax = settings.lifecycle.restarts.crashes
+        crashWindow = settings.lifecycle.restarts.window
+        soundAfter = settings.lifecycle.restarts.soundAfter
+        waitFirst = settings.lifecycle.restarts.wait
+        waitMax = settings.lifecycle.restarts.waitMax
+        upgradeTimeout = settings.lifecycle.upgradeTimeout
+        grace = settings.lifecycle.shutdownGrace
     }
 }

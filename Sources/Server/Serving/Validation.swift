@@ -120,7 +120,7 @@ package struct Validation {
                 let how =
                     switch ending {
                     case .exited(let code): "ends the process with status \(code)"
-                    case .signalled(let number): "ends by \(signalName(number))"
+                    case .signalled(let number): "ends by \(ChildProcess.Ending.signalName(number))"
                     }
                 return .failed(how + place(step, hook) + (output ?? ""))
             case .text(let line):
@@ -144,14 +144,6 @@ package struct Validation {
 
     private static func place(_ step: String, _ hook: String) -> String {
         hook.isEmpty ? "; at: \(step)" : "; at: \(step); last hook: \(hook)"
-    }
-
-    private static func signalName(_ number: Int32) -> String {
-        let names: [Int32: String] = [
-            4: "SIGILL", 5: "SIGTRAP", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 9: "SIGKILL",
-            11: "SIGSEGV", 13: "SIGPIPE", 15: "SIGTERM",
-        ]
-        return names[number] ?? "signal \(number)"
     }
 
     // MARK: One check
@@ -232,7 +224,8 @@ package struct Validation {
         }
         let library = path.hasPrefix("/") ? quoted : "./\(quoted)"
         return """
-            {version: 1, plugin_dir: ".", listeners: [{listen: "127.0.0.1:1"}], \
+            {version: 1, plugin_dir: ".", plugin_permissions: "off", \
+            listeners: [{listen: "127.0.0.1:1"}], \
             routes: [{match: {}, chain: ["subject"]}], \
             plugins: {subject: {library: "\(library)", config: \(configuration)
             }}}

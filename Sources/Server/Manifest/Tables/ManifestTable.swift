@@ -5,7 +5,7 @@ extension Table where Root == ProxySettings {
     static let manifest = Table(
         "manifest",
         at: "sluice.json5",
-        later: ["admin", "tls", "upgrade", "user", "group", "metrics", "access_log"],
+        later: ["admin", "tls", "metrics", "access_log"],
         keys: [
             Key(
                 check: "$schema",
@@ -34,6 +34,20 @@ extension Table where Root == ProxySettings {
             ) { folder, reader in reader.pluginFolder = folder },
             Key(group: "log", .log, "The error log."),
             Key(group: "watchdog", .watchdog, "What looks after the workers."),
+            Key(
+                "shutdown_grace",
+                \.lifecycle.shutdownGrace,
+                .duration(0...86_400_000),
+                "How long tunnels (WebSockets) of a process that drains may still last. Requests"
+                    + " have no such bound: they end within the times of their listener."
+            ),
+            Key("upgrade", \.lifecycle, .table(.upgrade), "Another process takes over."),
+            Key(
+                "restarts",
+                \.lifecycle.restarts,
+                .table(.restarts),
+                "What the supervisor does about a serving process that ends by itself."
+            ),
             Key(
                 required: "listeners",
                 \.listeners,
@@ -76,7 +90,7 @@ extension Table where Root == ProxySettings {
                 "Where requests go. The first route that matches wins; a request that none matches"
                     + " is answered 404."
             ),
-        ],
+        ] + integrityKeys + Key.service,
         check: checkWhole
     )
 

@@ -1,0 +1,177 @@
+internal import HTTP
+
+/// Bounds of an admin interface.
+package struct AdminLimits: Sendable {
+    /// Connections at a time; one more is answered 503.
+    package var connections = 16
+    /// Bytes of a request's head; over it: 431.
+    package var headBytes = 8_192
+    /// Bytes of a request's body; over it: 413.
+    package var bodyBytes = JSON.textBytesMax
+    /// Milliseconds from the connection's begin until its request is whole (408 after that), and
+    /// again for its answer to be taken.
+    package var requestMilliseconds = 10_000
+    /// Milliseconds that a client is given to close after its answer.
+    package var lingerMilliseconds = 1_000
+    /// Bytes of such a client that are thrown away until then.
+    package var lingerBytes = 4_194_304
+
+    package init() {}
+}
+
+/// What is sent for one request.
+struct AdminAnswer: Equatable {
+    var response: AdminResponse
+    /// `WWW-Authenticate`, which a 401 needs (RFC 9110 §11.6.1).
+    var challenge: String?
+    /// The answer to HEAD has no body (RFC 9110 §9.3.2).
+    var hidesBody = false
+
+    static func refusal(_ status: Int, _ problem: String) -> AdminAnswer {
+        AdminAnswer(response: .refusal(status, [problem]))
+    }
+
+    /// The bytes on the wire.
+    ///
+    /// - Parameter now: seconds since the epoch.
+    func bytes(now: UInt64) -> [UInt8] {
+        let isText = response.body.string != nil
+        let body = response.body.string ?? response.body.text + "\n"
+        let reason = UInt16(exactly: response.status).map { HeadWriter.reason(of: $0) } ?? ""
+        var head = "HTTP/1.1 \(response.status) \(reason)\r\n"
+        head += "Date: \(HeadWriter.date(secondsSinceEpoch: Int64(clamping: now)))\r\n"
+        head += "Content-Type: \(isText ? AdminWire.text : AdminWire.json)\r\n"
+        head += "Content-Length: \(body.utf8.count)\r\n"
+        head += "Cache-Control: no-store\r\n"
+        if !response.allow.isEmpty {
+            head += "Allow: \(response.allow.joined(separator: ", "))\r\n"
+        }
+        if let challenge { head += "WWW-Authenticate: \(challenge)\r\n" }
+        head += "Connection: close\r\n\r\n"
+        return Array(head.utf8) + (hidesBody ? [] : Array(body.utf8))
+    }
+}
+
+/// Names that both ends of the interface write.
+enum AdminWire {
+    static let json = "application/json"
+    /// The Prometheus text format, which is the only text there is.
+    static let text = "text/plain; version=0.0.4; charset=utf-8"
+
+    /// Whether the value of `Content-Type` is JSON, which has no parameter but this charset
+    /// (RFC 8259 §11).
+    static func isJSON(_ contentType: String) -> Bool {
+        let parts = contentType.lowercased().split(
+            separator: ";",
+            omittingEmptySubsequences: false
+        ).map { $0.drop { $0 == " " || $0 == "\t" } }
+        guard let type = parts.first, trimmed(type) == json else { return false }
+        return parts.dropFirst().allSatisfy {
+            ["charset=utf-8", "charset=\"utf-8\""].contains(trimmed($0))
+        }
+    }
+
+    private static func trimmed(_ text: Substring) -> String {
+        var text = text
+        while let last = text.last, last == " " || last == "\t" { text.removeLast() }
+        return String(text)
+    }
+}
+
+/// One request of a client as its bytes come in: what is refused before anybody is asked.
+///
+/// Without I/O. A connection has one request; what follows it is never read as another.
+struct AdminExchange {
+    enum Step: Equatable {
+        /// More bytes are needed.
+        case more
+        /// The client waits for an interim 100 before it sends the rest.
+        case sendContinue
+        case call(AdminRequest)
+        case refuse(AdminAnswer)
+    }
+
+    private let token: AdminToken?
+    private var request: WholeRequest
+    private var isHeadChecked = false
+
+    /// - Parameter token: what the client must show; nil when it has proven otherwise who it is.
+    init(token: AdminToken?, limits: AdminLimits) {
+        self.token = token
+        var whole = WholeLimits(bodyBytesMax: limits.bodyBytes)
+        whole.head.headBytesMax = limits.headBytes
+        whole.head.targetBytesMax = limits.headBytes
+        request = WholeRequest(limits: whole)
+    }
+
+    /// Method and path, as far as they are known.
+    var line: String { request.method.isEmpty ? "" : request.method + " " + request.path }
+
+    /// Takes the next bytes.
+    ///
+    /// After `.call` or `.refuse` there must be no more.
+    mutating func receive(_ bytes: [UInt8]) -> Step {
+        let outcome = request.receive(bytes)
+        let isHeadNew = !isHeadChecked && !request.method.isEmpty
+        if isHeadNew {
+            isHeadChecked = true
+            if let answer = refusalOfHead() { return refuse(answer) }
+        }
+        switch outcome {
+        case .incompleteHead: return .more
+        case .incompleteBody: return isHeadNew && request.expectsContinue ? .sendContinue : .more
+        case .invalid(let error):
+            return refuse(.refusal(Int(error.status), "the request is refused: \(error.reason)"))
+        case .complete: return call()
+        }
+    }
+
+    private func refuse(_ answer: AdminAnswer) -> Step {
+        var answer = answer
+        answer.hidesBody = request.method == "HEAD"
+        return .refuse(answer)
+    }
+
+    private func refusalOfHead() -> AdminAnswer? {
+        if let token, let answer = refusalOfAccess(token) { return answer }
+        if request.hasQuery { return .refusal(400, "a query is not taken") }
+        guard request.hasBody else { return nil }
+        guard request.method == "POST" else {
+            return .refusal(400, "a body is taken with POST only")
+        }
+        let types = request.values(of: .contentType)
+        guard types.count == 1, AdminWire.isJSON(types[0]) else {
+            return .refusal(415, "the body's Content-Type must be \(AdminWire.json)")
+        }
+        guard request.values(of: .contentEncoding).isEmpty else {
+            return .refusal(415, "Content-Encoding is not taken")
+        }
+        return nil
+    }
+
+    private func refusalOfAccess(_ token: AdminToken) -> AdminAnswer? {
+        let shown = request.values(of: .authorization)
+        if shown.count == 1, token.isShown(by: shown[0]) { return nil }
+        var answer = AdminAnswer.refusal(
+            401,
+            shown.isEmpty ? "Authorization: Bearer TOKEN is missing" : "the token is wrong"
+        )
+        answer.challenge = shown.isEmpty ? "Bearer" : "Bearer error=\"invalid_token\""
+        return answer
+    }
+
+    private func call() -> Step {
+        var body = JSON.null
+        if request.hasBody {
+            do throws(JSON.SyntaxError) {
+                body = try JSON.parse(request.body)
+            } catch {
+                return refuse(.refusal(400, "the body is not JSON: \(error.description)"))
+            }
+            guard body.members != nil else {
+                return refuse(.refusal(400, "the body is not an object"))
+            }
+        }
+        return .call(AdminRequest(request.method, request.path, body))
+    }
+}

@@ -1,0 +1,128 @@
+internal import Admin
+internal import Proxy
+internal import Reactor
+internal import Sys
+
+/// What can be asked of running workers as a whole. [any thread]
+final class WorkerControl: Sendable {
+    /// Milliseconds between two looks for tunnels, once their time of grace is over: a request that
+    /// ran until then may become one.
+    private static let tunnelsAgain = 1_000
+
+    private let mailboxes: [Mailbox<WorkerMessage>]
+    private let generations: Generations
+    private let manifest: String
+    private let surroundings: ManifestSurroundings
+    private let logLevel: UInt32
+    private let grace: Int
+
+    init(
+        _ mailboxes: [Mailbox<WorkerMessage>],
+        _ generations: Generations,
+        manifest: String,
+        _ surroundings: ManifestSurroundings
+    ) {
+        self.mailboxes = mailboxes
+        self.generations = generations
+        self.manifest = manifest
+        self.surroundings = surroundings
+        logLevel = generations.running.settings.logLevel.rawValue
+        grace = generations.running.settings.lifecycle.shutdownGrace
+    }
+
+    /// Closes the listeners and lets requests finish; tunnels end after `grace` milliseconds.
+    ///
+    /// - Parameter handsOver: another process serves on.
+    func drain(grace: Int, handsOver: Bool) {
+        for mailbox in mailboxes { mailbox.post(.drain(handsOver: handsOver)) }
+        let mailboxes = mailboxes
+        _ = PinnedThread.start(name: "grace") {
+            Process.sleep(milliseconds: UInt32(grace))
+            while true {
+                for mailbox in mailboxes { mailbox.post(.endTunnels) }
+                Process.sleep(milliseconds: UInt32(Self.tunnelsAgain))
+            }
+        }
+    }
+
+    /// Answers what the supervisor passes on.
+    private func answer(_ request: AdminRequest) -> AdminResponse {
+        guard request.path == "/v1/reload" else {
+            return .refusal(404, ["\(request.path): there is no such command"])
+        }
+        return generations.perform { self.reload($0) } ?? .refusal(503, ["the process is ending"])
+    }
+
+    private func reload(_ generations: Generations) -> AdminResponse {
+        generations.reload(manifest, surroundings, isDry: false)
+    }
+
+    // MARK: State
+
+    /// What another process begins with in place of this one.
+    private func exportState() -> [UInt8]? {
+        generations.perform { ProcessState.export($0.running) }.map(take)
+    }
+
+    private func take(_ state: (bytes: [UInt8], problems: [String])) -> [UInt8] {
+        complain(state.problems)
+        return state.bytes
+    }
+
+    /// Adds what the process before counted until its end.
+    private func importRest(_ bytes: [UInt8]) {
+        guard let state = ProcessState(bytes) else {
+            return complain(["the last state of the process before is damaged"])
+        }
+        complain(generations.perform { state.importRest($0.running) } ?? [])
+    }
+
+    private func complain(_ problems: [String]) {
+        var log = ErrorLog(level: logLevel, source: "main")
+        for problem in problems { log.write(2) { $0.text(problem) } }
+    }
+
+    /// What the supervisor may have this process do.
+    var hooks: SupervisorLink.Hooks {
+        SupervisorLink.Hooks(
+            command: { self.answer($0) },
+            exportState: { self.exportState() },
+            exportRest: { self.take(ProcessState.exportRest(self.generations.running)) },
+            importState: { self.importRest($0) },
+            drain: { self.drain(grace: $0, handsOver: $1) },
+            ping: { done in
+                let round = WorkerRound(workers: self.mailboxes.count, done: done)
+                // A worker that has ended takes no messages, and needs no answer any more.
+                for mailbox in self.mailboxes { mailbox.post(.ping(round)) }
+            },
+            reopenLogs: {},
+            graceAlone: grace
+        )
+    }
+
+    /// Does what signals say, as long as the process lives.
+    ///
+    /// TERM and QUIT drain; a second one, or INT, ends the process at once.
+    func handleSignals() {
+        var log = ErrorLog(level: logLevel, source: "main")
+        var isDraining = false
+        while true {
+            switch Signals.wait() {
+            case .interrupt:
+                log.write(3) { $0.text("stopping at once") }
+                Process.exit(ExitCode.ok.rawValue)
+            case .terminate where isDraining:
+                log.write(3) { $0.text("stopping at once: asked twice") }
+                Process.exit(ExitCode.ok.rawValue)
+            case .terminate:
+                isDraining = true
+                log.write(3) { $0.text("draining: no new connections, requests finish") }
+                drain(grace: grace, handsOver: false)
+            case .reopenLogs: break
+            case .reload: _ = generations.ledger.submit { _ = self.reload(self.generations) }
+            case .upgrade:
+                log.write(2) { $0.text("USR2: there is no supervisor, which upgrades") }
+            }
+        }
+    }
+}
