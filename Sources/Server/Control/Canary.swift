@@ -8,6 +8,8 @@ struct Canary {
     static let lookMilliseconds = 100
     /// Requests that a canary must have ended before its budgets say anything.
     static let requestsMin: UInt64 = 20
+    /// Share of requests that may fail beyond that of the others.
+    static let errorBasisPointsDefault = 100
 
     enum Verdict: Equatable {
         case waits
@@ -18,19 +20,22 @@ struct Canary {
     let plugin: String
     let running: Running
     let trial: Trial
-    private let order: SwapOrder
-    private let share: Double
+    private let order: SwapOrder.Canary
     private let began = Clock.kernelNanoseconds()
 
-    init(_ order: SwapOrder, _ running: Running, beside present: Running, share: Double) {
-        plugin = order.plugin
+    init(
+        _ plugin: String,
+        _ order: SwapOrder.Canary,
+        _ running: Running,
+        beside present: Running
+    ) {
+        self.plugin = plugin
         self.order = order
-        self.share = share
         self.running = running
         trial = Trial(
             plan: running.plan,
             baseline: present.plan,
-            share: UInt32((share / 100 * 65_536).rounded())
+            share: UInt32(max(1, order.shareBasisPoints * 65_536 / 10_000))
         )
     }
 
@@ -74,28 +79,27 @@ struct Canary {
             Sums(trial.plan),
             Sums(trial.baseline),
             order,
-            isOver: order.duration.map { elapsed >= $0 } ?? false
+            isOver: order.durationMilliseconds.map { elapsed >= $0 } ?? false
         )
     }
 
     static func judge(
         _ canary: Sums,
         _ baseline: Sums,
-        _ order: SwapOrder,
+        _ order: SwapOrder.Canary,
         isOver: Bool
     ) -> Verdict {
         guard canary.requests >= requestsMin else { return .waits }
         let (failed, usual) = (canary.failurePercent, baseline.failurePercent)
-        if failed > usual + order.errorBudget {
-            return .bad(
-                "\(tenths(failed)) % of its requests fail, \(tenths(usual)) % of the others"
-            )
+        let budget = Double(order.errorBasisPoints ?? errorBasisPointsDefault) / 100
+        if failed > usual + budget {
+            return .bad("\(tenths(failed)) % of its requests fail, \(tenths(usual)) % of the others")
         }
-        if baseline.requests >= requestsMin, baseline.slowMicroseconds > 0 {
-            let times = Double(canary.slowMicroseconds) / Double(baseline.slowMicroseconds)
-            if times > order.latencyBudget {
+        if let most = order.latencyMilliseconds, baseline.requests >= requestsMin {
+            let (slow, other) = (canary.slowMicroseconds, baseline.slowMicroseconds)
+            if slow > other + UInt64(most) * 1_000 {
                 return .bad(
-                    "its slowest requests take \(tenths(times)) times as long as the others'"
+                    "its slowest requests take \(slow / 1_000) ms, the others' \(other / 1_000) ms"
                 )
             }
         }
@@ -118,8 +122,8 @@ struct Canary {
             ]
         }
         return [
-            "plugin": .string(plugin), "share_percent": .number(share),
-            "library": .string(order.library), "canary": side(trial.plan),
+            "plugin": .string(plugin), "share_percent": .number(Double(order.shareBasisPoints) / 100),
+            "canary": side(trial.plan),
             "stable": side(trial.baseline),
         ]
     }

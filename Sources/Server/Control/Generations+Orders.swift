@@ -13,13 +13,16 @@ extension Generations {
     /// - Parameters:
     ///   - settings: as read; nil with `problems`.
     ///   - isDry: says what would change, and changes nothing.
-    func reload(_ manifest: String, _ surroundings: ManifestSurroundings, isDry: Bool)
-        -> AdminResponse
-    {
+    func reload(
+        _ manifest: String,
+        _ surroundings: ManifestSurroundings,
+        text given: [UInt8]? = nil,
+        isDry: Bool
+    ) -> AdminResponse {
         let text: [UInt8]
         let settings: ProxySettings
         do throws(ManifestFailure) {
-            text = try Manifest.text(of: manifest, surroundings)
+            text = try given ?? Manifest.text(of: manifest, surroundings)
             settings = try Manifest.parse(text, path: manifest, surroundings)
         } catch {
             return refuse("reload", 422, error.lines)
@@ -96,30 +99,30 @@ extension Generations {
     // MARK: Swap
 
     /// Puts another library, or the same anew, behind an instance.
-    func swap(_ order: SwapOrder, manifest: String) -> AdminResponse {
-        guard let place = running.settings.plugins.firstIndex(where: { $0.name == order.plugin })
+    func swap(_ plugin: String, _ order: SwapOrder, manifest: String) -> AdminResponse {
+        guard let place = running.settings.plugins.firstIndex(where: { $0.name == plugin })
         else {
             let names = running.settings.plugins.map(\.name).joined(separator: ", ")
             return refuse(
                 "swap",
                 404,
-                ["plugins.\(order.plugin): there is none; there are: \(names)"]
+                ["plugins.\(plugin): there is none; there are: \(names)"]
             )
         }
         var settings = running.settings
         settings.plugins[place].libraryPath = order.library
         settings.plugins[place].sha256 = order.sha256
-        guard let share = order.canary else {
+        guard let canary = order.canary else {
             return go(to: settings, manifest, "swap", isDry: false)
         }
-        return begin(order, settings, share: share, manifest: manifest)
+        return begin(plugin, canary, settings, manifest)
     }
 
     private func begin(
-        _ order: SwapOrder,
+        _ plugin: String,
+        _ order: SwapOrder.Canary,
         _ settings: ProxySettings,
-        share: Double,
-        manifest: String
+        _ manifest: String
     ) -> AdminResponse {
         if let canary {
             return refuse(
@@ -136,7 +139,7 @@ extension Generations {
         } catch {
             return refuse("swap", 422, error.lines)
         }
-        let started = Canary(order, prepared.running, beside: running, share: share)
+        let started = Canary(plugin, order, prepared.running, beside: running)
         canary = started
         let workers = post { _ in .attempt(started.trial) }
         _ = ledger.waitAdopted(
@@ -146,7 +149,7 @@ extension Generations {
         )
         log.write(3) { line in
             line.text("canary of ")
-            line.text(order.plugin)
+            line.text(plugin)
             line.text(" begins")
         }
         return AdminResponse(200, started.json)
@@ -211,23 +214,4 @@ extension Generations {
         }
         return .refusal(status, lines)
     }
-}
-
-/// What `plugin swap` is told.
-struct SwapOrder: Sendable {
-    var plugin: String
-    /// Path from the root.
-    var library: String
-    var sha256: String?
-    /// Percent of the requests; nil for all of them.
-    var canary: Double?
-    /// Percent of requests that may fail more than without the canary.
-    var errorBudget: Double
-    /// How many times as long the slowest hundredth of the requests may take.
-    var latencyBudget: Double
-    /// Milliseconds after which a canary within its budgets is promoted; nil waits for an order.
-    var duration: Int?
-
-    static let errorBudgetDefault = 1.0
-    static let latencyBudgetDefault = 2.0
 }
