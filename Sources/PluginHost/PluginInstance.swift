@@ -117,6 +117,9 @@ public final class PluginInstance: @unchecked Sendable {
             try checkSize(of: sluice_http_hooks.self, hooks.pointee.size)
         }
         if let balancer { try checkSize(of: sluice_lb.self, balancer.pointee.size) }
+        if let handoverTable {
+            try checkSize(of: sluice_handover.self, handoverTable.pointee.size)
+        }
     }
 
     /// A struct that the plugin compiled with another size would be read past its end.
@@ -163,6 +166,12 @@ public final class PluginInstance: @unchecked Sendable {
             table.pointee.get_extension?(table.pointee.state, SLUICE_LB_ID)?
                 .assumingMemoryBound(to: sluice_lb.self)
         }
+    }
+
+    /// The table of `sluice.handover/1`, or nil when it has none.
+    var handoverTable: UnsafePointer<sluice_handover>? {
+        table.pointee.get_extension?(table.pointee.state, SLUICE_HANDOVER_ID)?
+            .assumingMemoryBound(to: sluice_handover.self)
     }
 
     /// Whether it hooks any phase.

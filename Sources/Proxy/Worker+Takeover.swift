@@ -217,7 +217,7 @@ extension Worker {
             case .retire(let retirement):
                 reports?.send(index, .retired(retirement.number))
             case .ping(let round): round.answer()
-            case .drain, .handOver, .endTunnels, .tasks, .resume: break
+            case .drain, .endTunnels, .tasks, .resume: break
             }
         }
     }

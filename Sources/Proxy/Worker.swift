@@ -9,9 +9,11 @@ import TLS
 /// What the control thread tells a worker.
 package enum WorkerMessage: Sendable {
     /// Take no more connections, let requests finish, then end.
-    case drain
-    /// The same, while another process takes the new connections.
-    case handOver
+    ///
+    /// With `handsOver` another process takes the connections that follow, and idle ones get some
+    /// time: a client that goes on using its connection is told that it was the last request, and
+    /// does not find it closed.
+    case drain(handsOver: Bool)
     /// End the tunnels that stand.
     case endTunnels
     /// Say that the loop turns.
@@ -147,8 +149,8 @@ package struct Worker: ~Copyable {
     var areListenersPaused = false
     let listenerTimer: UnsafeMutablePointer<TimerNode>
     var isDraining = false
-    /// It drains, and connections that are idle may be used once more.
-    var keepsIdle = false
+    /// Milliseconds that an idle connection gets while the worker drains.
+    var idleGrace: UInt64 = 0
     var connectionCount = 0
     /// Of HTTP/2 to clients.
     var http2 = H2Counters()

@@ -176,16 +176,7 @@ package struct Commands {
 
     // MARK: Steps
 
-    /// From now on a crash tells in which plugin it was, where that can be told.
-    ///
-    /// - Parameter descriptor: where the record goes to; nil for a process that nobody watches.
-    private func watchForCrashes(_ descriptor: Int32? = nil) {
-        do throws(Errno) {
-            try CrashRecord.watch(descriptor, layout: CrashRecord.layout)
-        } catch {
-            terminal.complain("sluice: no record of a crash will be kept: \(error.description)")
-        }
-    }
+    private func watchForCrashes() { CrashRecord.watch(for: terminal) }
 
     /// Reads a manifest and goes on with it, or shows what is wrong with it.
     private func withSettings(
@@ -248,4 +239,17 @@ extension ManifestSurroundings {
 
     /// `EFBIG` of Linux, which `File.readAll` throws for a file over the bound.
     private static let fileTooBig = Errno(27)
+}
+
+extension CrashRecord {
+    /// From now on a crash tells in which plugin it was, where that can be told.
+    ///
+    /// - Parameter descriptor: where the record goes to; nil for a process that nobody watches.
+    static func watch(for terminal: Terminal, _ descriptor: Int32? = nil) {
+        do throws(Errno) {
+            try watch(descriptor, layout: layout)
+        } catch {
+            terminal.complain("sluice: no record of a crash will be kept: \(error.description)")
+        }
+    }
 }

@@ -62,10 +62,11 @@ struct ResumeWriter {
         [
             "id": .integer(Int64(process.id)), "role": .string(process.role.rawValue),
             "process": .integer(Int64(process.process)),
+            "leaving_since": .integer(Int64(process.leavingSince)),
             "started_at": .integer(Int64(process.startedAt)),
             "ready_at": .integer(Int64(process.readyAt ?? 0)),
             "workers": .integer(Int64(process.workers)),
-            "channel": write(peer.channelFile), "crash_page": write(peer.crashPage),
+            "channel": write(peer.channelFile), "crash_record": write(peer.crashRecord),
             "is_open": .bool(peer.isOpen),
         ]
     }

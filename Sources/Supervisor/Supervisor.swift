@@ -27,8 +27,6 @@ package final class Supervisor {
         }
     }
 
-    /// Bytes of the page that a dying process leaves its record in.
-    static let crashPageBytes = 16_384
     /// Messages of one process that are read before others get their turn.
     private static let messagesMax = 64
     /// Milliseconds that answers of the admin interface have before the process ends or changes.
@@ -39,7 +37,8 @@ package final class Supervisor {
         var process: Int32
         var channel: ControlChannel
         var channelFile: SharedDescriptor
-        var crashPage: SharedDescriptor
+        /// What it leaves when it dies.
+        var crashRecord: SharedDescriptor
         /// The channel is still open.
         var isOpen = true
     }
@@ -128,7 +127,7 @@ package final class Supervisor {
             // Its last words.
             read(id)
             let peer = peers.removeValue(forKey: id)
-            handle(.ended(id, ending, peer.flatMap { CrashReport(page: $0.crashPage) }))
+            handle(.ended(id, ending, peer.flatMap { CrashReport(file: $0.crashRecord) }))
         }
     }
 
@@ -197,17 +196,17 @@ package final class Supervisor {
     private func start(_ id: Lifecycle.ID, _ path: String) {
         do throws(Errno) {
             let (here, there) = try DescriptorPassing.pair()
-            let page = try MemoryFile.zeroes(Self.crashPageBytes, name: "crash-record")
+            let record = SharedDescriptor(try CrashRecord.makeFile())
             let process = try Processes.start(
                 path,
                 [program.serveCommand, "3", "4", program.manifest],
-                descriptors: [there.number, page.number]
+                descriptors: [there.number, record.number]
             )
             peers[id] = Peer(
                 process: process,
                 channel: ControlChannel(here),
                 channelFile: here,
-                crashPage: page
+                crashRecord: record
             )
             handle(.started(id, process: process))
         } catch {

@@ -34,7 +34,7 @@ public enum Export<P: Plugin & ~Copyable> {
         out.pointee.description = Bytes(P.summary).slice
         out.pointee.factory = makeFactory(offer)
         out.pointee.required = makeList(coreID, P.needs.union(offer.needs))
-        out.pointee.roles = offer.isBalancer ? makeList(balancerID, []) : nil
+        out.pointee.roles = makeRoles(offer)
         out.pointee.hooks_mask = offer.mask.rawValue
         return Int32(SLUICE_OK)
     }
@@ -114,7 +114,7 @@ public enum Export<P: Plugin & ~Copyable> {
             blocks: blocks,
             hooks: offer.mask.isEmpty ? nil : blocks.place(offer.hooks),
             balancer: offer.isBalancer ? blocks.place(offer.balancer) : nil,
-            handover: offer.isHandover ? blocks.place(offer.handover) : nil,
+            handover: offer.hasHandover ? blocks.place(offer.handover) : nil,
             destroy: { raw in
                 // Safe: `raw` is what `create` allocated, and no call is left.
                 let instance = raw.assumingMemoryBound(to: Instance<P>.self)
@@ -165,9 +165,6 @@ struct Instance<P: Plugin & ~Copyable>: ~Copyable {
         self.plugin = plugin
     }
 }
-
-private let balancerID: StaticString = "sluice.lb/1"
-private let handoverID: StaticString = "sluice.handover/1"
 
 private func headOf(_ state: UnsafeMutableRawPointer?) -> UnsafeMutablePointer<InstanceHead> {
     // Safe: `state` is what `create` gave to the host, and begins with the head.

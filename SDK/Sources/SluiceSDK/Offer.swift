@@ -49,7 +49,7 @@ public struct Offer {
         @convention(c) (
             UnsafeMutableRawPointer?, sluice_slice, UnsafeMutablePointer<sluice_errbuf>?
         ) -> Int32
-    /// The C function that gets an instance ready.
+    /// The C function that gets an instance ready for requests.
     public typealias Warm =
         @convention(c) (UnsafeMutableRawPointer?, UnsafeMutablePointer<sluice_errbuf>?) -> Int32
 
@@ -101,7 +101,9 @@ public struct Offer {
     public var exportState: ExportState?
     /// `{ Export<Self>.importState($0, $1, $2) }`.
     public var importState: ImportState?
-    /// With `exportRest` and `importRest` of `HandoverPlugin`: `{ Export<Self>.warm($0, $1) }`.
+
+    /// With `exportRest` and `importRest` the role of `HandoverPlugin`:
+    /// `{ Export<Self>.warm($0, $1) }`.
     public var warm: Warm?
     /// `{ Export<Self>.exportRest($0, $1, $2) }`.
     public var exportRest: ExportState?
@@ -112,7 +114,7 @@ public struct Offer {
 
     var isBalancer: Bool { build != nil && drop != nil && pick != nil }
 
-    var isHandover: Bool { warm != nil || exportRest != nil || importRest != nil }
+    var hasHandover: Bool { warm != nil || exportRest != nil || importRest != nil }
 
     /// The hooks as the host reads them.
     var hooks: sluice_http_hooks {
@@ -166,7 +168,7 @@ public struct Offer {
         return table
     }
 
-    /// The table of `sluice.handover/1` as the host reads it.
+    /// The table of the hand-over as the host reads it.
     var handover: sluice_handover {
         var table = sluice_handover()
         table.size = UInt32(MemoryLayout<sluice_handover>.size)

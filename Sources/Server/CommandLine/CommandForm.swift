@@ -54,12 +54,13 @@ struct CommandForm: Sendable {
                     long: "--no-supervisor",
                     short: nil,
                     value: nil,
-                    summary: "serve without a process that restarts this one; today the only way"
+                    summary: "serve without a process that restarts and upgrades this one"
                 ),
             ],
             details: """
                 Stays in the foreground. SIGTERM and SIGQUIT finish the requests at hand and stop;
-                a second one, or SIGINT, stops at once.
+                a second one, or SIGINT, stops at once. SIGHUP reloads the manifest, SIGUSR2
+                upgrades to the program that is now in the place of this one.
                 """,
             make: {
                 .run(manifest: $0.manifest, supervisor: $0.options["--no-supervisor"] == nil)

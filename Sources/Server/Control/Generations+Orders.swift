@@ -61,6 +61,7 @@ extension Generations {
         let list = JSON.array(changes.map { .string($0) })
         let areFilesCurrent = running.tls.isCurrent
         if isDry || (changes.isEmpty && areFilesCurrent) {
+            if !isDry { log.write(3) { $0.text("\(what): nothing has changed") } }
             return AdminResponse(
                 200,
                 [

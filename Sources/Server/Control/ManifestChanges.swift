@@ -36,7 +36,7 @@ struct ManifestChanges {
                     + "[\(next.chain.joined(separator: ", "))]"
             )
         }
-        compare("", now.routes.map { ($0.name, $0) }, next.routes.map { ($0.name, $0) })
+        compare("route ", now.routes.map { ($0.name, $0) }, next.routes.map { ($0.name, $0) })
         // A route's place is part of what it means.
         let kept = Set(next.routes.map(\.name))
         if now.routes.map(\.name).filter(kept.contains)

@@ -31,6 +31,8 @@ struct RunningPlugin: @unchecked Sendable {
     var instance: PluginInstance
     /// Whether it is in quarantine: the instance stands in for it.
     var isAbsent = false
+    /// The state that the instance has, which those before it may have begun.
+    var lineage = StateLineage()
 
     /// Whether an instance of these settings and this file would be the same.
     func isSame(_ settings: PluginSettings, sha256: String) -> Bool {

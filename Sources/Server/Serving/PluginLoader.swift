@@ -99,17 +99,16 @@ package struct PluginLoader {
                     place: result.plugins.count
                 )
                 result.made.append(instance)
-                result.plugins.append(
-                    RunningPlugin(
-                        settings: plugin,
-                        sha256: entry.sha256,
-                        version: entry.version,
-                        descriptor: entry.descriptor,
-                        instance: instance,
-                        isAbsent: isAbsent
-                    )
+                var made = RunningPlugin(
+                    settings: plugin,
+                    sha256: entry.sha256,
+                    version: entry.version,
+                    descriptor: entry.descriptor,
+                    instance: instance,
+                    isAbsent: isAbsent
                 )
-                if !isAbsent { try inherit(instance, plugin) }
+                if !isAbsent { try inherit(&made) }
+                result.plugins.append(made)
             } catch {
                 let place = "plugins.\(plugin.name)"
                 for line in error.description.split(separator: "\n") {
@@ -168,15 +167,12 @@ package struct PluginLoader {
     }
 
     /// Gives a new instance the state of the one whose place it takes.
-    private func inherit(
-        _ instance: PluginInstance,
-        _ settings: PluginSettings
-    ) throws(PluginError) {
-        let transfer = StateTransfer(settings.state)
-        if let old = previous?.plugin(settings.name), !old.isAbsent {
-            try transfer.move(from: old.instance, to: instance)
-        } else if let bytes = inherited?.state(of: settings.name) {
-            try transfer.move(bytes, to: instance)
+    private func inherit(_ new: inout RunningPlugin) throws(PluginError) {
+        let transfer = StateTransfer(new.settings.state)
+        if let old = previous?.plugin(new.settings.name), !old.isAbsent {
+            if try transfer.move(from: old.instance, to: new.instance) { new.lineage = old.lineage }
+        } else if let bytes = inherited?.state(of: new.settings.name) {
+            try transfer.move(bytes, to: new.instance)
         }
     }
 

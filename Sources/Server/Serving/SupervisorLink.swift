@@ -21,12 +21,13 @@ package final class SupervisorLink: Sendable {
         package var command: AdminHandler
         /// State for the next process, nil when there is none; on the thread of commands.
         package var exportState: (@Sendable () -> [UInt8]?)?
+        /// What was counted since; on the main thread, after the last worker has ended.
+        package var exportRest: (@Sendable () -> [UInt8]?)?
         /// What the process before counted until its end; on the thread of commands.
         package var importState: (@Sendable ([UInt8]) -> Void)?
         /// Take no more connections, and let requests finish.
         ///
-        /// Tunnels end after `grace` milliseconds. With `handsOver` another process serves on, and
-        /// idle connections have as long.
+        /// Tunnels end after `grace` milliseconds; with `handsOver` another process serves on.
         package var drain: @Sendable (_ grace: Int, _ handsOver: Bool) -> Void
         /// Call `done` when every worker's loop has turned.
         package var ping: @Sendable (_ done: @escaping @Sendable () -> Void) -> Void
@@ -173,7 +174,7 @@ package final class SupervisorLink: Sendable {
 
     /// Says the last word: state for the process that took over, if one did.
     package func finish(_ hooks: Hooks) {
-        guard commands.change({ $0.handsOver }), let state = hooks.exportState?() else { return }
+        guard commands.change({ $0.handsOver }), let state = hooks.exportRest?() else { return }
         try? sendState(id: 0, state)
     }
 

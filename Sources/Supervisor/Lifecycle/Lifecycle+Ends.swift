@@ -22,8 +22,7 @@ extension Lifecycle {
         for process in processes {
             if fast || process.role == .next {
                 end(process.id, for: "the process is stopping")
-            } else if isFirst {
-                // Also one that drains: it keeps idle connections while another one serves on.
+            } else if process.role == .main, isFirst {
                 let drain = SupervisorMessage.drain(grace: settings.grace, handsOver: false)
                 actions.append(.send(process.id, drain))
             }
