@@ -119,6 +119,7 @@ install: ## Install what was built below PREFIX (/usr/local); DESTDIR for packag
 	install -m 644 SDK/Sources/CSluice/include/sluice/testing/*.h $(include)/sluice/testing/
 	tar -C SDK --exclude='.build*' --exclude=Package.resolved --exclude=target --exclude=Cargo.lock -cf - . | tar -C $(share)/SDK --no-same-owner -xf -
 	tar -C examples --exclude='.build*' --exclude=Package.resolved --exclude=target --exclude=Cargo.lock -cf - . | tar -C $(share)/examples --no-same-owner -xf -
+	sed -i 's|/usr/local/|$(PREFIX)/|' $(share)/examples/systemd/sluice.service
 	scripts/pkgconfig $(PREFIX) "$$($(BUILD)/sluice version)" > $(lib)/pkgconfig/sluice.pc
 
 uninstall: ## Remove what `install` installed.

@@ -170,7 +170,8 @@ extension Worker {
         try poller.add(
             input: listening[place].fd,
             token: Token.listener(place),
-            shared: listeners[listening[place].listener].address.isUnix
+            // A Unix address has one socket for all workers, and so may one that was inherited.
+            shared: true
         )
     }
 

@@ -47,6 +47,9 @@ struct ResumeWriter {
             }
             members.append(JSON.Member("admin", .object(admin)))
         }
+        let (service, kept) = supervisor.service.resumeState()
+        members.append(JSON.Member("service", service))
+        descriptors += kept
         return .object(members)
     }
 
@@ -96,6 +99,8 @@ struct ResumeWriter {
             "address": .string(entry.key.address),
             "occurrence": .integer(Int64(entry.key.occurrence)),
             "bound": .string(entry.address.text),
+            "is_inherited": .bool(entry.isInherited),
+            "owns_file": .bool(entry.ownsFile),
             "sockets": .array(entry.sockets.map { ["descriptor": write($0)] }),
             "users": .array(
                 entry.users.map {

@@ -15,9 +15,9 @@ struct Supervision {
     // MARK: The supervisor
 
     /// Supervises a process that serves the manifest; the code to exit with.
-    func run(_ manifest: String) -> ExitCode {
+    func run(_ manifest: String, _ service: Service) -> ExitCode {
         do throws(Errno) {
-            return Self.code(try Supervisor(program(manifest)).run())
+            return Self.code(try Supervisor(program(manifest), service).run())
         } catch {
             terminal.complain("sluice: no supervisor: \(error.description)")
             return .failure
@@ -58,6 +58,13 @@ struct Supervision {
     /// Its arguments: the descriptors of the control channel and of the crash record, the manifest.
     func serve(_ arguments: [String]) -> ExitCode {
         Signals.block()
+        do throws(Errno) {
+            // The sockets come from the supervisor: no right that it may have is needed here.
+            try Identity.renounce()
+        } catch {
+            terminal.complain("sluice: rights can't be given away: \(error.description)")
+            return .failure
+        }
         guard arguments.count == 3, let channel = Int32(arguments[0]),
             let record = Int32(arguments[1])
         else { return .usage }

@@ -208,7 +208,13 @@ package final class SupervisorLink: Sendable {
             commands.change { $0.handsOver = handsOver }
             hooks.drain(grace, handsOver)
         case .stop: Process.exit(ExitCode.ok.rawValue)
-        case .reopenLogs: hooks.reopenLogs()
+        case .reopenLogs(let file):
+            do throws(Errno) {
+                if let file { try ErrorOutput.redirect(to: file.number) }
+            } catch {
+                log.write(1) { $0.text("error_log: \(error.description)") }
+            }
+            hooks.reopenLogs()
         case .sockets, .failed: answers.change { $0.waiting.append(message) }
         case .start: log.write(2) { $0.text("supervisor: it says \"start\" once more") }
         }

@@ -43,6 +43,8 @@ package struct Lifecycle {
         case keepSockets([ID])
         /// Close all listening sockets.
         case closeSockets
+        /// Have all processes open their logs again.
+        case reopenLogs
         /// Answer a request of the admin interface.
         case answer(Int, AdminResponse)
         /// Listen for requests of the admin interface there, or, nil, no longer.
@@ -185,7 +187,7 @@ package struct Lifecycle {
             command(AdminRequest("POST", "/v1/reload"), for: .signal("HUP"))
         case .upgrade: beginUpgrade(.upgrade(program: program), for: .signal("USR2"))
         case .reopenLogs:
-            for process in processes { actions.append(.send(process.id, .reopenLogs)) }
+            actions.append(.reopenLogs)
         }
     }
 
@@ -281,6 +283,25 @@ package struct Lifecycle {
         actions.append(.setLogLevel(settings.logLevel))
         keepSockets()
         actions.append(.serveAdmin(settings.admin))
+    }
+
+    /// What a service manager is told of it.
+    var activity: Service.Activity {
+        switch stage {
+        case .beginning: .starting
+        case .stopping: .stopping
+        case .waiting: .interrupted(whyNot)
+        case .running:
+            if first(.main)?.readyAt == nil {
+                .interrupted(whyNot)
+            } else if upgrade != nil
+                || commands.contains(where: { $0.request.path == "/v1/reload" })
+            {
+                .changing
+            } else {
+                .serving
+            }
+        }
     }
 
     /// Has the sockets closed that no process needs but those that drain.
