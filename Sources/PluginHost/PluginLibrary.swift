@@ -17,6 +17,8 @@ public struct PluginLibrary: @unchecked Sendable {
     // Safe: `hello` points to memory that is never freed and no more written.
     public let path: String
     public let hello: UnsafePointer<sluice_plugin_hello>
+    /// SHA-256 of the file, in lower-case hex; empty for a plugin that is linked.
+    public let sha256: String
     /// Nil of a plugin that is linked into this process.
     public let image: PluginImage?
 
@@ -37,8 +39,10 @@ public struct PluginLibrary: @unchecked Sendable {
         willShakeHands: () -> Void = {}
     ) throws(PluginError) {
         path = file.path
+        sha256 = file.sha256
+        let label = Self.label(path: path, sha256: sha256)
         let stays = !mayUnload || !file.unloadObstacles.isEmpty
-        let library = try Self.open(file.bytes, path: path, stays: stays)
+        let library = try Self.open(file.bytes, path: path, label, stays: stays)
         image = ImageRegistry.shared.add(
             file,
             library,
@@ -52,7 +56,7 @@ public struct PluginLibrary: @unchecked Sendable {
             )
         }
         // Safe: the symbol's name fixes its type (`hello.h`).
-        hello = try Self.shakeHands(unsafeBitCast(symbol, to: Hello.self), path: path)
+        hello = try Self.shakeHands(unsafeBitCast(symbol, to: Hello.self), path: path, label)
         try check()
     }
 
@@ -68,7 +72,9 @@ public struct PluginLibrary: @unchecked Sendable {
     public init(linked hello: Hello, name: String) throws(PluginError) {
         path = name
         image = nil
-        self.hello = try Self.shakeHands(hello, path: name)
+        sha256 = ""
+        let label = Self.label(path: name, sha256: "")
+        self.hello = try Self.shakeHands(hello, path: name, label)
         try check()
     }
 
@@ -77,9 +83,17 @@ public struct PluginLibrary: @unchecked Sendable {
         try self.init(try PluginFile(path: path, pin: pin))
     }
 
+    /// What a crash before there is an instance is laid to.
+    private static func label(path: String, sha256: String) -> UnsafePointer<CrashLabel> {
+        let label = UnsafeMutablePointer<CrashLabel>.allocate(capacity: 1)
+        label.initialize(to: CrashLabel(name: "", library: path, sha256: sha256, version: ""))
+        return UnsafePointer(label)
+    }
+
     private static func open(
         _ bytes: [UInt8],
         path: String,
+        _ label: UnsafePointer<CrashLabel>,
         stays: Bool
     ) throws(PluginError) -> DynamicLibrary {
         let name = path.split(separator: "/").last.map(String.init) ?? "plugin.so"
@@ -90,7 +104,14 @@ public struct PluginLibrary: @unchecked Sendable {
             // Also after a failure halfway; a mapping outlives the name.
             defer { File.remove(copy) }
             try File.writeNew(copy, bytes, mode: 0o500)
-            return try DynamicLibrary(path: copy, stays: stays)
+            let library = Breadcrumb.mark(.load, of: label) {
+                Result { () throws(DynamicLibrary.LoadError) in
+                    try DynamicLibrary(path: copy, stays: stays)
+                }
+            }
+            // A runtime in the library may have taken them.
+            CrashRecord.takeSignals(CrashRecord.layout)
+            return try library.get()
         } catch let error as DynamicLibrary.LoadError {
             throw PluginError("\(path): \(error.text)")
         } catch {
@@ -106,12 +127,13 @@ public struct PluginLibrary: @unchecked Sendable {
 
     private static func shakeHands(
         _ call: Hello,
-        path: String
+        path: String,
+        _ label: UnsafePointer<CrashLabel>
     ) throws(PluginError) -> UnsafePointer<sluice_plugin_hello> {
         let hello = UnsafeMutablePointer<sluice_plugin_hello>.allocate(capacity: 1)
         hello.initialize(to: sluice_plugin_hello())
         hello.pointee.size = UInt32(MemoryLayout<sluice_plugin_hello>.size)
-        let result = call(HostTable.hello, hello)
+        let result = Breadcrumb.mark(.hello, of: label) { call(HostTable.hello, hello) }
         guard result == SLUICE_OK else {
             throw PluginError("\(path): the plugin refused this host (result \(result))")
         }

@@ -1,3 +1,4 @@
+package import Sys
 package import TLS
 
 /// Everything that a running proxy is told: the manifest after parsing, with defaults filled in.
@@ -9,6 +10,8 @@ package struct ProxySettings: Sendable, Equatable {
     /// by the cgroup's quota.
     package var workers: Int?
     package var logLevel = LogLevel.info
+    /// Nil: there is no admin interface.
+    package var admin: AdminSettings?
     package var listeners: [ListenerSettings] = []
     package var plugins: [PluginSettings] = []
     package var integrity = IntegritySettings()
@@ -16,7 +19,11 @@ package struct ProxySettings: Sendable, Equatable {
     /// Instances that every request goes through, before its route's own.
     package var chain: [String] = []
     package var routes: [RouteSettings] = []
+    package var service = ServiceSettings()
     package var lifecycle = LifecycleSettings()
+    /// Milliseconds after which a worker that is in one call of a plugin is stuck, and the process
+    /// is ended as by a crash; 0 is off.
+    package var hangTime = 10_000
 
     package init() {}
 }
@@ -25,6 +32,21 @@ package struct ProxySettings: Sendable, Equatable {
 package enum LogLevel: UInt32, Sendable, Equatable, CaseIterable {
     case error = 1
     case warn, info, debug
+}
+
+/// Where commands are taken.
+package struct AdminSettings: Sendable, Equatable {
+    /// "unix:/path", "127.0.0.1:9000" or "[::1]:9000".
+    package var address: String
+    /// File of the token that clients of TCP must show; nil for a Unix socket.
+    package var tokenFile: String?
+
+    package init(address: String, tokenFile: String? = nil) {
+        self.address = address
+        self.tokenFile = tokenFile
+    }
+
+    package var isUnix: Bool { address.hasPrefix("unix:") }
 }
 
 /// One address to listen on, with the bounds of its clients.
@@ -166,6 +188,10 @@ package struct PluginSettings: Sendable, Equatable {
     package var onError = OnError.closed(500)
     /// Bytes of buffers that the plugin may have from the host at the same time.
     package var memoryBytes = 67_108_864
+    /// Milliseconds that a hook may take; 0 is no bound.
+    package var hookBudget = 0
+    package var circuit = PluginCircuitSettings()
+    package var onCrash = CrashPolicy.restart
     package var unload = UnloadRule.never
     /// What becomes of its state when another instance takes its place.
     package var state = StatePolicy.prefer
@@ -175,6 +201,18 @@ package struct PluginSettings: Sendable, Equatable {
         self.name = name
         self.libraryPath = libraryPath
     }
+}
+
+/// When the faults of a plugin take it out of requests.
+package struct PluginCircuitSettings: Sendable, Equatable {
+    /// Faults within `window` on one worker that are borne; 0 bears all.
+    package var faults = 100
+    /// Milliseconds.
+    package var window = 10_000
+    /// Milliseconds until one request tries the plugin again.
+    package var retry = 30_000
+
+    package init() {}
 }
 
 /// Whether the state of an instance moves to the one that takes its place.

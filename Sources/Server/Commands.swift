@@ -45,7 +45,7 @@ package struct Commands {
 
     func execute(_ command: Command) -> ExitCode {
         switch command {
-        case .run(let manifest, let supervisor): return run(manifest, supervisor: supervisor)
+        case .run(let order): return run(order)
         case .check(let manifest, let binds): return check(manifest, binds: binds)
         case .demo: return demo()
         case .pluginList(let manifest): return listPlugins(manifest)
@@ -56,6 +56,8 @@ package struct Commands {
         case .pluginBench(let file, let configuration):
             return Validation(terminal: terminal, surroundings: surroundings)
                 .bench(file: file, configuration: configuration)
+        case .control(let order):
+            return ControlCommand(terminal: terminal, surroundings: surroundings).run(order)
         case .version: terminal.print(Version.line)
         case .help(let text): terminal.print(text)
         }
@@ -64,41 +66,46 @@ package struct Commands {
 
     // MARK: Commands
 
-    private func run(_ manifest: String, supervisor: Bool) -> ExitCode {
-        if supervisor {
-            return Supervision(terminal: terminal, surroundings: surroundings).run(manifest)
+    private func run(_ order: Command.RunOrder) -> ExitCode {
+        let start = ServiceStart(terminal: terminal, order: order)
+        return withSettings(of: order.manifest) { settings in
+            guard order.isSupervised else {
+                if let problem = start.directly(settings.service) { return problem }
+                Signals.block()
+                watchForCrashes()
+                return serve(settings, order.manifest)
+            }
+            switch start.supervised(settings.service) {
+            case .supervise(let service):
+                return Supervision(terminal: terminal, surroundings: surroundings)
+                    .run(order.manifest, service)
+            case .end(let code): return code
+            }
         }
-        Signals.block()
-        return withSettings(of: manifest) { serve($0, manifest) }
     }
 
     private func check(_ manifest: String, binds: Bool) -> ExitCode {
-        withSettings(of: manifest) { settings in
-            do throws(Preparation.Failure) {
-                let prepared = try Preparation(
-                    settings,
-                    manifest: manifest,
-                    source: binds ? OwnListeners() : nil
-                )
+        watchForCrashes()
+        return withSettings(of: manifest) { settings in
+            prepare(settings, manifest, binds ? OwnListeners() : nil) { prepared, admin in
                 prepared.warnings.forEach { terminal.complain("\(manifest): warning: \($0)") }
                 prepared.release()
-            } catch {
-                error.lines.forEach(terminal.complain)
-                return .configuration
+                if let admin { admin.release() }
+                let counts = [
+                    count(settings.listeners.count, "listener"),
+                    count(settings.plugins.count, "plugin"),
+                    count(settings.upstreams.count, "upstream"),
+                    count(settings.routes.count, "route"),
+                ]
+                terminal.print("\(manifest): good (\(counts.joined(separator: ", ")))")
+                return .ok
             }
-            let counts = [
-                count(settings.listeners.count, "listener"),
-                count(settings.plugins.count, "plugin"),
-                count(settings.upstreams.count, "upstream"),
-                count(settings.routes.count, "route"),
-            ]
-            terminal.print("\(manifest): good (\(counts.joined(separator: ", ")))")
-            return .ok
         }
     }
 
     private func demo() -> ExitCode {
         Signals.block()
+        watchForCrashes()
         terminal.print(Demo.introduction)
         do throws(ManifestFailure) {
             let settings = try Manifest.parse(Array(Demo.manifest.utf8), path: "demo", surroundings)
@@ -110,13 +117,10 @@ package struct Commands {
     }
 
     private func serve(_ settings: ProxySettings, _ manifest: String) -> ExitCode {
-        do throws(Preparation.Failure) {
-            let source = OwnListeners()
-            let prepared = try Preparation(settings, manifest: manifest, source: source)
-            return Serving(prepared, source, manifest: manifest, surroundings).run(.signals)
-        } catch {
-            error.lines.forEach(terminal.complain)
-            return .configuration
+        let source = OwnListeners()
+        return prepare(settings, manifest, source) { prepared, admin in
+            Serving(prepared, source, manifest: manifest, surroundings, admin: admin)
+                .run(.signals)
         }
     }
 
@@ -174,6 +178,32 @@ package struct Commands {
     }
 
     // MARK: Steps
+
+    private func watchForCrashes() { CrashRecord.watch(for: terminal) }
+
+    /// Prepares all that a manifest needs and goes on with it, or shows what is wrong.
+    ///
+    /// - Parameter source: nil leaves the addresses alone.
+    private func prepare(
+        _ settings: ProxySettings,
+        _ manifest: String,
+        _ source: (any ListenerSource)?,
+        _ body: (Preparation, consuming AdminEntrance?) -> ExitCode
+    ) -> ExitCode {
+        do throws(Preparation.Failure) {
+            let prepared = try Preparation(settings, manifest: manifest, source: source)
+            guard source != nil, let address = settings.admin else { return body(prepared, nil) }
+            do throws(Preparation.Failure) {
+                return body(prepared, try AdminEntrance(address, manifest: manifest))
+            } catch {
+                prepared.release()
+                throw error
+            }
+        } catch {
+            error.lines.forEach(terminal.complain)
+            return .configuration
+        }
+    }
 
     /// Reads a manifest and goes on with it, or shows what is wrong with it.
     private func withSettings(
@@ -236,4 +266,17 @@ extension ManifestSurroundings {
 
     /// `EFBIG` of Linux, which `File.readAll` throws for a file over the bound.
     private static let fileTooBig = Errno(27)
+}
+
+extension CrashRecord {
+    /// From now on a crash tells in which plugin it was, where that can be told.
+    ///
+    /// - Parameter descriptor: where the record goes to; nil for a process that nobody watches.
+    static func watch(for terminal: Terminal, _ descriptor: Int32? = nil) {
+        do throws(Errno) {
+            try watch(descriptor, layout: layout)
+        } catch {
+            terminal.complain("sluice: no record of a crash will be kept: \(error.description)")
+        }
+    }
 }

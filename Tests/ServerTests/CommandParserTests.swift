@@ -12,12 +12,12 @@ struct CommandParserTests {
     }
 
     @Test(arguments: [
-        ("run", Command.run(manifest: "sluice.json5", supervisor: true)),
-        ("run --no-supervisor", .run(manifest: "sluice.json5", supervisor: false)),
-        ("run -m a.json5", .run(manifest: "a.json5", supervisor: true)),
+        ("run", Command.run(.init())),
+        ("run --no-supervisor", .run(.init(isSupervised: false))),
+        ("run -m a.json5", .run(.init(manifest: "a.json5"))),
         (
             "run --no-supervisor --manifest=a=b",
-            .run(manifest: "a=b", supervisor: false)
+            .run(.init(manifest: "a=b", isSupervised: false))
         ),
         ("check --manifest a", .check(manifest: "a", binds: true)),
         ("check -m -", .check(manifest: "-", binds: true)),
@@ -38,6 +38,29 @@ struct CommandParserTests {
         #expect(parse(line) == .success(expected))
     }
 
+    @Test func `reads how a service is to run`() {
+        var order = Command.RunOrder(manifest: "m")
+        order.isDaemon = true
+        order.pidFile = "/run/p"
+        order.user = "u"
+        order.group = "g"
+        order.takeOver = "/run/t"
+        let line = "run -m m --daemon --pid-file /run/p --user=u --group g --take-over /run/t"
+        #expect(parse(line) == .success(.run(order)))
+        var alone = Command.RunOrder(isSupervised: false)
+        alone.user = "u"
+        #expect(parse("run --no-supervisor --user u") == .success(.run(alone)))
+    }
+
+    @Test(arguments: ["--daemon", "--pid-file=a", "--take-over=a"])
+    func `some of it needs the supervisor`(option: String) {
+        let name = option.split(separator: "=")[0]
+        #expect(
+            parse("run --no-supervisor \(option)")
+                == .failure(UsageError("option \"\(name)\" needs the supervisor"))
+        )
+    }
+
     @Test(arguments: [
         ("", "no command; `sluice --help` lists them"),
         ("chek", "unknown command \"chek\"; did you mean \"check\"?"),
@@ -46,8 +69,6 @@ struct CommandParserTests {
         ("plugin", "\"plugin\" needs another word; `sluice plugin --help` lists them"),
         ("plugin inspct a", "unknown command \"plugin inspct\"; did you mean \"plugin inspect\"?"),
         ("plugin eat", "unknown command \"plugin eat\"; `sluice plugin --help` lists them"),
-        ("reload", "\"reload\" is not supported by this version of sluice"),
-        ("plugin swap a", "\"plugin swap\" is not supported by this version of sluice"),
         ("plugin new", "`sluice plugin new` needs a NAME"),
         ("plugin new a --sdk", "option \"--sdk\" needs a PLACE"),
         ("--verson", "unknown option \"--verson\" before a command; did you mean \"--version\"?"),

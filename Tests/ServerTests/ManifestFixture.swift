@@ -72,6 +72,17 @@ enum Sample {
         switch table {
         case "manifest": manifest(top: member)
         case "log": manifest(top: "log: { \(member) }")
+        case "take_over":
+            manifest(
+                top: member.hasPrefix("listen:")
+                    ? "take_over: { \(member) }" : "take_over: { listen: 'unix:/t', \(member) }"
+            )
+        case "admin":
+            manifest(
+                top: member.hasPrefix("token_file:")
+                    ? "admin: { listen: '127.0.0.1:9', \(member) }"
+                    : "admin: { listen: 'unix:a.sock', \(member) }"
+            )
         case "listener": manifest(listener: member)
         case "limits": manifest(listener: "limits: { \(member) }")
         case "downstream_timeouts": manifest(listener: "timeouts: { \(member) }")
@@ -119,6 +130,8 @@ enum Sample {
         switch table {
         case "manifest": ""
         case "log": "log."
+        case "take_over": "take_over."
+        case "admin": "admin."
         case "listener": "listeners[0]."
         case "limits": "listeners[0].limits."
         case "downstream_timeouts": "listeners[0].timeouts."

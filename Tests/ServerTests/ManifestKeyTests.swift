@@ -226,6 +226,7 @@ struct ManifestKeyTests {
     static let bounds: [(String, String, Int64, Int64, String)] =
         [
             ("manifest", "workers", 1, 256, ""),
+            ("take_over", "timeout", 1_000, 3_600_000, "ms"),
             ("listener", "backlog", 1, 65_535, ""),
             ("listener", "tcp_keepalive", 0, 32_400, "s"),
             ("limits", "head", 256, 65_535, "B"), ("limits", "fields", 1, 1_024, ""),

@@ -1,7 +1,7 @@
 /// What the command line asks for.
 package enum Command: Equatable, Sendable {
-    /// Serves until a signal. With `supervisor` false, without the process that restarts it.
-    case run(manifest: String, supervisor: Bool)
+    /// Serves until a signal.
+    case run(RunOrder)
     /// Does everything that `run` does before it serves; `binds` false leaves the addresses alone.
     case check(manifest: String, binds: Bool)
     case version
@@ -16,6 +16,8 @@ package enum Command: Equatable, Sendable {
     case pluginValidate(Validation.Order)
     /// Measures the hooks of the plugin in a file.
     case pluginBench(file: String, configuration: String)
+    /// Asks something of a proxy that runs.
+    case control(ControlOrder)
     /// Prints a text and does nothing else.
     case help(String)
 

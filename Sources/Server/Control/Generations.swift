@@ -167,11 +167,14 @@ final class Generations: @unchecked Sendable {
             workers: workers,
             milliseconds: Self.adoptMilliseconds
         )
-        let kept = Set(next.sockets.flatMap(\.descriptors))
-        source.settle(
-            keeping: next.sockets,
-            dropping: running.sockets.filter { kept.isDisjoint(with: $0.descriptors) }
-        )
+        let dropped = Self.sockets(of: running, notIn: next)
+        source.settle(keeping: next.sockets, dropping: dropped)
+        for sockets in Self.sockets(of: next, notIn: running) {
+            log.write(3) { $0.text("listening on \(sockets.address.text)") }
+        }
+        for sockets in dropped {
+            log.write(3) { $0.text("no longer listening on \(sockets.address.text)") }
+        }
         retiring.append(Retiring(running: running, since: Clock.kernelNanoseconds()))
         running = next
         running.settings.announceUpstreams()
@@ -182,6 +185,11 @@ final class Generations: @unchecked Sendable {
         watch = CertificateWatch(running.settings, running.tls)
         letGo()
         return isWhole
+    }
+
+    private static func sockets(of one: Running, notIn other: Running) -> [ListenerSockets] {
+        let kept = Set(other.sockets.flatMap(\.descriptors))
+        return one.sockets.filter { kept.isDisjoint(with: $0.descriptors) }
     }
 
     /// Posts a message to every worker; how many take it.
@@ -233,13 +241,15 @@ final class Generations: @unchecked Sendable {
 
     private func destroy(_ place: Int) {
         let live = live(without: place)
-        let plan = retiring[place].running.plan
-        retiring.remove(at: place)
+        let gone = retiring.remove(at: place).running
+        let plan = gone.plan
         let instances = plan.instances(notIn: live)
         plan.release(keeping: live)
         for instance in instances {
-            if let heir = running.plugin(instance.name)?.instance, heir !== instance {
-                StateTransfer.moveRest(from: instance, to: heir)
+            if let old = gone.plugin(instance.name), let heir = running.plugin(instance.name),
+                heir.lineage === old.lineage, heir.instance !== instance
+            {
+                StateTransfer.moveRest(from: instance, to: heir.instance)
             }
             instance.destroy()
             plan.tables.giveInstance(instance.index)

@@ -13,6 +13,10 @@ struct ManifestChanges {
             lines.append("~ log.level: \(now.logLevel) -> \(next.logLevel)")
         }
         compareIntegrity(now.integrity, next.integrity)
+        if now.admin != next.admin {
+            let places = [now.admin, next.admin].map { $0?.address ?? "none" }
+            lines.append("~ admin: \(places.joined(separator: " -> "))")
+        }
         compare(
             "listeners: ",
             now.listeners.indices.map { (Self.key(now, $0), now.listeners[$0]) },
@@ -37,7 +41,7 @@ struct ManifestChanges {
                     + "[\(next.chain.joined(separator: ", "))]"
             )
         }
-        compare("", now.routes.map { ($0.name, $0) }, next.routes.map { ($0.name, $0) })
+        compare("route ", now.routes.map { ($0.name, $0) }, next.routes.map { ($0.name, $0) })
         // A route's place is part of what it means.
         let kept = Set(next.routes.map(\.name))
         if now.routes.map(\.name).filter(kept.contains)

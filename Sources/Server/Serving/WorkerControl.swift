@@ -1,6 +1,7 @@
 internal import Admin
 internal import Proxy
 internal import Reactor
+internal import Synchronization
 internal import Sys
 
 /// What can be asked of running workers as a whole. [any thread]
@@ -14,7 +15,12 @@ final class WorkerControl: Sendable {
     private let manifest: String
     private let surroundings: ManifestSurroundings
     private let logLevel: UInt32
-    private let grace: Int
+    /// Milliseconds that tunnels have once this process drains.
+    let grace: Int
+    private let draining = Atomic(false)
+
+    /// Whether it was told to finish what it has, by whomever.
+    var isDraining: Bool { draining.load(ordering: .relaxed) }
 
     init(
         _ mailboxes: [Mailbox<WorkerMessage>],
@@ -31,8 +37,11 @@ final class WorkerControl: Sendable {
     }
 
     /// Closes the listeners and lets requests finish; tunnels end after `grace` milliseconds.
-    func drain(grace: Int) {
-        for mailbox in mailboxes { mailbox.post(.drain) }
+    ///
+    /// - Parameter handsOver: another process serves on.
+    func drain(grace: Int, handsOver: Bool) {
+        draining.store(true, ordering: .relaxed)
+        for mailbox in mailboxes { mailbox.post(.drain(handsOver: handsOver)) }
         let mailboxes = mailboxes
         _ = PinnedThread.start(name: "grace") {
             Process.sleep(milliseconds: UInt32(grace))
@@ -43,23 +52,45 @@ final class WorkerControl: Sendable {
         }
     }
 
-    /// Answers what the supervisor passes on.
-    private func answer(_ request: AdminRequest) -> AdminResponse {
-        guard request.path == "/v1/reload" else {
-            return .refusal(404, ["\(request.path): there is no such command"])
-        }
-        return generations.perform { self.reload($0) } ?? .refusal(503, ["the process is ending"])
-    }
-
     private func reload(_ generations: Generations) -> AdminResponse {
         generations.reload(manifest, surroundings, isDry: false)
     }
 
+    // MARK: State
+
+    /// What another process begins with in place of this one.
+    private func exportState() -> [UInt8]? {
+        generations.perform { ProcessState.export($0.running) }.map(take)
+    }
+
+    private func take(_ state: (bytes: [UInt8], problems: [String])) -> [UInt8] {
+        complain(state.problems)
+        return state.bytes
+    }
+
+    /// Adds what the process before counted until its end.
+    private func importRest(_ bytes: [UInt8]) {
+        guard let state = ProcessState(bytes) else {
+            return complain(["the last state of the process before is damaged"])
+        }
+        complain(generations.perform { state.importRest($0.running) } ?? [])
+    }
+
+    private func complain(_ problems: [String]) {
+        var log = ErrorLog(level: logLevel, source: "main")
+        for problem in problems { log.write(2) { $0.text(problem) } }
+    }
+
     /// What the supervisor may have this process do.
-    var hooks: SupervisorLink.Hooks {
+    ///
+    /// - Parameter command: answers what it passes on of the admin interface.
+    func hooks(_ command: @escaping AdminHandler) -> SupervisorLink.Hooks {
         SupervisorLink.Hooks(
-            command: { self.answer($0) },
-            drain: { self.drain(grace: $0) },
+            command: command,
+            exportState: { self.exportState() },
+            exportRest: { self.take(ProcessState.exportRest(self.generations.running)) },
+            importState: { self.importRest($0) },
+            drain: { self.drain(grace: $0, handsOver: $1) },
             ping: { done in
                 let round = WorkerRound(workers: self.mailboxes.count, done: done)
                 // A worker that has ended takes no messages, and needs no answer any more.
@@ -75,7 +106,6 @@ final class WorkerControl: Sendable {
     /// TERM and QUIT drain; a second one, or INT, ends the process at once.
     func handleSignals() {
         var log = ErrorLog(level: logLevel, source: "main")
-        var isDraining = false
         while true {
             switch Signals.wait() {
             case .interrupt:
@@ -85,9 +115,8 @@ final class WorkerControl: Sendable {
                 log.write(3) { $0.text("stopping at once: asked twice") }
                 Process.exit(ExitCode.ok.rawValue)
             case .terminate:
-                isDraining = true
                 log.write(3) { $0.text("draining: no new connections, requests finish") }
-                drain(grace: grace)
+                drain(grace: grace, handsOver: false)
             case .reopenLogs: break
             case .reload: _ = generations.ledger.submit { _ = self.reload(self.generations) }
             case .upgrade:
