@@ -166,8 +166,10 @@ class Place:
     def close(self):
         for pid in self.pids:
             try:
-                os.kill(pid, signal.SIGINT)
-            except ProcessLookupError:
+                # A starter, as of a name space, ends with what it has started.
+                for process in [pid, *children(pid)]:
+                    os.kill(process, signal.SIGINT)
+            except (ProcessLookupError, FileNotFoundError):
                 continue
             try:
                 os.waitpid(pid, 0)

@@ -200,7 +200,7 @@ def test_a_process_that_is_too_slow(place):
     guest = Guest(place.file("take.sock"))
     guest.take()
     assert guest.hear() is None
-    assert "does not take over: it did not serve in time" in old.log()
+    eventually(lambda: "does not take over: it did not serve in time" in old.log(), "it is said")
     assert ask(("127.0.0.1", port)) == "old"
 
 
