@@ -118,6 +118,7 @@ struct ResumeReader {
         process.process = Int32(try fields.number("process", 1...Int(Int32.max)))
         let readyAt = try fields.number("ready_at", Self.anyTime)
         process.readyAt = readyAt == 0 ? nil : UInt64(readyAt)
+        process.leavingSince = UInt64(try fields.number("leaving_since", Self.anyTime))
         process.workers = try fields.number("workers", 0...ServingMessage.countMax)
         let channel = try Self.descriptor("channel", &fields)
         peers[id] = Supervisor.Peer(

@@ -65,6 +65,7 @@ struct ResumeWriter {
         [
             "id": .integer(Int64(process.id)), "role": .string(process.role.rawValue),
             "process": .integer(Int64(process.process)),
+            "leaving_since": .integer(Int64(process.leavingSince)),
             "started_at": .integer(Int64(process.startedAt)),
             "ready_at": .integer(Int64(process.readyAt ?? 0)),
             "workers": .integer(Int64(process.workers)),

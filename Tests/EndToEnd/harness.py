@@ -216,9 +216,7 @@ class Sluice:
         # The serving process crashes, and the supervisor copes with it.
         self.expected_crash = False
         argv = [*prefix, binary, "run", "--manifest", self.path, *arguments]
-        if "--no-supervisor" in arguments:
-            self.supervised = False
-        elif not supervised:
+        if not supervised:
             argv.append("--no-supervisor")
         if nofile:
             argv = ["prlimit", "--nofile=%d:%d" % (nofile, nofile)] + argv

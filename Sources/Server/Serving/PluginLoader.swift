@@ -25,8 +25,8 @@ package struct PluginLoader {
     private let workerCount: Int
     private let tables: PlanTables?
     private let previous: Running?
-    private let quarantine: [Quarantine]
     private let inherited: ProcessState?
+    private let quarantine: [Quarantine]
     private var libraries: [String: PluginLibrary]
 
     /// - Parameters:
@@ -70,8 +70,8 @@ package struct PluginLoader {
         self.workerCount = workerCount
         self.tables = tables
         self.previous = previous
-        self.quarantine = quarantine
         self.inherited = inherited
+        self.quarantine = quarantine
         libraries = linked
     }
 
@@ -173,8 +173,8 @@ package struct PluginLoader {
         _ settings: PluginSettings
     ) throws(PluginError) {
         let transfer = StateTransfer(settings.state)
-        if let old = previous?.plugin(settings.name) {
-            if !old.isAbsent { try transfer.move(from: old.instance, to: instance) }
+        if let old = previous?.plugin(settings.name), !old.isAbsent {
+            try transfer.move(from: old.instance, to: instance)
         } else if let bytes = inherited?.state(of: settings.name) {
             try transfer.move(bytes, to: instance)
         }

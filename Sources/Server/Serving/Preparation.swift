@@ -40,16 +40,16 @@ struct Preparation {
     /// - Parameters:
     ///   - manifest: its name, for messages.
     ///   - source: where sockets come from; nil leaves the addresses alone.
-    ///   - quarantine: plugins that are not to be loaded; nil for those that are not loaded now.
     ///   - present: what is served already; nil at the start.
     ///   - inherited: what the process before exported; nil when there was none.
+    ///   - quarantine: plugins that are not to be loaded; nil for those that are not loaded now.
     init(
         _ settings: ProxySettings,
         manifest: String,
         source: (any ListenerSource)?,
         present: Present? = nil,
-        quarantine: [Quarantine]? = nil,
-        inherited: ProcessState? = nil
+        inherited: ProcessState? = nil,
+        quarantine: [Quarantine]? = nil
     ) throws(Failure) {
         let descriptorLimit = Process.raiseDescriptorLimit()
         let before = present?.running

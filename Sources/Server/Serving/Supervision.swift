@@ -88,10 +88,10 @@ struct Supervision {
                 settings,
                 manifest: manifest,
                 source: source,
+                inherited: try state(link.start, manifest),
                 quarantine: link.start.quarantine.map {
                     Quarantine(name: $0.instance, sha256: $0.sha256)
-                },
-                inherited: try state(link.start, manifest)
+                }
             )
             return Serving(prepared, source, manifest: manifest, surroundings)
                 .run(.supervisor(link, bytes))

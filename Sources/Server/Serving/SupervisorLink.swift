@@ -27,8 +27,8 @@ package final class SupervisorLink: Sendable {
         package var importState: (@Sendable ([UInt8]) -> Void)?
         /// Take no more connections, and let requests finish.
         ///
-        /// Tunnels end after `grace` milliseconds.
-        package var drain: @Sendable (_ grace: Int) -> Void
+        /// Tunnels end after `grace` milliseconds; with `handsOver` another process serves on.
+        package var drain: @Sendable (_ grace: Int, _ handsOver: Bool) -> Void
         /// Call `done` when every worker's loop has turned.
         package var ping: @Sendable (_ done: @escaping @Sendable () -> Void) -> Void
         package var reopenLogs: @Sendable () -> Void
@@ -186,7 +186,7 @@ package final class SupervisorLink: Sendable {
             } catch {
                 log.write(1) { $0.text("supervisor: \(error.reason); draining") }
                 answers.change { $0.isOver = true }
-                hooks.drain(hooks.graceAlone)
+                hooks.drain(hooks.graceAlone, false)
                 return
             }
         }
@@ -206,7 +206,7 @@ package final class SupervisorLink: Sendable {
         case .drain(let grace, let handsOver):
             log.write(3) { $0.text("draining: no new connections, requests finish") }
             commands.change { $0.handsOver = handsOver }
-            hooks.drain(grace)
+            hooks.drain(grace, handsOver)
         case .stop: Process.exit(ExitCode.ok.rawValue)
         case .reopenLogs(let file):
             do throws(Errno) {

@@ -31,8 +31,10 @@ final class WorkerControl: Sendable {
     }
 
     /// Closes the listeners and lets requests finish; tunnels end after `grace` milliseconds.
-    func drain(grace: Int) {
-        for mailbox in mailboxes { mailbox.post(.drain) }
+    ///
+    /// - Parameter handsOver: another process serves on.
+    func drain(grace: Int, handsOver: Bool) {
+        for mailbox in mailboxes { mailbox.post(.drain(handsOver: handsOver)) }
         let mailboxes = mailboxes
         _ = PinnedThread.start(name: "grace") {
             Process.sleep(milliseconds: UInt32(grace))
@@ -87,7 +89,7 @@ final class WorkerControl: Sendable {
             exportState: { self.exportState() },
             exportRest: { self.take(ProcessState.exportRest(self.generations.running)) },
             importState: { self.importRest($0) },
-            drain: { self.drain(grace: $0) },
+            drain: { self.drain(grace: $0, handsOver: $1) },
             ping: { done in
                 let round = WorkerRound(workers: self.mailboxes.count, done: done)
                 // A worker that has ended takes no messages, and needs no answer any more.
@@ -115,7 +117,7 @@ final class WorkerControl: Sendable {
             case .terminate:
                 isDraining = true
                 log.write(3) { $0.text("draining: no new connections, requests finish") }
-                drain(grace: grace)
+                drain(grace: grace, handsOver: false)
             case .reopenLogs: break
             case .reload: _ = generations.ledger.submit { _ = self.reload(self.generations) }
             case .upgrade:

@@ -10,8 +10,10 @@ extension Lifecycle {
 
     /// Closes the addresses, and has all processes end.
     ///
-    /// - Parameter fast: does not wait for requests.
-    mutating func stop(fast: Bool) {
+    /// - Parameters:
+    ///   - fast: does not wait for requests.
+    ///   - handsOver: an unrelated process serves on.
+    mutating func stop(fast: Bool, handsOver: Bool = false) {
         let isFirst = stage != .stopping
         stage = .stopping
         if isFirst {
@@ -23,7 +25,7 @@ extension Lifecycle {
             if fast || process.role == .next {
                 end(process.id, for: "the process is stopping")
             } else if process.role == .main, isFirst {
-                let drain = SupervisorMessage.drain(grace: settings.grace, handsOver: false)
+                let drain = SupervisorMessage.drain(grace: settings.grace, handsOver: handsOver)
                 actions.append(.send(process.id, drain))
             }
         }

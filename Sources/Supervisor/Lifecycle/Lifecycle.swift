@@ -28,6 +28,8 @@ package struct Lifecycle {
         case notReplaced(Errno)
         /// This process has become another program.
         case resumed
+        /// An unrelated process has the sockets, and serves.
+        case handedOver
         /// The time of `deadline` has come.
         case time
     }
@@ -59,8 +61,9 @@ package struct Lifecycle {
 
     /// Crashes of a manifest that has not run clean yet after which the last clean one is served.
     package static let manifestCrashesMax = 3
-    /// Processes that drain at a time; the oldest of more is ended.
-    package static let leavingMax = 8
+    /// Processes that drain at a time. Another replacement ends the oldest, or is refused while
+    /// that one is still within its time of grace.
+    package static let leavingMax = 16
     /// Milliseconds that a process may take to export its state; then the next begins without.
     package static let exportTimeout = 5_000
     /// Milliseconds after which a command counts as lost.
@@ -93,6 +96,8 @@ package struct Lifecycle {
         var workers = 0
         /// The text of its manifest, once it serves.
         var manifest: [UInt8] = []
+        /// When it began to drain.
+        var leavingSince: UInt64 = 0
         /// What it said before it ended.
         var problems: [String] = []
         /// Why its end was brought about.
@@ -140,11 +145,12 @@ package struct Lifecycle {
             if let place = place(id) { processes[place].process = process }
         case .notStarted(let id, let error): notStarted(id, error)
         case .message(let id, let message): handle(message, id)
-        case .misspoke(let id, let reason): end(id, for: reason)
+        case .misspoke(let id, let reason): end(id, for: "the control channel: \(reason)")
         case .ended(let id, let ending, let report): ended(id, ending, report)
         case .request(let id, let request): handle(request, id)
         case .notReplaced(let error): notReplaced(error)
         case .resumed: promote()
+        case .handedOver: stop(fast: false, handsOver: true)
         case .time: break
         }
         handleTime()
