@@ -1,5 +1,6 @@
-"""What the tests of a service of the machine share: a proxy that answers by itself, started as others
-start it (a service manager, a shell that does not wait), and the service manager's socket."""
+"""What the tests of a service of the machine share: a proxy that answers by itself, started as
+others start it (a service manager, a shell that does not wait), and the service manager's
+socket."""
 import json
 import os
 import re

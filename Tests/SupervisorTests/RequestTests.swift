@@ -81,7 +81,7 @@ struct RequestTests {
 
     @Test func `an unrelated process that serves lets this one drain`() throws {
         var scene = try Scene.serving()
-        #expect(scene.happens(.handedOver) == ["close sockets", "send 1 drain"])
+        #expect(scene.happens(.handedOver) == ["close sockets", "send 1 drain 30000 hands over"])
         // The state that it ends with is for nobody.
         _ = scene.happens(.message(1, .state(id: 0, nil)))
         #expect(scene.happens(.ended(1, .exited(0), nil)) == ["exit 0"])
