@@ -28,6 +28,8 @@ package struct Lifecycle {
         case notReplaced(Errno)
         /// This process has become another program.
         case resumed
+        /// An unrelated process has the sockets, and serves.
+        case handedOver
         /// The time of `deadline` has come.
         case time
     }
@@ -148,6 +150,7 @@ package struct Lifecycle {
         case .request(let id, let request): handle(request, id)
         case .notReplaced(let error): notReplaced(error)
         case .resumed: promote()
+        case .handedOver: stop(fast: false, handsOver: true)
         case .time: break
         }
         handleTime()
