@@ -19,6 +19,7 @@ final class ServingControl: Sendable {
         AdminRoute("GET", "/v1/status", { $0.status }),
         AdminRoute("GET", "/v1/metrics", { $0.metrics }),
         AdminRoute("GET", "/v1/generations", { $0.generationsStatus }),
+        AdminRoute("GET", "/v1/plugins", { $0.images }),
         AdminRoute("POST", "/v1/reload", members: ["dry_run", "manifest_text"], { $0.reload }),
         AdminRoute("POST", "/v1/plugins/*/swap", members: SwapOrder.members, { $0.swap }),
         AdminRoute("POST", "/v1/plugins/*/promote", { $0.promote }),
@@ -98,6 +99,10 @@ final class ServingControl: Sendable {
                 .object((facts.members ?? []) + GenerationStatus.members(generations))
             )
         }
+    }
+
+    private func images(_ call: AdminCall) -> AdminResponse {
+        AdminResponse(200, ["images": PluginImages.json])
     }
 
     private func generationsStatus(_ call: AdminCall) -> AdminResponse {
