@@ -30,6 +30,8 @@ package enum WorkerMessage: Sendable {
     case adopt(Adoption)
     /// A share of them does so; nil ends that.
     case attempt(Trial?)
+    /// Name what holds generations.
+    case census(Census)
     /// Stop what no plan has any more.
     case retire(Retirement)
 }
