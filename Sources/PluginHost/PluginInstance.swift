@@ -81,6 +81,7 @@ public final class PluginInstance: @unchecked Sendable {
         args.name = text
         args.config = ConfigurationTree.make(configuration)
         args.folder = sluice_slice(permanent: folder)
+        library.image?.began(handle)
         let created = Self.withErrorText { error in
             let checked = Breadcrumb.mark(.checkConfig, of: label) {
                 factory.pointee.check_config?(args.config, error) ?? 0
@@ -92,6 +93,7 @@ public final class PluginInstance: @unchecked Sendable {
         }
         guard created.result == SLUICE_OK else {
             handle.end()
+            library.image?.ended(handle)
             let reason = created.text.isEmpty ? "result \(created.result)" : created.text
             throw PluginError("plugins.\(name).config: \(reason)")
         }
@@ -266,6 +268,7 @@ public final class PluginInstance: @unchecked Sendable {
             return
         }
         handle.mark(.destroy) { table.pointee.destroy?(table.pointee.state) }
+        defer { library.image?.ended(handle) }
         let bytes = handle.memoryInUse
         guard bytes > 0 else { return }
         record.pointee.count(.leak)

@@ -12,10 +12,12 @@ package struct ProxySettings: Sendable, Equatable {
     package var logLevel = LogLevel.info
     package var listeners: [ListenerSettings] = []
     package var plugins: [PluginSettings] = []
+    package var integrity = IntegritySettings()
     package var upstreams: [UpstreamSettings] = []
     /// Instances that every request goes through, before its route's own.
     package var chain: [String] = []
     package var routes: [RouteSettings] = []
+    package var service = ServiceSettings()
     package var lifecycle = LifecycleSettings()
     /// Milliseconds after which a worker that is in one call of a plugin is stuck, and the process
     /// is ended as by a crash; 0 is off.
@@ -173,6 +175,7 @@ package struct PluginSettings: Sendable, Equatable {
     package var hookBudget = 0
     package var circuit = PluginCircuitSettings()
     package var onCrash = CrashPolicy.restart
+    package var unload = UnloadRule.never
     /// What becomes of its state when another instance takes its place.
     package var state = StatePolicy.prefer
     package var configuration = ConfigurationValue.object([])

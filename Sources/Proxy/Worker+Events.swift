@@ -40,7 +40,7 @@ extension Worker {
         default:
             for message in mailbox.take() {
                 switch message {
-                case .drain: drain()
+                case .drain(let handsOver): drain(handsOver: handsOver)
                 case .endTunnels: endTunnels()
                 case .ping(let round): round.answer()
                 case .tasks: port.runTasks()

@@ -9,7 +9,11 @@ import TLS
 /// What the control thread tells a worker.
 package enum WorkerMessage: Sendable {
     /// Take no more connections, let requests finish, then end.
-    case drain
+    ///
+    /// With `handsOver` another process takes the connections that follow, and idle ones get some
+    /// time: a client that goes on using its connection is told that it was the last request, and
+    /// does not find it closed.
+    case drain(handsOver: Bool)
     /// End the tunnels that stand.
     case endTunnels
     /// Say that the loop turns.
@@ -145,6 +149,8 @@ package struct Worker: ~Copyable {
     var areListenersPaused = false
     let listenerTimer: UnsafeMutablePointer<TimerNode>
     var isDraining = false
+    /// Milliseconds that an idle connection gets while the worker drains.
+    var idleGrace: UInt64 = 0
     var connectionCount = 0
     /// Of HTTP/2 to clients.
     var http2 = H2Counters()

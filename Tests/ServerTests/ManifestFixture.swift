@@ -72,6 +72,11 @@ enum Sample {
         switch table {
         case "manifest": manifest(top: member)
         case "log": manifest(top: "log: { \(member) }")
+        case "take_over":
+            manifest(
+                top: member.hasPrefix("listen:")
+                    ? "take_over: { \(member) }" : "take_over: { listen: 'unix:/t', \(member) }"
+            )
         case "listener": manifest(listener: member)
         case "limits": manifest(listener: "limits: { \(member) }")
         case "downstream_timeouts": manifest(listener: "timeouts: { \(member) }")
@@ -119,6 +124,7 @@ enum Sample {
         switch table {
         case "manifest": ""
         case "log": "log."
+        case "take_over": "take_over."
         case "listener": "listeners[0]."
         case "limits": "listeners[0].limits."
         case "downstream_timeouts": "listeners[0].timeouts."

@@ -53,7 +53,7 @@ extension Generations {
             guard served != nil, !isDry else { return refuse(what, 409, [line]) }
             return AdminResponse(409, ["problems": [.string(line)], "replace": true])
         }
-        let stage = PluginStage(settings, present: running.plugins)
+        let stage = PluginStage(settings, present: running.plugins(trustedBy: settings))
         guard stage.problems.isEmpty else {
             return refuse(what, 422, stage.problems.map { "\(manifest): \($0)" })
         }

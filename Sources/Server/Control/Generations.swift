@@ -34,6 +34,8 @@ final class Generations: @unchecked Sendable {
     private(set) var retiring: [Retiring] = []
     /// Told of each manifest that is served: its text, what it says, and the number of workers.
     var served: (@Sendable ([UInt8], ProxySettings, Int) -> Void)?
+    /// Asks for another process in place of this one, and says why; nil when nobody can.
+    var wantsReplacement: (@Sendable (String) -> Void)?
     var canary: Canary?
     /// What became of the last one.
     var lastCanary: String?
@@ -112,6 +114,18 @@ final class Generations: @unchecked Sendable {
             }
         }
         source.settle(keeping: [], dropping: running.sockets)
+    }
+
+    /// Compares what libraries have left in memory with the limit of what is served.
+    private func judgeImages() {
+        let limit = running.settings.integrity.retiredImagesMax
+        guard let count = ImageRegistry.shared.excess(over: limit) else { return }
+        let reason = "\(count) libraries are in memory that nobody uses (max_retired_images)"
+        guard let wantsReplacement else {
+            return log.write(2) { $0.text("\(reason); a restart would take them out") }
+        }
+        log.write(3) { $0.text("\(reason): another process is asked for") }
+        wantsReplacement(reason)
     }
 
     // MARK: Going over
@@ -240,6 +254,9 @@ final class Generations: @unchecked Sendable {
             instance.destroy()
             plan.tables.giveInstance(instance.index)
         }
+        // No worker is in a library of theirs any more: each has stopped them.
+        ImageRegistry.shared.sweep()
+        judgeImages()
         ledger.forget(plan.number)
         log.write(3) { line in
             line.text("generation ")

@@ -12,6 +12,7 @@ struct ManifestChanges {
         if now.logLevel != next.logLevel {
             lines.append("~ log.level: \(now.logLevel) -> \(next.logLevel)")
         }
+        compareIntegrity(now.integrity, next.integrity)
         compare(
             "listeners: ",
             now.listeners.indices.map { (Self.key(now, $0), now.listeners[$0]) },
@@ -44,6 +45,20 @@ struct ManifestChanges {
         {
             lines.append("~ routes: their order")
         }
+    }
+
+    private mutating func compareIntegrity(
+        _ now: IntegritySettings,
+        _ next: IntegritySettings
+    ) {
+        let keys = [
+            ("plugin_permissions", now.checksPermissions == next.checksPermissions),
+            ("trusted_keys", now.trustedKeys == next.trustedKeys),
+            ("plugin_probe", now.probe == next.probe),
+            ("probe_timeout", now.probeTimeout == next.probeTimeout),
+            ("max_retired_images", now.retiredImagesMax == next.retiredImagesMax),
+        ]
+        lines += keys.filter { !$0.1 }.map { "~ \($0.0)" }
     }
 
     private static func key(_ settings: ProxySettings, _ place: Int) -> String {

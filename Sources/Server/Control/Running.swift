@@ -14,6 +14,11 @@ struct Running: Sendable {
     /// Plugins that are not loaded.
     var quarantine: [Quarantine] = []
 
+    /// Plugins whose files were let in by the rules that other settings have, too.
+    func plugins(trustedBy settings: ProxySettings) -> [RunningPlugin] {
+        self.settings.integrity.isTrust(of: settings.integrity) ? plugins : []
+    }
+
     func plugin(_ name: String) -> RunningPlugin? {
         plugins.first { $0.settings.name == name }
     }

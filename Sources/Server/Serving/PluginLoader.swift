@@ -17,6 +17,7 @@ package struct PluginLoader {
                 instance.destroy()
                 tables?.giveInstance(instance.index)
             }
+            ImageRegistry.shared.sweep()
         }
     }
 
@@ -27,6 +28,7 @@ package struct PluginLoader {
     private let previous: Running?
     private let inherited: ProcessState?
     private let quarantine: [Quarantine]
+    private let generation: UInt64
     private var libraries: [String: PluginLibrary]
 
     /// - Parameters:
@@ -55,6 +57,7 @@ package struct PluginLoader {
     ///   - tables: where instances get their places; nil numbers them from 0.
     ///   - previous: what is served now; an instance that would be made the same again stays.
     ///   - inherited: what the process before exported; nil when there was none.
+    ///   - generation: of what is made, counted from 1.
     init(
         _ settings: ProxySettings,
         folder: String,
@@ -63,7 +66,8 @@ package struct PluginLoader {
         linked: [String: PluginLibrary] = [:],
         tables: PlanTables? = nil,
         previous: Running? = nil,
-        inherited: ProcessState? = nil
+        inherited: ProcessState? = nil,
+        generation: UInt64 = 1
     ) {
         self.settings = settings
         self.folder = folder
@@ -72,6 +76,7 @@ package struct PluginLoader {
         self.previous = previous
         self.inherited = inherited
         self.quarantine = quarantine
+        self.generation = generation
         libraries = linked
     }
 
@@ -79,7 +84,7 @@ package struct PluginLoader {
         let stage = PluginStage(
             settings,
             linked: Set(libraries.keys),
-            present: previous?.plugins ?? []
+            present: previous?.plugins(trustedBy: settings) ?? []
         )
         var result = Result(problems: stage.problems)
         settings.announceUpstreams(and: previous?.settings)
@@ -119,12 +124,21 @@ package struct PluginLoader {
         return result
     }
 
+    /// Lets the library live in a process of its own first, where the manifest wants it.
+    private func probe(_ entry: PluginStage.Entry) throws(PluginError) {
+        let probe = settings.integrity.probe
+        let isWanted = probe == .always || probe == .changes && previous != nil
+        guard isWanted, !entry.sha256.isEmpty else { return }
+        try PluginProbe.check(entry, settings, folder: folder, workerCount: workerCount)
+    }
+
     private mutating func make(
         _ entry: PluginStage.Entry,
         isAbsent: Bool,
         place: Int
     ) throws(PluginError) -> PluginInstance {
         let plugin = entry.settings
+        if !isAbsent { try probe(entry) }
         let library = isAbsent ? try AbsentPlugin.library() : try library(of: entry)
         let status = plugin.onError.status
         let index = if let tables { try tables.takeInstance() } else { place }
@@ -161,7 +175,12 @@ package struct PluginLoader {
             return same.instance.library
         }
         guard let file = entry.file else { throw PluginError("no file") }
-        let library = try Self.load(file, entry.descriptor)
+        let library = try Self.load(
+            file,
+            entry.descriptor,
+            mayUnload: entry.settings.unload == .whenSafe,
+            generation: generation
+        )
         libraries[path] = library
         return library
     }
@@ -179,9 +198,11 @@ package struct PluginLoader {
     /// Runs a library's handshake, which must say the same as its descriptor.
     static func load(
         _ file: PluginFile,
-        _ descriptor: Descriptor?
+        _ descriptor: Descriptor?,
+        mayUnload: Bool = false,
+        generation: UInt64 = 1
     ) throws(PluginError) -> PluginLibrary {
-        let library = try PluginLibrary(file)
+        let library = try PluginLibrary(file, mayUnload: mayUnload, generation: generation)
         let differences = descriptor?.differences(from: library.facts) ?? []
         guard differences.isEmpty else {
             let lines = differences.map { "\(file.path): \($0)" }

@@ -63,7 +63,8 @@ struct Preparation {
             quarantine: quarantine ?? before?.quarantine ?? [],
             tables: tables,
             previous: before,
-            inherited: inherited
+            inherited: inherited,
+            generation: UInt64(present?.number ?? 1)
         )
         if inherited?.importShared() == false {
             throw Failure(lines: ["\(manifest): the state of the process before is damaged"])

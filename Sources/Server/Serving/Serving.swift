@@ -87,6 +87,9 @@ struct Serving: ~Copyable {
         switch master {
         case .signals: _ = PinnedThread.start(name: "signals") { workers.handleSignals() }
         case .supervisor(let link, _):
+            generations.wantsReplacement = { reason in
+                try? link.askForReplacement(reason: reason)
+            }
             generations.served = { text, settings, count in
                 try? link.ready(text, settings, workers: count)
             }

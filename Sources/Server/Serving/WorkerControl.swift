@@ -31,8 +31,10 @@ final class WorkerControl: Sendable {
     }
 
     /// Closes the listeners and lets requests finish; tunnels end after `grace` milliseconds.
-    func drain(grace: Int) {
-        for mailbox in mailboxes { mailbox.post(.drain) }
+    ///
+    /// - Parameter handsOver: another process serves on.
+    func drain(grace: Int, handsOver: Bool) {
+        for mailbox in mailboxes { mailbox.post(.drain(handsOver: handsOver)) }
         let mailboxes = mailboxes
         _ = PinnedThread.start(name: "grace") {
             Process.sleep(milliseconds: UInt32(grace))
@@ -55,11 +57,39 @@ final class WorkerControl: Sendable {
         generations.reload(manifest, surroundings, isDry: false)
     }
 
+    // MARK: State
+
+    /// What another process begins with in place of this one.
+    private func exportState() -> [UInt8]? {
+        generations.perform { ProcessState.export($0.running) }.map(take)
+    }
+
+    private func take(_ state: (bytes: [UInt8], problems: [String])) -> [UInt8] {
+        complain(state.problems)
+        return state.bytes
+    }
+
+    /// Adds what the process before counted until its end.
+    private func importRest(_ bytes: [UInt8]) {
+        guard let state = ProcessState(bytes) else {
+            return complain(["the last state of the process before is damaged"])
+        }
+        complain(generations.perform { state.importRest($0.running) } ?? [])
+    }
+
+    private func complain(_ problems: [String]) {
+        var log = ErrorLog(level: logLevel, source: "main")
+        for problem in problems { log.write(2) { $0.text(problem) } }
+    }
+
     /// What the supervisor may have this process do.
     var hooks: SupervisorLink.Hooks {
         SupervisorLink.Hooks(
             command: { self.answer($0) },
-            drain: { self.drain(grace: $0) },
+            exportState: { self.exportState() },
+            exportRest: { self.take(ProcessState.exportRest(self.generations.running)) },
+            importState: { self.importRest($0) },
+            drain: { self.drain(grace: $0, handsOver: $1) },
             ping: { done in
                 let round = WorkerRound(workers: self.mailboxes.count, done: done)
                 // A worker that has ended takes no messages, and needs no answer any more.
@@ -87,7 +117,7 @@ final class WorkerControl: Sendable {
             case .terminate:
                 isDraining = true
                 log.write(3) { $0.text("draining: no new connections, requests finish") }
-                drain(grace: grace)
+                drain(grace: grace, handsOver: false)
             case .reopenLogs: break
             case .reload: _ = generations.ledger.submit { _ = self.reload(self.generations) }
             case .upgrade:

@@ -5,7 +5,7 @@ extension Table where Root == ProxySettings {
     static let manifest = Table(
         "manifest",
         at: "sluice.json5",
-        later: ["admin", "tls", "user", "group", "metrics", "access_log"],
+        later: ["admin", "tls", "metrics", "access_log"],
         keys: [
             Key(
                 check: "$schema",
@@ -90,7 +90,7 @@ extension Table where Root == ProxySettings {
                 "Where requests go. The first route that matches wins; a request that none matches"
                     + " is answered 404."
             ),
-        ],
+        ] + integrityKeys + Key.service,
         check: checkWhole
     )
 

@@ -62,6 +62,14 @@ extension Table where Root == PluginSettings {
                     + " takes beyond is refused."
             ),
             Key(
+                "unload",
+                \.unload,
+                .words(UnloadRule.allCases.map { ($0.rawValue, $0) }),
+                "Whether the library's memory is given back when nobody uses it any more"
+                    + " (`\"when_safe\"`), if the file qualifies: `sluice plugin inspect` tells"
+                    + " ([why it may not](plugin-integrity.md#unmapping))."
+            ),
+            Key(
                 "state",
                 \.state,
                 .words(StatePolicy.allCases.map { ($0.rawValue, $0) }),
