@@ -10,6 +10,8 @@ package struct ProxySettings: Sendable, Equatable {
     /// by the cgroup's quota.
     package var workers: Int?
     package var logLevel = LogLevel.info
+    /// Nil: there is no admin interface.
+    package var admin: AdminSettings?
     package var listeners: [ListenerSettings] = []
     package var plugins: [PluginSettings] = []
     package var integrity = IntegritySettings()
@@ -30,6 +32,21 @@ package struct ProxySettings: Sendable, Equatable {
 package enum LogLevel: UInt32, Sendable, Equatable, CaseIterable {
     case error = 1
     case warn, info, debug
+}
+
+/// Where commands are taken.
+package struct AdminSettings: Sendable, Equatable {
+    /// "unix:/path", "127.0.0.1:9000" or "[::1]:9000".
+    package var address: String
+    /// File of the token that clients of TCP must show; nil for a Unix socket.
+    package var tokenFile: String?
+
+    package init(address: String, tokenFile: String? = nil) {
+        self.address = address
+        self.tokenFile = tokenFile
+    }
+
+    package var isUnix: Bool { address.hasPrefix("unix:") }
 }
 
 /// One address to listen on, with the bounds of its clients.

@@ -11,15 +11,20 @@ extension Generations {
     /// Goes over to a manifest.
     ///
     /// - Parameters:
-    ///   - settings: as read; nil with `problems`.
+    ///   - given: its text; nil reads the file.
     ///   - isDry: says what would change, and changes nothing.
-    func reload(_ manifest: String, _ surroundings: ManifestSurroundings, isDry: Bool)
-        -> AdminResponse
-    {
+    func reload(
+        _ manifest: String,
+        _ surroundings: ManifestSurroundings,
+        text given: [UInt8]? = nil,
+        isDry: Bool
+    ) -> AdminResponse {
         let text: [UInt8]
         let settings: ProxySettings
         do throws(ManifestFailure) {
-            text = try Manifest.text(of: manifest, surroundings)
+            if let given { text = given } else {
+                text = try Manifest.text(of: manifest, surroundings)
+            }
             settings = try Manifest.parse(text, path: manifest, surroundings)
         } catch {
             return refuse("reload", 422, error.lines)

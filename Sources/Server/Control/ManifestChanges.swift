@@ -13,6 +13,10 @@ struct ManifestChanges {
             lines.append("~ log.level: \(now.logLevel) -> \(next.logLevel)")
         }
         compareIntegrity(now.integrity, next.integrity)
+        if now.admin != next.admin {
+            let places = [now.admin, next.admin].map { $0?.address ?? "none" }
+            lines.append("~ admin: \(places.joined(separator: " -> "))")
+        }
         compare(
             "listeners: ",
             now.listeners.indices.map { (Self.key(now, $0), now.listeners[$0]) },

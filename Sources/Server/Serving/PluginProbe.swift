@@ -144,9 +144,7 @@ enum PluginProbe {
         guard let end = bytes.firstIndex(of: UInt8(ascii: "\n")),
             let order = PluginProbeOrder(Array(bytes[..<end]))
         else { return .usage }
-        CalloutPort.setUpstreams(
-            Dictionary(order.upstreams.enumerated().map { ($1, $0) }) { first, _ in first }
-        )
+        CalloutPort.setUpstreams(Set(order.upstreams))
         let file = PluginFile(
             path: order.path,
             bytes: Array(bytes[(end + 1)...]),

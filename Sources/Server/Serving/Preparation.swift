@@ -73,6 +73,7 @@ struct Preparation {
         var problems = loaded.problems
         let tls = TLSContexts(settings, previous: before.map { ($0.settings, $0.tls) })
         problems += tls.problems
+        problems += AdminEntrance.problems(settings.admin)
         inherited?.importTickets(settings, tls)
         let listeners = Self.resolveListeners(settings, &problems)
         let peers = Self.resolvePeers(settings, &problems)
