@@ -24,7 +24,7 @@ share := $(DESTDIR)$(PREFIX)/share/sluice
 .DEFAULT_GOAL := build
 # The steps of `test` share build folders and ports of the machine.
 .NOTPARALLEL:
-.PHONY: help build deps test-deps toolchain run test lint unit abi e2e embedded fuzz fuzz-asan fuzz-tsan cache-tsan counts bench cache-bench install uninstall clean
+.PHONY: help build deps test-deps toolchain run test lint unit abi e2e embedded fuzz fuzz-asan fuzz-tsan cache-tsan counts bench lifecycle cache-bench install uninstall clean
 
 help: ## Print this list.
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) \
@@ -92,6 +92,15 @@ bench: build ## Measure CPU per request beside nginx, HAProxy and h2o (about 25 
 	    --workload h1_1k,h1_64k,h1_1m,h1_close,post_64k,tls_h1_1k,tls_handshake,tls_resume,h2_tls,h2c,h1_c1,h1_c16,h1_c256,h1_c1024,idle_h1 \
 	    --out .build/bench/results.json
 	Tests/Bench/peers/peers.py ratio --out .build/bench/results.json
+
+lifecycle: build ## Swap, reload and upgrade under load, with nginx and HAProxy beside it (about 20 minutes).
+	@set -e; for proxy in sluice nginx haproxy; do \
+	    Tests/Bench/lifecycle/reloads.py --proxy $$proxy || test $$proxy != sluice; \
+	    Tests/Bench/lifecycle/upgrades.py --proxy $$proxy || test $$proxy != sluice; \
+	done
+	Tests/Bench/lifecycle/swaps.py --ratio 1.5
+	Tests/Bench/lifecycle/swaps.py --distinct --count 200
+	Tests/Bench/lifecycle/steps.py
 
 cache-bench: toolchain ## Print the cache's hit ratios and nanoseconds per call, beside LRU.
 	$(SWIFT) build -c release --product TinyUFOBench

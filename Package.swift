@@ -201,7 +201,7 @@ let package = Package(
         .testTarget(name: "EngineTests", dependencies: ["Engine", "HTTP"], swiftSettings: strict),
         .testTarget(
             name: "ServerTests",
-            dependencies: ["Server", "Proxy", "TLS", "PluginHost"],
+            dependencies: ["Admin", "Server", "Proxy", "TLS", "PluginHost"],
             swiftSettings: strict
         ),
         .testTarget(name: "AdminTests", dependencies: ["Admin", "Sys"], swiftSettings: strict),

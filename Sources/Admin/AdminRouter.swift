@@ -65,7 +65,7 @@ package struct AdminRouter<Target: Sendable>: Sendable {
     package func answer(_ request: AdminRequest, by target: Target) -> AdminResponse {
         let found = routes.filter { $0.name(in: request.path) != nil }
         guard !found.isEmpty else {
-            return .refusal(404, ["there is no \(JSON.string(request.path).text)"])
+            return .refusal(404, ["there is no endpoint \(request.path)"])
         }
         guard let route = found.first(where: { $0.method == request.method }) else {
             let methods = found.map(\.method)

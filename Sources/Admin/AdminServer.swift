@@ -70,6 +70,19 @@ package final class AdminServer: Sendable {
         return try Socket.listen(address, options)
     }
 
+    /// What the log says once it listens: the address, and in a second line what is not safe.
+    package static func announcement(of address: SocketAddress) -> (info: String, warning: String?)
+    {
+        let host = address.ip.text
+        let isNear = address.isUnix || host.hasPrefix("127.") || host == "::1"
+        return (
+            "admin interface on \(address.text)",
+            isNear
+                ? nil
+                : "admin.listen: \(address.text): the token crosses the network in the clear"
+        )
+    }
+
     /// Stops: waits for the call that runs, then closes all connections and the listening socket.
     ///
     /// Once, and not from the handler. A Unix socket's file is left where it is.

@@ -81,6 +81,7 @@ public final class PluginInstance: @unchecked Sendable {
         args.name = text
         args.config = ConfigurationTree.make(configuration)
         args.folder = sluice_slice(permanent: folder)
+        library.image?.began(handle)
         let created = Self.withErrorText { error in
             let checked = Breadcrumb.mark(.checkConfig, of: label) {
                 factory.pointee.check_config?(args.config, error) ?? 0
@@ -92,6 +93,7 @@ public final class PluginInstance: @unchecked Sendable {
         }
         guard created.result == SLUICE_OK else {
             handle.end()
+            library.image?.ended(handle)
             let reason = created.text.isEmpty ? "result \(created.result)" : created.text
             throw PluginError("plugins.\(name).config: \(reason)")
         }
@@ -117,6 +119,9 @@ public final class PluginInstance: @unchecked Sendable {
             try checkSize(of: sluice_http_hooks.self, hooks.pointee.size)
         }
         if let balancer { try checkSize(of: sluice_lb.self, balancer.pointee.size) }
+        if let handoverTable {
+            try checkSize(of: sluice_handover.self, handoverTable.pointee.size)
+        }
     }
 
     /// A struct that the plugin compiled with another size would be read past its end.
@@ -163,6 +168,12 @@ public final class PluginInstance: @unchecked Sendable {
             table.pointee.get_extension?(table.pointee.state, SLUICE_LB_ID)?
                 .assumingMemoryBound(to: sluice_lb.self)
         }
+    }
+
+    /// The table of `sluice.handover/1`, or nil when it has none.
+    var handoverTable: UnsafePointer<sluice_handover>? {
+        table.pointee.get_extension?(table.pointee.state, SLUICE_HANDOVER_ID)?
+            .assumingMemoryBound(to: sluice_handover.self)
     }
 
     /// Whether it hooks any phase.
@@ -257,6 +268,7 @@ public final class PluginInstance: @unchecked Sendable {
             return
         }
         handle.mark(.destroy) { table.pointee.destroy?(table.pointee.state) }
+        defer { library.image?.ended(handle) }
         let bytes = handle.memoryInUse
         guard bytes > 0 else { return }
         record.pointee.count(.leak)

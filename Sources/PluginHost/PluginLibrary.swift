@@ -12,24 +12,44 @@ public struct PluginError: Error, Sendable, Equatable, CustomStringConvertible {
 
 /// A loaded library and what it said in the handshake.
 ///
-/// Never unloaded.
+/// Unloaded only by `ImageRegistry.sweep`, after which nothing of it may be used.
 public struct PluginLibrary: @unchecked Sendable {
     // Safe: `hello` points to memory that is never freed and no more written.
     public let path: String
     public let hello: UnsafePointer<sluice_plugin_hello>
     /// SHA-256 of the file, in lower-case hex; empty for a plugin that is linked.
     public let sha256: String
+    /// Nil of a plugin that is linked into this process.
+    public let image: PluginImage?
 
     /// Loads a library from a private copy and shakes hands.
     ///
     /// The copy has a name that was never used before, because the dynamic linker answers a known
     /// name or inode with the old library, and because writing over a mapped file changes running
     /// code.
-    public init(_ file: PluginFile) throws(PluginError) {
+    ///
+    /// - Parameters:
+    ///   - mayUnload: whether its memory may be given back when the file has nothing against it.
+    ///   - generation: of the configuration that it is loaded for.
+    ///   - willShakeHands: called when it is loaded, and none of its functions was called yet.
+    public init(
+        _ file: PluginFile,
+        mayUnload: Bool = false,
+        generation: UInt64 = 1,
+        willShakeHands: () -> Void = {}
+    ) throws(PluginError) {
         path = file.path
         sha256 = file.sha256
         let label = Self.label(path: path, sha256: sha256)
-        let library = try Self.open(file.bytes, path: path, label)
+        let stays = !mayUnload || !file.unloadObstacles.isEmpty
+        let library = try Self.open(file.bytes, path: path, label, stays: stays)
+        image = ImageRegistry.shared.add(
+            file,
+            library,
+            mayUnload: mayUnload,
+            generation: generation
+        )
+        willShakeHands()
         guard let symbol = library.symbol(SLUICE_HELLO_SYMBOL) else {
             throw PluginError(
                 "\(path): not a plugin of this host's ABI: it has no symbol \(SLUICE_HELLO_SYMBOL)"
@@ -51,6 +71,7 @@ public struct PluginLibrary: @unchecked Sendable {
     /// - Parameter name: in place of the path, for messages.
     public init(linked hello: Hello, name: String) throws(PluginError) {
         path = name
+        image = nil
         sha256 = ""
         let label = Self.label(path: name, sha256: "")
         self.hello = try Self.shakeHands(hello, path: name, label)
@@ -72,7 +93,8 @@ public struct PluginLibrary: @unchecked Sendable {
     private static func open(
         _ bytes: [UInt8],
         path: String,
-        _ label: UnsafePointer<CrashLabel>
+        _ label: UnsafePointer<CrashLabel>,
+        stays: Bool
     ) throws(PluginError) -> DynamicLibrary {
         let name = path.split(separator: "/").last.map(String.init) ?? "plugin.so"
         do {
@@ -83,7 +105,9 @@ public struct PluginLibrary: @unchecked Sendable {
             defer { File.remove(copy) }
             try File.writeNew(copy, bytes, mode: 0o500)
             let library = Breadcrumb.mark(.load, of: label) {
-                Result { () throws(DynamicLibrary.LoadError) in try DynamicLibrary(path: copy) }
+                Result { () throws(DynamicLibrary.LoadError) in
+                    try DynamicLibrary(path: copy, stays: stays)
+                }
             }
             // A runtime in the library may have taken them.
             CrashRecord.takeSignals(CrashRecord.layout)

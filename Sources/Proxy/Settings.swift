@@ -10,8 +10,11 @@ package struct ProxySettings: Sendable, Equatable {
     /// by the cgroup's quota.
     package var workers: Int?
     package var logLevel = LogLevel.info
+    /// Nil: there is no admin interface.
+    package var admin: AdminSettings?
     package var listeners: [ListenerSettings] = []
     package var plugins: [PluginSettings] = []
+    package var integrity = IntegritySettings()
     package var upstreams: [UpstreamSettings] = []
     /// Instances that every request goes through, before its route's own.
     package var chain: [String] = []
@@ -29,6 +32,21 @@ package struct ProxySettings: Sendable, Equatable {
 package enum LogLevel: UInt32, Sendable, Equatable, CaseIterable {
     case error = 1
     case warn, info, debug
+}
+
+/// Where commands are taken.
+package struct AdminSettings: Sendable, Equatable {
+    /// "unix:/path", "127.0.0.1:9000" or "[::1]:9000".
+    package var address: String
+    /// File of the token that clients of TCP must show; nil for a Unix socket.
+    package var tokenFile: String?
+
+    package init(address: String, tokenFile: String? = nil) {
+        self.address = address
+        self.tokenFile = tokenFile
+    }
+
+    package var isUnix: Bool { address.hasPrefix("unix:") }
 }
 
 /// One address to listen on, with the bounds of its clients.
@@ -174,6 +192,7 @@ package struct PluginSettings: Sendable, Equatable {
     package var hookBudget = 0
     package var circuit = PluginCircuitSettings()
     package var onCrash = CrashPolicy.restart
+    package var unload = UnloadRule.never
     /// What becomes of its state when another instance takes its place.
     package var state = StatePolicy.prefer
     package var configuration = ConfigurationValue.object([])

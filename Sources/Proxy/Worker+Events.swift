@@ -47,6 +47,7 @@ extension Worker {
                 case .resume(let end): resume(end)
                 case .ask(let request): give(request)
                 case .gift(let gift): receive(gift)
+                case .census(let census): take(census)
                 case .adopt(let adoption): adopt(adoption)
                 case .attempt(let trial): begin(trial)
                 case .retire(let retirement): retire(retirement)

@@ -26,6 +26,7 @@ package struct Commands {
             return Validation(terminal: terminal, surroundings: surroundings)
                 .runChild(Array(arguments.dropFirst()))
         }
+        if arguments.first == PluginProbe.childCommand { return PluginProbe.runChild() }
         if arguments.first == Supervision.serveCommand {
             return Supervision(terminal: terminal, surroundings: surroundings)
                 .serve(Array(arguments.dropFirst()))
@@ -55,6 +56,8 @@ package struct Commands {
         case .pluginBench(let file, let configuration):
             return Validation(terminal: terminal, surroundings: surroundings)
                 .bench(file: file, configuration: configuration)
+        case .control(let order):
+            return ControlCommand(terminal: terminal, surroundings: surroundings).run(order)
         case .version: terminal.print(Version.line)
         case .help(let text): terminal.print(text)
         }
@@ -84,26 +87,19 @@ package struct Commands {
     private func check(_ manifest: String, binds: Bool) -> ExitCode {
         watchForCrashes()
         return withSettings(of: manifest) { settings in
-            do throws(Preparation.Failure) {
-                let prepared = try Preparation(
-                    settings,
-                    manifest: manifest,
-                    source: binds ? OwnListeners() : nil
-                )
+            prepare(settings, manifest, binds ? OwnListeners() : nil) { prepared, admin in
                 prepared.warnings.forEach { terminal.complain("\(manifest): warning: \($0)") }
                 prepared.release()
-            } catch {
-                error.lines.forEach(terminal.complain)
-                return .configuration
+                if let admin { admin.release() }
+                let counts = [
+                    count(settings.listeners.count, "listener"),
+                    count(settings.plugins.count, "plugin"),
+                    count(settings.upstreams.count, "upstream"),
+                    count(settings.routes.count, "route"),
+                ]
+                terminal.print("\(manifest): good (\(counts.joined(separator: ", ")))")
+                return .ok
             }
-            let counts = [
-                count(settings.listeners.count, "listener"),
-                count(settings.plugins.count, "plugin"),
-                count(settings.upstreams.count, "upstream"),
-                count(settings.routes.count, "route"),
-            ]
-            terminal.print("\(manifest): good (\(counts.joined(separator: ", ")))")
-            return .ok
         }
     }
 
@@ -121,13 +117,10 @@ package struct Commands {
     }
 
     private func serve(_ settings: ProxySettings, _ manifest: String) -> ExitCode {
-        do throws(Preparation.Failure) {
-            let source = OwnListeners()
-            let prepared = try Preparation(settings, manifest: manifest, source: source)
-            return Serving(prepared, source, manifest: manifest, surroundings).run(.signals)
-        } catch {
-            error.lines.forEach(terminal.complain)
-            return .configuration
+        let source = OwnListeners()
+        return prepare(settings, manifest, source) { prepared, admin in
+            Serving(prepared, source, manifest: manifest, surroundings, admin: admin)
+                .run(.signals)
         }
     }
 
@@ -153,6 +146,7 @@ package struct Commands {
             }
             let library = loads ? try PluginLoader.load(file, descriptor) : nil
             PluginDescription.lines(file).forEach(terminal.print)
+            PluginDescription.unloadLines(file).forEach(terminal.print)
             if let descriptor {
                 PluginDescription.lines(descriptor).forEach(terminal.print)
                 if loads { terminal.print("handshake:   the same") }
@@ -186,6 +180,30 @@ package struct Commands {
     // MARK: Steps
 
     private func watchForCrashes() { CrashRecord.watch(for: terminal) }
+
+    /// Prepares all that a manifest needs and goes on with it, or shows what is wrong.
+    ///
+    /// - Parameter source: nil leaves the addresses alone.
+    private func prepare(
+        _ settings: ProxySettings,
+        _ manifest: String,
+        _ source: (any ListenerSource)?,
+        _ body: (Preparation, consuming AdminEntrance?) -> ExitCode
+    ) -> ExitCode {
+        do throws(Preparation.Failure) {
+            let prepared = try Preparation(settings, manifest: manifest, source: source)
+            guard source != nil, let address = settings.admin else { return body(prepared, nil) }
+            do throws(Preparation.Failure) {
+                return body(prepared, try AdminEntrance(address, manifest: manifest))
+            } catch {
+                prepared.release()
+                throw error
+            }
+        } catch {
+            error.lines.forEach(terminal.complain)
+            return .configuration
+        }
+    }
 
     /// Reads a manifest and goes on with it, or shows what is wrong with it.
     private func withSettings(

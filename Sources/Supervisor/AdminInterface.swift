@@ -73,6 +73,11 @@ final class AdminInterface {
         return SharedDescriptor(try AdminServer.bind(address))
     }
 
+    /// What it listens on, as bound.
+    var address: SocketAddress? {
+        socket.flatMap { try? Socket.localAddress($0.number) }
+    }
+
     /// Ends the server, and goes on listening.
     ///
     /// - Parameter milliseconds: what answers that are on their way have.

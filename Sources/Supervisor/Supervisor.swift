@@ -191,9 +191,7 @@ package final class Supervisor {
         // The other process has it still.
         case .serveAdmin where service.isWaitingForOther: break
         case .serveAdmin(let place):
-            if let problem = admin.serve(place, logLevel: log.level) {
-                log.write(1) { $0.text("admin.listen: \(problem)") }
-            }
+            serveAdmin(place)
         case .setLogLevel(let level):
             log = Self.makeLog(level: level)
             service.setLogLevel(level)
@@ -201,6 +199,17 @@ package final class Supervisor {
         case .exit(let code): exitCode = code
         case .log(let level, let text): log.write(UInt32(level)) { $0.text(text) }
         }
+    }
+
+    private func serveAdmin(_ place: SupervisorSettings.AdminPlace?) {
+        let before = admin.place
+        if let problem = admin.serve(place, logLevel: log.level) {
+            return log.write(1) { $0.text("admin.listen: \(problem)") }
+        }
+        guard place != before, let address = admin.address else { return }
+        let (info, warning) = AdminServer.announcement(of: address)
+        log.write(3) { $0.text(info) }
+        if let warning { log.write(2) { $0.text(warning) } }
     }
 
     func send(_ id: Lifecycle.ID, _ message: SupervisorMessage) {

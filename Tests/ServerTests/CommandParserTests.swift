@@ -69,8 +69,6 @@ struct CommandParserTests {
         ("plugin", "\"plugin\" needs another word; `sluice plugin --help` lists them"),
         ("plugin inspct a", "unknown command \"plugin inspct\"; did you mean \"plugin inspect\"?"),
         ("plugin eat", "unknown command \"plugin eat\"; `sluice plugin --help` lists them"),
-        ("reload", "\"reload\" is not supported by this version of sluice"),
-        ("plugin swap a", "\"plugin swap\" is not supported by this version of sluice"),
         ("plugin new", "`sluice plugin new` needs a NAME"),
         ("plugin new a --sdk", "option \"--sdk\" needs a PLACE"),
         ("--verson", "unknown option \"--verson\" before a command; did you mean \"--version\"?"),

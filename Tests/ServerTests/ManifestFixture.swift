@@ -77,6 +77,12 @@ enum Sample {
                 top: member.hasPrefix("listen:")
                     ? "take_over: { \(member) }" : "take_over: { listen: 'unix:/t', \(member) }"
             )
+        case "admin":
+            manifest(
+                top: member.hasPrefix("token_file:")
+                    ? "admin: { listen: '127.0.0.1:9', \(member) }"
+                    : "admin: { listen: 'unix:a.sock', \(member) }"
+            )
         case "listener": manifest(listener: member)
         case "limits": manifest(listener: "limits: { \(member) }")
         case "downstream_timeouts": manifest(listener: "timeouts: { \(member) }")
@@ -103,6 +109,9 @@ enum Sample {
         case "client_auth": Self.manifest("tls", "client_auth: { \(member) }")
         case "upstream_tls": manifest(upstream: "tls: { \(member) }")
         case "plugin": manifest(plugin: member)
+        case "plugin_budgets": manifest(plugin: "budgets: { \(member) }")
+        case "plugin_circuit": manifest(plugin: "circuit: { \(member) }")
+        case "watchdog": manifest(top: "watchdog: { \(member) }")
         case "upstream": manifest(upstream: member)
         case "peer":
             """
@@ -125,6 +134,7 @@ enum Sample {
         case "manifest": ""
         case "log": "log."
         case "take_over": "take_over."
+        case "admin": "admin."
         case "listener": "listeners[0]."
         case "limits": "listeners[0].limits."
         case "downstream_timeouts": "listeners[0].timeouts."
@@ -138,6 +148,9 @@ enum Sample {
         case "client_auth": "listeners[0].tls.client_auth."
         case "upstream_tls": "upstreams.app.tls."
         case "plugin": "plugins.one."
+        case "plugin_budgets": "plugins.one.budgets."
+        case "plugin_circuit": "plugins.one.circuit."
+        case "watchdog": "watchdog."
         case "upstream": "upstreams.app."
         case "peer": "upstreams.app.peers[0]."
         case "upstream_timeouts": "upstreams.app.timeouts."

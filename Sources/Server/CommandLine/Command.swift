@@ -16,6 +16,8 @@ package enum Command: Equatable, Sendable {
     case pluginValidate(Validation.Order)
     /// Measures the hooks of the plugin in a file.
     case pluginBench(file: String, configuration: String)
+    /// Asks something of a proxy that runs.
+    case control(ControlOrder)
     /// Prints a text and does nothing else.
     case help(String)
 

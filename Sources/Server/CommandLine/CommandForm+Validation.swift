@@ -31,7 +31,7 @@ extension CommandForm {
                 summary: "a step that takes longer hangs (default \(Validation.timeoutDefault))"
             ),
         ],
-        operand: "FILE.so",
+        operands: ["FILE.so"],
         details: """
             Runs the library in the real engine, with scripted clients and origins, each check in a
             process of its own. Prints a line for each and exits with 1 if one fails. The same seed
@@ -58,7 +58,7 @@ extension CommandForm {
         words: ["plugin", "bench"],
         summary: "measure the hooks of the plugin in a file",
         options: [configuration],
-        operand: "FILE.so",
+        operands: ["FILE.so"],
         details: """
             Calls each hook for one request again and again, and shows the best of several runs,
             beside a hook that does nothing.

@@ -4,18 +4,22 @@ struct CommandForm: Sendable {
     var words: [String]
     var summary: String
     var options: [Option] = []
-    /// What stands behind the command, as in "FILE.so"; nil is nothing.
-    var operand: String?
+    /// What stands behind the command, as in "FILE.so".
+    var operands: [String] = []
     /// More for the help of the command: sentences that are wrapped by hand.
     var details: String
-    /// The command, from the options that were given and the operand.
+    /// The command, from the options that were given and the operands.
     var make: @Sendable (Arguments) throws(UsageError) -> Command
 
     /// What a command line said for one command.
     struct Arguments {
         /// Values by the option's long name; "" for an option without a value.
         var options: [String: String] = [:]
-        var operand = ""
+        /// As many as the form has.
+        var operands: [String] = []
+
+        /// The first of them; "" where there are none.
+        var operand: String { operands.first ?? "" }
 
         var manifest: String { options["--manifest"] ?? Command.defaultManifest }
     }
@@ -88,7 +92,7 @@ struct CommandForm: Sendable {
                     summary: "run the library's handshake too, and compare"
                 )
             ],
-            operand: "FILE.so",
+            operands: ["FILE.so"],
             details: "Reads what the library says of itself. Without --load none of its code runs.",
             make: { .pluginInspect(file: $0.operand, loads: $0.options["--load"] != nil) }
         ),
@@ -105,7 +109,7 @@ struct CommandForm: Sendable {
                     summary: "the SDK's folder or Git address (default: beside this executable)"
                 ),
             ],
-            operand: "NAME",
+            operands: ["NAME"],
             details:
                 "The folder NAME has a plugin, its tests, a manifest that uses it and a README.",
             make: {
@@ -121,17 +125,20 @@ struct CommandForm: Sendable {
         ),
         validate,
         bench,
+        status,
+        reload,
+        upgrade,
+        stop,
+        swap,
+        promote,
+        rollback,
+        reset,
         CommandForm(
             words: ["version"],
             summary: "print the version",
             details: "Also with --version.",
             make: { _ in .version }
         ),
-    ]
-
-    /// Commands of later versions, which get their own message.
-    static let later: Set<String> = [
-        "reload", "upgrade", "stop", "status", "plugin swap",
     ]
 
     // MARK: Help
@@ -161,7 +168,7 @@ struct CommandForm: Sendable {
             return (names + (option.value.map { " " + $0 } ?? ""), option.summary)
         }
         return """
-            usage: sluice \(name)\(operand.map { " " + $0 } ?? "") [OPTION]...
+            usage: sluice \((words + operands).joined(separator: " ")) [OPTION]...
 
             \(summary.prefix(1).uppercased() + summary.dropFirst()).
             \(details)

@@ -45,10 +45,6 @@ extension Command {
             if !words.isEmpty, argument == "--help" || argument == "-h" { return words }
             let candidate = words + [argument]
             if CommandForm.all.contains(where: { $0.words == candidate }) { return candidate }
-            let name = candidate.joined(separator: " ")
-            if CommandForm.later.contains(name) {
-                throw UsageError("\(quote(name)) is not supported by this version of sluice")
-            }
             guard CommandForm.all.contains(where: { $0.words.starts(with: candidate) }) else {
                 throw unknown(argument, behind: words)
             }
@@ -93,13 +89,14 @@ extension Command {
                 try readOption(argument, &rest, form, &result)
             }
         }
-        if let operand = form.operand {
-            guard let first = operands.first, !first.isEmpty else {
-                throw UsageError("`sluice \(form.name)` needs a \(operand)")
+        for (index, name) in form.operands.enumerated() {
+            guard index < operands.count, !operands[index].isEmpty else {
+                let article = "AEIOU".contains(name.prefix(1)) ? "an" : "a"
+                throw UsageError("`sluice \(form.name)` needs \(article) \(name)")
             }
-            result.operand = first
         }
-        if let extra = operands.dropFirst(form.operand == nil ? 0 : 1).first {
+        result.operands = Array(operands.prefix(form.operands.count))
+        if let extra = operands.dropFirst(form.operands.count).first {
             throw UsageError("unexpected argument \(quote(extra)) of `sluice \(form.name)`")
         }
         return try form.make(result)

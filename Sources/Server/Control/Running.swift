@@ -14,6 +14,11 @@ struct Running: Sendable {
     /// Plugins that are not loaded.
     var quarantine: [Quarantine] = []
 
+    /// Plugins whose files were let in by the rules that other settings have, too.
+    func plugins(trustedBy settings: ProxySettings) -> [RunningPlugin] {
+        self.settings.integrity.isTrust(of: settings.integrity) ? plugins : []
+    }
+
     func plugin(_ name: String) -> RunningPlugin? {
         plugins.first { $0.settings.name == name }
     }
@@ -31,6 +36,8 @@ struct RunningPlugin: @unchecked Sendable {
     var instance: PluginInstance
     /// Whether it is in quarantine: the instance stands in for it.
     var isAbsent = false
+    /// The state that the instance has, which those before it may have begun.
+    var lineage = StateLineage()
 
     /// Whether an instance of these settings and this file would be the same.
     func isSame(_ settings: PluginSettings, sha256: String) -> Bool {

@@ -17,6 +17,20 @@ package enum Manifest {
         try parse(try text(of: path, surroundings), path: path, surroundings)
     }
 
+    /// Reads and checks the text of a manifest, as `read` does.
+    package static func parse(
+        _ bytes: [UInt8],
+        path: String,
+        _ surroundings: ManifestSurroundings
+    ) throws(ManifestFailure) -> ProxySettings {
+        try read(bytes, path: path, surroundings) { root, reader in
+            var settings = ProxySettings()
+            Table.manifest.read(root, into: &settings, &reader)
+            reader.resolveReferences()
+            return settings
+        }
+    }
+
     /// The text of a manifest's file.
     package static func text(
         of path: String,
@@ -33,12 +47,15 @@ package enum Manifest {
         }
     }
 
-    /// Reads and checks the text of a manifest, as `read` does.
-    package static func parse(
+    /// Reads something of the text of a manifest.
+    ///
+    /// - Throws: every problem that `body` reports.
+    static func read<Value>(
         _ bytes: [UInt8],
         path: String,
-        _ surroundings: ManifestSurroundings
-    ) throws(ManifestFailure) -> ProxySettings {
+        _ surroundings: ManifestSurroundings,
+        _ body: (Node, inout ManifestReader) -> Value
+    ) throws(ManifestFailure) -> Value {
         guard bytes.count <= bytesMax else {
             throw failure(
                 path,
@@ -56,9 +73,7 @@ package enum Manifest {
             surroundings: surroundings,
             folder: ManifestPath.folder(of: path)
         )
-        var settings = ProxySettings()
-        Table.manifest.read(root, into: &settings, &reader)
-        reader.resolveReferences()
+        let value = body(root, &reader)
         guard reader.problems.isEmpty else {
             let ordered = reader.problems.enumerated().sorted {
                 ($0.element.offset, $0.offset) < ($1.element.offset, $1.offset)
@@ -76,7 +91,7 @@ package enum Manifest {
                 omittedCount: max(0, reader.problemCount - ManifestFailure.problemsMax)
             )
         }
-        return settings
+        return value
     }
 
     private static func failure(

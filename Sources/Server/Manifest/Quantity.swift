@@ -17,6 +17,23 @@ enum Quantity {
     /// Bytes of "512B", "64KiB", "64KB" and so on; nil for anything else.
     static func bytes(_ text: String) -> Int64? { value(of: text, units: sizeUnits) }
 
+    /// Hundredths of a number with at most two digits behind its point and this unit, as "12.5%" is
+    /// 1,250; nil for anything else.
+    static func hundredths(_ text: String, unit: String) -> Int? {
+        guard text.hasSuffix(unit) else { return nil }
+        let parts = text.dropLast(unit.count).split(
+            separator: ".",
+            omittingEmptySubsequences: false
+        )
+        let isPlain = parts.allSatisfy { part in
+            1...4 ~= part.utf8.count && part.allSatisfy { $0.isASCII && $0.isWholeNumber }
+        }
+        guard isPlain, 1...2 ~= parts.count, let whole = Int(parts[0]) else { return nil }
+        guard parts.count == 2 else { return whole * 100 }
+        guard let fraction = Int(parts[1]), parts[1].utf8.count <= 2 else { return nil }
+        return whole * 100 + (parts[1].utf8.count == 1 ? fraction * 10 : fraction)
+    }
+
     /// The shortest way to write a duration exactly.
     static func durationText(_ milliseconds: Int64) -> String {
         milliseconds == 0 ? "0s" : text(of: milliseconds, units: durationUnits)

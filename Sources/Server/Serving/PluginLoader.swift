@@ -17,6 +17,7 @@ package struct PluginLoader {
                 instance.destroy()
                 tables?.giveInstance(instance.index)
             }
+            ImageRegistry.shared.sweep()
         }
     }
 
@@ -27,6 +28,7 @@ package struct PluginLoader {
     private let previous: Running?
     private let inherited: ProcessState?
     private let quarantine: [Quarantine]
+    private let generation: UInt64
     private var libraries: [String: PluginLibrary]
 
     /// - Parameters:
@@ -55,6 +57,7 @@ package struct PluginLoader {
     ///   - tables: where instances get their places; nil numbers them from 0.
     ///   - previous: what is served now; an instance that would be made the same again stays.
     ///   - inherited: what the process before exported; nil when there was none.
+    ///   - generation: of what is made, counted from 1.
     init(
         _ settings: ProxySettings,
         folder: String,
@@ -63,7 +66,8 @@ package struct PluginLoader {
         linked: [String: PluginLibrary] = [:],
         tables: PlanTables? = nil,
         previous: Running? = nil,
-        inherited: ProcessState? = nil
+        inherited: ProcessState? = nil,
+        generation: UInt64 = 1
     ) {
         self.settings = settings
         self.folder = folder
@@ -72,6 +76,7 @@ package struct PluginLoader {
         self.previous = previous
         self.inherited = inherited
         self.quarantine = quarantine
+        self.generation = generation
         libraries = linked
     }
 
@@ -79,7 +84,7 @@ package struct PluginLoader {
         let stage = PluginStage(
             settings,
             linked: Set(libraries.keys),
-            present: previous?.plugins ?? []
+            present: previous?.plugins(trustedBy: settings) ?? []
         )
         var result = Result(problems: stage.problems)
         settings.announceUpstreams(and: previous?.settings)
@@ -99,17 +104,16 @@ package struct PluginLoader {
                     place: result.plugins.count
                 )
                 result.made.append(instance)
-                result.plugins.append(
-                    RunningPlugin(
-                        settings: plugin,
-                        sha256: entry.sha256,
-                        version: entry.version,
-                        descriptor: entry.descriptor,
-                        instance: instance,
-                        isAbsent: isAbsent
-                    )
+                var made = RunningPlugin(
+                    settings: plugin,
+                    sha256: entry.sha256,
+                    version: entry.version,
+                    descriptor: entry.descriptor,
+                    instance: instance,
+                    isAbsent: isAbsent
                 )
-                if !isAbsent { try inherit(instance, plugin) }
+                if !isAbsent { try inherit(&made) }
+                result.plugins.append(made)
             } catch {
                 let place = "plugins.\(plugin.name)"
                 for line in error.description.split(separator: "\n") {
@@ -120,12 +124,21 @@ package struct PluginLoader {
         return result
     }
 
+    /// Lets the library live in a process of its own first, where the manifest wants it.
+    private func probe(_ entry: PluginStage.Entry) throws(PluginError) {
+        let probe = settings.integrity.probe
+        let isWanted = probe == .always || probe == .changes && previous != nil
+        guard isWanted, !entry.sha256.isEmpty else { return }
+        try PluginProbe.check(entry, settings, folder: folder, workerCount: workerCount)
+    }
+
     private mutating func make(
         _ entry: PluginStage.Entry,
         isAbsent: Bool,
         place: Int
     ) throws(PluginError) -> PluginInstance {
         let plugin = entry.settings
+        if !isAbsent { try probe(entry) }
         let library = isAbsent ? try AbsentPlugin.library() : try library(of: entry)
         let status = plugin.onError.status
         let index = if let tables { try tables.takeInstance() } else { place }
@@ -162,30 +175,34 @@ package struct PluginLoader {
             return same.instance.library
         }
         guard let file = entry.file else { throw PluginError("no file") }
-        let library = try Self.load(file, entry.descriptor)
+        let library = try Self.load(
+            file,
+            entry.descriptor,
+            mayUnload: entry.settings.unload == .whenSafe,
+            generation: generation
+        )
         libraries[path] = library
         return library
     }
 
     /// Gives a new instance the state of the one whose place it takes.
-    private func inherit(
-        _ instance: PluginInstance,
-        _ settings: PluginSettings
-    ) throws(PluginError) {
-        let transfer = StateTransfer(settings.state)
-        if let old = previous?.plugin(settings.name), !old.isAbsent {
-            try transfer.move(from: old.instance, to: instance)
-        } else if let bytes = inherited?.state(of: settings.name) {
-            try transfer.move(bytes, to: instance)
+    private func inherit(_ new: inout RunningPlugin) throws(PluginError) {
+        let transfer = StateTransfer(new.settings.state)
+        if let old = previous?.plugin(new.settings.name), !old.isAbsent {
+            if try transfer.move(from: old.instance, to: new.instance) { new.lineage = old.lineage }
+        } else if let bytes = inherited?.state(of: new.settings.name) {
+            try transfer.move(bytes, to: new.instance)
         }
     }
 
     /// Runs a library's handshake, which must say the same as its descriptor.
     static func load(
         _ file: PluginFile,
-        _ descriptor: Descriptor?
+        _ descriptor: Descriptor?,
+        mayUnload: Bool = false,
+        generation: UInt64 = 1
     ) throws(PluginError) -> PluginLibrary {
-        let library = try PluginLibrary(file)
+        let library = try PluginLibrary(file, mayUnload: mayUnload, generation: generation)
         let differences = descriptor?.differences(from: library.facts) ?? []
         guard differences.isEmpty else {
             let lines = differences.map { "\(file.path): \($0)" }

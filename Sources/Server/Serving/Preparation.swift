@@ -63,7 +63,8 @@ struct Preparation {
             quarantine: quarantine ?? before?.quarantine ?? [],
             tables: tables,
             previous: before,
-            inherited: inherited
+            inherited: inherited,
+            generation: UInt64(present?.number ?? 1)
         )
         if inherited?.importShared() == false {
             throw Failure(lines: ["\(manifest): the state of the process before is damaged"])
@@ -72,6 +73,7 @@ struct Preparation {
         var problems = loaded.problems
         let tls = TLSContexts(settings, previous: before.map { ($0.settings, $0.tls) })
         problems += tls.problems
+        problems += AdminEntrance.problems(settings.admin)
         inherited?.importTickets(settings, tls)
         let listeners = Self.resolveListeners(settings, &problems)
         let peers = Self.resolvePeers(settings, &problems)

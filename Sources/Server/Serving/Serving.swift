@@ -1,3 +1,4 @@
+internal import Admin
 internal import PluginHost
 internal import Proxy
 internal import Reactor
@@ -18,21 +19,25 @@ struct Serving: ~Copyable {
     private let source: any ListenerSource
     private let manifest: String
     private let surroundings: ManifestSurroundings
+    private var admin: AdminEntrance?
 
     /// - Parameters:
     ///   - manifest: its file, which a reload reads.
     ///   - source: where the sockets came from.
+    ///   - admin: where commands are taken; nil when the supervisor takes them, or nobody.
     init(
         _ preparation: Preparation,
         _ source: any ListenerSource,
         manifest: String,
-        _ surroundings: ManifestSurroundings
+        _ surroundings: ManifestSurroundings,
+        admin: consuming AdminEntrance? = nil
     ) {
         running = preparation.running
         warnings = preparation.warnings
         self.source = source
         self.manifest = manifest
         self.surroundings = surroundings
+        self.admin = admin
     }
 
     /// Serves until the last worker has ended.
@@ -83,16 +88,30 @@ struct Serving: ~Copyable {
         }
         let control = PinnedThread.start(name: "control") { generations.work() }
         let workers = WorkerControl(mailboxes, generations, manifest: manifest, surroundings)
-        let hooks = workers.hooks
+        let commands = ServingControl(workers, generations, manifest: manifest, surroundings)
+        let hooks = workers.hooks { commands.answer($0) }
+        let adminAddress = admin?.address
+        let server: AdminServer?
+        do throws(Errno) {
+            server = try admin.take()?.open(to: commands, &log)
+        } catch {
+            log.write(1) { $0.text("admin: \(error.description)") }
+            return .failure
+        }
         switch master {
         case .signals: _ = PinnedThread.start(name: "signals") { workers.handleSignals() }
         case .supervisor(let link, _):
+            generations.wantsReplacement = { reason in
+                try? link.askForReplacement(reason: reason)
+            }
             generations.served = { text, settings, count in
                 try? link.ready(text, settings, workers: count)
             }
             link.follow(hooks, logLevel: level)
         }
         for thread in threads { thread.join() }
+        server?.stop()
+        if let adminAddress { AdminEntrance.removeFile(of: adminAddress) }
         ledger.close()
         control.join()
         if case .supervisor(let link, _) = master { link.finish(hooks) }
@@ -153,5 +172,8 @@ extension SupervisorSettings {
         waitMax = settings.lifecycle.restarts.waitMax
         upgradeTimeout = settings.lifecycle.upgradeTimeout
         grace = settings.lifecycle.shutdownGrace
+        admin = settings.admin.map {
+            AdminPlace(address: $0.address, tokenFile: $0.tokenFile)
+        }
     }
 }

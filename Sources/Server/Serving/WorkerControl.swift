@@ -1,6 +1,7 @@
 internal import Admin
 internal import Proxy
 internal import Reactor
+internal import Synchronization
 internal import Sys
 
 /// What can be asked of running workers as a whole. [any thread]
@@ -14,7 +15,12 @@ final class WorkerControl: Sendable {
     private let manifest: String
     private let surroundings: ManifestSurroundings
     private let logLevel: UInt32
-    private let grace: Int
+    /// Milliseconds that tunnels have once this process drains.
+    let grace: Int
+    private let draining = Atomic(false)
+
+    /// Whether it was told to finish what it has, by whomever.
+    var isDraining: Bool { draining.load(ordering: .relaxed) }
 
     init(
         _ mailboxes: [Mailbox<WorkerMessage>],
@@ -30,27 +36,24 @@ final class WorkerControl: Sendable {
         grace = generations.running.settings.lifecycle.shutdownGrace
     }
 
-    /// Closes the listeners and lets requests finish; tunnels end after `grace` milliseconds.
+    /// Closes the listeners and lets requests finish; tunnels end after `grace` milliseconds, and so
+    /// do idle connections if another process serves on.
     ///
     /// - Parameter handsOver: another process serves on.
     func drain(grace: Int, handsOver: Bool) {
+        draining.store(true, ordering: .relaxed)
         for mailbox in mailboxes { mailbox.post(.drain(handsOver: handsOver)) }
         let mailboxes = mailboxes
         _ = PinnedThread.start(name: "grace") {
             Process.sleep(milliseconds: UInt32(grace))
             while true {
-                for mailbox in mailboxes { mailbox.post(.endTunnels) }
+                for mailbox in mailboxes {
+                    mailbox.post(.drain(handsOver: false))
+                    mailbox.post(.endTunnels)
+                }
                 Process.sleep(milliseconds: UInt32(Self.tunnelsAgain))
             }
         }
-    }
-
-    /// Answers what the supervisor passes on.
-    private func answer(_ request: AdminRequest) -> AdminResponse {
-        guard request.path == "/v1/reload" else {
-            return .refusal(404, ["\(request.path): there is no such command"])
-        }
-        return generations.perform { self.reload($0) } ?? .refusal(503, ["the process is ending"])
     }
 
     private func reload(_ generations: Generations) -> AdminResponse {
@@ -83,9 +86,11 @@ final class WorkerControl: Sendable {
     }
 
     /// What the supervisor may have this process do.
-    var hooks: SupervisorLink.Hooks {
+    ///
+    /// - Parameter command: answers what it passes on of the admin interface.
+    func hooks(_ command: @escaping AdminHandler) -> SupervisorLink.Hooks {
         SupervisorLink.Hooks(
-            command: { self.answer($0) },
+            command: command,
             exportState: { self.exportState() },
             exportRest: { self.take(ProcessState.exportRest(self.generations.running)) },
             importState: { self.importRest($0) },
@@ -105,7 +110,6 @@ final class WorkerControl: Sendable {
     /// TERM and QUIT drain; a second one, or INT, ends the process at once.
     func handleSignals() {
         var log = ErrorLog(level: logLevel, source: "main")
-        var isDraining = false
         while true {
             switch Signals.wait() {
             case .interrupt:
@@ -115,7 +119,6 @@ final class WorkerControl: Sendable {
                 log.write(3) { $0.text("stopping at once: asked twice") }
                 Process.exit(ExitCode.ok.rawValue)
             case .terminate:
-                isDraining = true
                 log.write(3) { $0.text("draining: no new connections, requests finish") }
                 drain(grace: grace, handsOver: false)
             case .reopenLogs: break

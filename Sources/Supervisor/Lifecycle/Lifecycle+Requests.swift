@@ -29,6 +29,10 @@ extension Lifecycle {
             guard let fast = fast.bool else {
                 return answer(.admin(id), .refusal(422, ["fast: must be true or false"]))
             }
+            guard fast || stage != .stopping else {
+                let line = "it is stopping already; fast ends it at once"
+                return answer(.admin(id), .refusal(409, [line]))
+            }
             log(3, "asked to stop")
             answer(.admin(id), AdminResponse(200, ["stopping": true]))
             stop(fast: fast)
@@ -51,7 +55,9 @@ extension Lifecycle {
 
     /// Passes a request on to the process that serves.
     mutating func command(_ request: AdminRequest, for requester: Requester) {
-        guard stage == .running, let main = first(.main), main.readyAt != nil else {
+        // While it drains it can still be looked at.
+        let isAnswered = stage == .running || (stage == .stopping && request.method == "GET")
+        guard isAnswered, let main = first(.main), main.readyAt != nil else {
             return answer(requester, describe(.refusal(503, [whyNot]), request))
         }
         guard commands.count < Self.commandsMax else {

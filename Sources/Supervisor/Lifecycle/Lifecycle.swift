@@ -162,6 +162,7 @@ package struct Lifecycle {
     package var deadline: UInt64? {
         var times = commands.map(\.deadline)
         if case .waiting(let until) = stage { times.append(until) }
+        if let time = restartDeadline { times.append(time) }
         if let upgrade {
             times.append(upgrade.deadline)
             if let time = upgrade.exportDeadline { times.append(time) }
@@ -174,8 +175,20 @@ package struct Lifecycle {
             stage = .running
             startMain()
         }
+        if let time = restartDeadline, time <= now, let main = first(.main) {
+            end(main.id, for: "it does not serve after \(settings.upgradeTimeout) ms")
+        }
         expireCommands()
         expireUpgrade()
+    }
+
+    /// Until when a process that was started again must serve; whoever starts the first one sees
+    /// for himself.
+    private var restartDeadline: UInt64? {
+        guard stage == .running, let main = first(.main), main.readyAt == nil,
+            main.killedFor == nil
+        else { return nil }
+        return main.startedAt + UInt64(settings.upgradeTimeout)
     }
 
     private mutating func handle(_ signal: Signals.Received) {

@@ -5,7 +5,7 @@ extension Table where Root == ProxySettings {
     static let manifest = Table(
         "manifest",
         at: "sluice.json5",
-        later: ["admin", "tls", "metrics", "access_log"],
+        later: ["tls", "metrics", "access_log"],
         keys: [
             Key(
                 check: "$schema",
@@ -34,6 +34,13 @@ extension Table where Root == ProxySettings {
             ) { folder, reader in reader.pluginFolder = folder },
             Key(group: "log", .log, "The error log."),
             Key(group: "watchdog", .watchdog, "What looks after the workers."),
+            Key(
+                "admin",
+                \.admin,
+                .absent(.table(.admin)),
+                "The [admin interface](admin.md): what runs, and commands to it. There is none when"
+                    + " this is left out."
+            ),
             Key(
                 "shutdown_grace",
                 \.lifecycle.shutdownGrace,
@@ -90,7 +97,7 @@ extension Table where Root == ProxySettings {
                 "Where requests go. The first route that matches wins; a request that none matches"
                     + " is answered 404."
             ),
-        ] + Key.service,
+        ] + integrityKeys + Key.service,
         check: checkWhole
     )
 

@@ -62,6 +62,14 @@ extension Table where Root == PluginSettings {
                     + " takes beyond is refused."
             ),
             Key(
+                "unload",
+                \.unload,
+                .words(UnloadRule.allCases.map { ($0.rawValue, $0) }),
+                "Whether the library's memory is given back when nobody uses it any more"
+                    + " (`\"when_safe\"`), if the file qualifies: `sluice plugin inspect` tells"
+                    + " ([why it may not](plugin-integrity.md#unmapping))."
+            ),
+            Key(
                 "state",
                 \.state,
                 .words(StatePolicy.allCases.map { ($0.rawValue, $0) }),
@@ -103,8 +111,8 @@ extension Table where Root == PluginSettings {
                 "faults",
                 \.circuit.faults,
                 .orNone(.integer(1...1_000_000)),
-                "Faults within `window` that are borne. More make the plugin suspect; as many again,"
-                    + " one in at least every second request, open the circuit."
+                "Faults within `window` that are borne. More make the plugin suspect; as many"
+                    + " again, one in at least every second request, open the circuit."
             ),
             Key(
                 "window",
