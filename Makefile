@@ -24,7 +24,7 @@ share := $(DESTDIR)$(PREFIX)/share/sluice
 .DEFAULT_GOAL := build
 # The steps of `test` share build folders and ports of the machine.
 .NOTPARALLEL:
-.PHONY: help build deps test-deps toolchain run test lint unit abi e2e embedded fuzz fuzz-asan fuzz-tsan cache-tsan counts bench cache-bench install uninstall clean
+.PHONY: help build deps test-deps toolchain run test lint unit abi e2e embedded fuzz fuzz-asan fuzz-tsan cache-tsan counts bench lifecycle cache-bench install uninstall clean
 
 help: ## Print this list.
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) \
@@ -93,6 +93,15 @@ bench: build ## Measure CPU per request beside nginx, HAProxy and h2o (about 25 
 	    --out .build/bench/results.json
 	Tests/Bench/peers/peers.py ratio --out .build/bench/results.json
 
+lifecycle: build ## Swap, reload and upgrade under load, with nginx and HAProxy beside it (about 20 minutes).
+	@set -e; for proxy in sluice nginx haproxy; do \
+	    Tests/Bench/lifecycle/reloads.py --proxy $$proxy || test $$proxy != sluice; \
+	    Tests/Bench/lifecycle/upgrades.py --proxy $$proxy || test $$proxy != sluice; \
+	done
+	Tests/Bench/lifecycle/swaps.py --ratio 1.5
+	Tests/Bench/lifecycle/swaps.py --distinct --count 200
+	Tests/Bench/lifecycle/steps.py
+
 cache-bench: toolchain ## Print the cache's hit ratios and nanoseconds per call, beside LRU.
 	$(SWIFT) build -c release --product TinyUFOBench
 	$(BUILD)/TinyUFOBench ratios
@@ -110,6 +119,7 @@ install: ## Install what was built below PREFIX (/usr/local); DESTDIR for packag
 	install -m 644 SDK/Sources/CSluice/include/sluice/testing/*.h $(include)/sluice/testing/
 	tar -C SDK --exclude='.build*' --exclude=Package.resolved --exclude=target --exclude=Cargo.lock -cf - . | tar -C $(share)/SDK --no-same-owner -xf -
 	tar -C examples --exclude='.build*' --exclude=Package.resolved --exclude=target --exclude=Cargo.lock -cf - . | tar -C $(share)/examples --no-same-owner -xf -
+	sed -i 's|/usr/local/|$(PREFIX)/|' $(share)/examples/systemd/sluice.service
 	scripts/pkgconfig $(PREFIX) "$$($(BUILD)/sluice version)" > $(lib)/pkgconfig/sluice.pc
 
 uninstall: ## Remove what `install` installed.

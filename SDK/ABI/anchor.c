@@ -40,6 +40,7 @@ sluice_peer *anchor_sluice_peer;
 sluice_peer_set *anchor_sluice_peer_set;
 sluice_pick *anchor_sluice_pick;
 sluice_lb *anchor_sluice_lb;
+sluice_handover *anchor_sluice_handover;
 sluice_call_result *anchor_sluice_call_result;
 sluice_call *anchor_sluice_call;
 sluice_http_client *anchor_sluice_http_client;

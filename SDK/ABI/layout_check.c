@@ -591,6 +591,16 @@ MEMBER(sluice_lb, drop, 16, void (*)(void *, void *));
 MEMBER(sluice_lb, pick, 24, uint32_t (*)(void *, void *, void *, sluice_pick *));
 MEMBER(sluice_lb, reserved, 32, void *[8]);
 
+/* sluice/ext/handover.h */
+TEXT(SLUICE_HANDOVER_ID, "sluice.handover/1");
+STRUCT(sluice_handover, 72, 8);
+MEMBER(sluice_handover, size, 0, uint32_t);
+MEMBER(sluice_handover, reserved0, 4, uint32_t);
+MEMBER(sluice_handover, warm, 8, int32_t (*)(void *, sluice_errbuf *));
+MEMBER(sluice_handover, export_rest, 16, int32_t (*)(void *, const sluice_sink *, sluice_errbuf *));
+MEMBER(sluice_handover, import_rest, 24, int32_t (*)(void *, sluice_slice, sluice_errbuf *));
+MEMBER(sluice_handover, reserved, 32, void *[5]);
+
 /* sluice/ext/http_client.h */
 TEXT(SLUICE_HTTP_CLIENT_ID, "sluice.http_client/1");
 VALUE(SLUICE_CALL_OK, 0);

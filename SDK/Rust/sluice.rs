@@ -1385,6 +1385,41 @@ impl sluice_lb {
 // Safe: a table of functions, and reserved words that are zero.
 unsafe impl Sync for sluice_lb {}
 
+// ---------------------------------------------------------------- sluice/ext/handover.h
+
+pub const SLUICE_HANDOVER_ID: &str = "sluice.handover/1";
+/// The same with a NUL, as C passes it.
+pub const SLUICE_HANDOVER_ID_C: &str = concat!("sluice.handover/1", "\0");
+
+/// `sluice.handover/1`. Lifetime: instance.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sluice_handover {
+    pub size: u32,
+    pub reserved0: u32,
+    pub warm: Option<unsafe extern "C" fn(instance: *mut c_void, error: *mut sluice_errbuf) -> i32>,
+    pub export_rest: Option<unsafe extern "C" fn(instance: *mut c_void, sink: *const sluice_sink,
+        error: *mut sluice_errbuf) -> i32>,
+    pub import_rest: Option<unsafe extern "C" fn(instance: *mut c_void, rest: sluice_slice, error:
+        *mut sluice_errbuf) -> i32>,
+    pub reserved: [*mut c_void; 5],
+}
+
+impl sluice_handover {
+    /// All zeroes, with `size` set.
+    pub const INIT: Self = Self {
+        size: std::mem::size_of::<Self>() as u32,
+        reserved0: 0,
+        warm: None,
+        export_rest: None,
+        import_rest: None,
+        reserved: [std::ptr::null_mut(); 5],
+    };
+}
+
+// Safe: a table of functions, and reserved words that are zero.
+unsafe impl Sync for sluice_handover {}
+
 // ---------------------------------------------------------------- sluice/ext/http_client.h
 
 pub const SLUICE_HTTP_CLIENT_ID: &str = "sluice.http_client/1";
@@ -2239,6 +2274,18 @@ const _: () = {
     assert!(end(16, |s: &S| &s.drop) == 24);
     assert!(end(24, |s: &S| &s.pick) == 32);
     assert!(end(32, |s: &S| &s.reserved) == 96);
+};
+
+const _: () = {
+    type S = sluice_handover;
+    assert!(std::mem::size_of::<S>() == 72);
+    assert!(std::mem::align_of::<S>() == 8);
+    assert!(end(0, |s: &S| &s.size) == 4);
+    assert!(end(4, |s: &S| &s.reserved0) == 8);
+    assert!(end(8, |s: &S| &s.warm) == 16);
+    assert!(end(16, |s: &S| &s.export_rest) == 24);
+    assert!(end(24, |s: &S| &s.import_rest) == 32);
+    assert!(end(32, |s: &S| &s.reserved) == 72);
 };
 
 const _: () = {

@@ -1,10 +1,15 @@
 #define _GNU_SOURCE 1
 #include "CLinux.h"
 
+#include <dlfcn.h>
+#include <link.h>
 #include <malloc.h>
 #include <poll.h>
 #include <spawn.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 long clinux_accept(int fd, struct sockaddr_storage *address, uint32_t *length) {
@@ -29,19 +34,56 @@ long clinux_peer_credentials(int fd, int32_t *process, uint32_t *user, uint32_t 
 
 uint64_t clinux_manual_nanoseconds;
 
-long clinux_spawn(const char *path, char *const arguments[], int report, int output) {
+long clinux_spawn(
+    const char *path, char *const arguments[], int input, int report, int output) {
     extern char **environ;
     posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    sigset_t none, all;
     pid_t process = 0;
     posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    posix_spawnattr_init(&attributes);
+    /* The caller may have blocked or ignored signals for itself. */
+    sigemptyset(&none);
+    sigfillset(&all);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setsigdefault(&attributes, &all);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    if (input >= 0) {
+        posix_spawn_file_actions_adddup2(&actions, input, 0);
+    } else {
+        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    }
     /* `output` first: it may be 3 itself. `report` is never 1 or 2, which are open. */
     posix_spawn_file_actions_adddup2(&actions, output, 1);
     posix_spawn_file_actions_adddup2(&actions, output, 2);
     posix_spawn_file_actions_adddup2(&actions, report, 3);
-    int result = posix_spawn(&process, path, &actions, 0, arguments, environ);
+    int result = posix_spawn(&process, path, &actions, &attributes, arguments, environ);
     posix_spawn_file_actions_destroy(&actions);
+    posix_spawnattr_destroy(&attributes);
     return result != 0 ? -result : process;
+}
+
+void clinux_become_expendable(void) {
+    struct rlimit none = {0, 0};
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    setrlimit(RLIMIT_CORE, &none);
+    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (fd < 0) return;
+    /* More cannot be done where that is not allowed. */
+    ssize_t written = write(fd, "1000", 4);
+    (void)written;
+    close(fd);
+}
+
+const void *clinux_library_address(void *library) {
+    /* A handle of dlopen is the linker's map of the library; its dynamic table lies in it. */
+    return ((struct link_map *)library)->l_ld;
+}
+
+int clinux_is_in_library(const void *address, const char *path) {
+    Dl_info info;
+    return dladdr(address, &info) != 0 && info.dli_fname && strcmp(info.dli_fname, path) == 0;
 }
 
 long clinux_wait_process(int process) {

@@ -101,7 +101,7 @@ extension HookCall {
             prepare(phase, context, flags: isHeld ? UInt32(SLUICE_ARGS_HELD) : 0),
             prepareBody(bytes, count, chunkFlags, offset, trailers, context)
         else {
-            _ = fail(position, phase, verdict: 0, edit: .outOfMemory)
+            _ = fail(entry, phase, verdict: 0, edit: .outOfMemory)
             return step
         }
         let takesEdits = isHeld || trailers != nil
@@ -112,7 +112,7 @@ extension HookCall {
         if Int(verdict) != SLUICE_SUSPEND { cancelWait() }
         let consumed = body.output.pointee.consumed
         guard let known = bodyVerdict(verdict), consumed <= UInt64(count) else {
-            _ = fail(position, phase, verdict: verdict, edit: nil)
+            _ = fail(entry, phase, verdict: verdict, edit: nil)
             return step
         }
         step.releases = args.pointee.asks & UInt64(SLUICE_ASK_RELEASE) != 0
@@ -129,7 +129,7 @@ extension HookCall {
         }
         if let error {
             step.releases = false
-            _ = fail(position, phase, verdict: verdict, edit: error)
+            _ = fail(entry, phase, verdict: verdict, edit: error)
             return step
         }
         grantAsks(phase, position, context)

@@ -64,6 +64,7 @@ public struct HookCall: ~Copyable {
         editor = Edits(names: views.templates)
         worker = .allocate(capacity: 1)
         worker.initialize(to: links)
+        WorkerLinks.settle(worker)
         args = links.args
         edits = Self.makeEdits()
         replyEdits = Self.makeEdits()
@@ -76,6 +77,7 @@ public struct HookCall: ~Copyable {
     }
 
     deinit {
+        if Breadcrumb.here == WorkerLinks.crumb(worker) { Breadcrumb.use(nil) }
         worker.deallocate()
         args.deallocate()
         edits.pointee.ops.deallocate()
@@ -150,6 +152,8 @@ public struct HookCall: ~Copyable {
         if phase != .requestEnd {
             skipped = context.pointee.detached
             if let masks = context.pointee.masks { skipped |= masks[phase.rawValue] }
+        } else {
+            skipped = context.pointee.absent
         }
         var index = first
         while index < entries.count {
@@ -193,15 +197,14 @@ public struct HookCall: ~Copyable {
         flags: UInt32,
         _ resumption: Resumption?
     ) -> PhaseOutcome {
-        let position = Int(entry.pointee.position)
         guard prepare(phase, context, flags: flags) else {
-            return fail(position, phase, verdict: 0, edit: .outOfMemory)
+            return fail(entry, phase, verdict: 0, edit: .outOfMemory)
         }
         let verdict = enter(entry, context, resumption)
         let asked = args.pointee.asks != 0
         if verdict == UInt32(SLUICE_CONTINUE), !asked, !hasWait {
             if edits.pointee.count > 0, phase.takesEdits, let error = commit(phase, context) {
-                return fail(position, phase, verdict: verdict, edit: error)
+                return fail(entry, phase, verdict: verdict, edit: error)
             }
             return .proceed
         }
@@ -226,6 +229,7 @@ public struct HookCall: ~Copyable {
             args.pointee.resume_payload = resumption.payload
             if let resumed = entry.pointee.resumed { hook = resumed }
         }
+        if worker.pointee.isTimed { beginTime() }
         let verdict = hook(
             entry.pointee.state,
             worker.pointee.slots[Int(entry.pointee.instance)],
@@ -234,6 +238,7 @@ public struct HookCall: ~Copyable {
             args
         )
         worker.pointee.context = nil
+        if worker.pointee.isTimed { noteTime(entry) }
         if resumption != nil { args.pointee.resume_reason = 0 }
         return verdict
     }
@@ -260,7 +265,7 @@ public struct HookCall: ~Copyable {
             break
         case SLUICE_RESPOND where phase.mayAnswer:
             guard 200...599 ~= reply.pointee.status else {
-                return fail(position, phase, verdict: verdict, edit: .badStatus)
+                return fail(entry, phase, verdict: verdict, edit: .badStatus)
             }
             // The message that it asked something for does not go on.
             args.pointee.asks = 0
@@ -269,14 +274,14 @@ public struct HookCall: ~Copyable {
             args.pointee.asks = 0
             return .reset(position: position)
         default:
-            return fail(position, phase, verdict: verdict, edit: nil)
+            return fail(entry, phase, verdict: verdict, edit: nil)
         }
         // All of what the hook edited and asked for, or nothing.
         var error = args.pointee.asks == 0 ? nil : context.pointee.reserve(args, phase)
         if error == nil, edits.pointee.count > 0, phase.takesEdits {
             error = commit(phase, context)
         }
-        if let error { return fail(position, phase, verdict: verdict, edit: error) }
+        if let error { return fail(entry, phase, verdict: verdict, edit: error) }
         grantAsks(phase, position, context)
         switch Int(verdict) {
         case SLUICE_DETACH: context.pointee.detached |= 1 << UInt64(position)
@@ -320,12 +325,14 @@ public struct HookCall: ~Copyable {
 
     @inline(never)
     mutating func fail(
-        _ position: Int,
+        _ entry: UnsafeMutablePointer<HookEntry>,
         _ phase: Phase,
         verdict: UInt32,
         edit: EditError?
     ) -> PhaseOutcome {
+        let position = Int(entry.pointee.position)
         cancelWait()
+        noteFault(edit != nil ? .edit : Int(verdict) == SLUICE_ERROR ? .error : .verdict, entry)
         failure = HookFailure(
             position: position,
             phase: phase,

@@ -15,6 +15,7 @@ public struct HookEntry {
     /// Offset of its request context, from the global or the route's block.
     let contextOffset: Int32
     let isGlobal: Bool
+    let plugin: UnsafeMutablePointer<PluginRecord>
 }
 
 /// The hooks of one phase in the order in which they run.
@@ -102,7 +103,8 @@ public struct PhaseChain: @unchecked Sendable {
                         instance: Int32(instance.index),
                         position: Int32(position),
                         contextOffset: Int32(offsets[position]),
-                        isGlobal: position < global.count
+                        isGlobal: position < global.count,
+                        plugin: instance.record
                     )
                 )
             }
@@ -155,8 +157,10 @@ public struct ChainPlugin {
     public let name: Slice
     /// Status of the answer when a hook fails; 0 goes on without it.
     public let failureStatus: UInt16
+    public let record: UnsafeMutablePointer<PluginRecord>
 
     init(_ instance: PluginInstance) {
+        record = instance.record
         name = instance.nameText
         failureStatus = instance.failureStatus
     }

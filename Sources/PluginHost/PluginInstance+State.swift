@@ -16,28 +16,30 @@ extension PluginInstance {
             throw PluginError("plugins.\(name): exports no state")
         }
         return try Self.collect("plugins.\(name): export_state") { sink, error in
-            call(state, sink, error)
+            Breadcrumb.mark(.export, of: label) { call(state, sink, error) }
         }
     }
 
     /// Makes it begin with what another one exported, before any worker starts. [control]
     public func importState(_ bytes: [UInt8]) throws(PluginError) {
-        guard let call = functions.pointee.import_state else {
+        guard let done = offerState(bytes) else {
             throw PluginError("plugins.\(name): imports no state")
         }
-        try Self.give(bytes, "plugins.\(name): import_state") { slice, error in
-            call(state, slice, error)
+        try Self.check(done, "plugins.\(name): import_state")
+    }
+
+    /// The same, with what the plugin says of it; nil when it has no such function. [control]
+    public func offerState(_ bytes: [UInt8]) -> (result: Int32, text: String)? {
+        functions.pointee.import_state.map { call in
+            Self.give(bytes) { slice, error in
+                Breadcrumb.mark(.import, of: label) { call(state, slice, error) }
+            }
         }
     }
 
     /// What it offers of `sluice.handover/1`; nil when it does not.
     public var handover: Handover? {
-        guard
-            let table = functions.pointee.get_extension?(state, SLUICE_HANDOVER_ID)?
-                .assumingMemoryBound(to: sluice_handover.self),
-            Int(table.pointee.size) == MemoryLayout<sluice_handover>.size
-        else { return nil }
-        return Handover(table: table, instance: self)
+        handoverTable.map { Handover(table: $0, instance: self) }
     }
 
     /// Writes a line of the host's about the instance, in its name.
@@ -59,35 +61,39 @@ extension PluginInstance {
         /// Gets ready for requests; an instance that can't is not taken. [control]
         public func warm() throws(PluginError) {
             guard let call = table.pointee.warm else { return }
-            let done = PluginInstance.withErrorText { call(instance.state, $0) }
-            try check(done, "warm")
+            let done = PluginInstance.withErrorText { error in
+                Breadcrumb.mark(.warm, of: instance.label) { call(instance.state, error) }
+            }
+            try PluginInstance.check(done, "plugins.\(instance.name): warm")
         }
 
         /// What has changed since `exportState`, once no request is left. [control]
         public func exportRest() throws(PluginError) -> [UInt8] {
             guard let call = table.pointee.export_rest else { return [] }
             return try PluginInstance.collect("plugins.\(instance.name): export_rest") {
-                call(instance.state, $0, $1)
+                sink,
+                error in
+                Breadcrumb.mark(.export, of: instance.label) { call(instance.state, sink, error) }
             }
         }
 
         /// Adds to a running instance what `exportRest` of another one gave. [control]
         public func importRest(_ bytes: [UInt8]) throws(PluginError) {
-            guard let call = table.pointee.import_rest, !bytes.isEmpty else { return }
-            try PluginInstance.give(bytes, "plugins.\(instance.name): import_rest") {
-                call(instance.state, $0, $1)
-            }
+            guard !bytes.isEmpty, let done = offerRest(bytes) else { return }
+            try PluginInstance.check(done, "plugins.\(instance.name): import_rest")
         }
 
-        private func check(
-            _ done: (result: Int32, text: String),
-            _ call: String
-        ) throws(PluginError) {
-            guard done.result != SLUICE_OK else { return }
-            throw PluginError(
-                "plugins.\(instance.name): \(call): "
-                    + (done.text.isEmpty ? "result \(done.result)" : done.text)
-            )
+        public var importsRest: Bool { table.pointee.import_rest != nil }
+
+        /// The same, with what the plugin says of it; nil when it has no such function. [control]
+        public func offerRest(_ bytes: [UInt8]) -> (result: Int32, text: String)? {
+            table.pointee.import_rest.map { call in
+                PluginInstance.give(bytes) { slice, error in
+                    Breadcrumb.mark(.import, of: instance.label) {
+                        call(instance.state, slice, error)
+                    }
+                }
+            }
         }
     }
 
@@ -123,27 +129,32 @@ extension PluginInstance {
         guard !collected.isTooMuch else {
             throw PluginError("\(what): more than \(stateBytesMax) bytes")
         }
-        guard done.result == SLUICE_OK else {
-            throw PluginError(
-                "\(what): \(done.text.isEmpty ? "result \(done.result)" : done.text)"
-            )
-        }
+        try check(done, what)
         return collected.bytes
     }
 
+    /// Shows a plugin bytes in memory of their own size, so that a tool sees who reads behind them.
     private static func give(
         _ bytes: [UInt8],
-        _ what: String,
         _ call: (sluice_slice, UnsafeMutablePointer<sluice_errbuf>) -> Int32
+    ) -> (result: Int32, text: String) {
+        // Safe: both have room for all bytes; the copy is not read after the call.
+        let copy = UnsafeMutablePointer<UInt8>.allocate(capacity: max(bytes.count, 1))
+        defer { copy.deallocate() }
+        bytes.withUnsafeBufferPointer { bytes in
+            if let start = bytes.baseAddress { copy.initialize(from: start, count: bytes.count) }
+        }
+        let slice = sluice_slice(ptr: copy, len: UInt64(bytes.count))
+        return withErrorText { call(slice, $0) }
+    }
+
+    private static func check(
+        _ done: (result: Int32, text: String),
+        _ what: String
     ) throws(PluginError) {
-        let done = bytes.withUnsafeBufferPointer { bytes in
-            let slice = sluice_slice(ptr: bytes.baseAddress, len: UInt64(bytes.count))
-            return withErrorText { call(slice, $0) }
-        }
-        guard done.result == SLUICE_OK else {
-            throw PluginError(
-                "\(what): \(done.text.isEmpty ? "result \(done.result)" : done.text)"
-            )
-        }
+        guard done.result != SLUICE_OK else { return }
+        throw PluginError(
+            "\(what): \(done.text.isEmpty ? "result \(done.result)" : done.text)"
+        )
     }
 }

@@ -1,5 +1,5 @@
 public import CSluice
-import Sys
+public import Sys
 
 /// One entry of the manifest's `plugins`, made from a library.
 public final class PluginInstance: @unchecked Sendable {
@@ -16,6 +16,8 @@ public final class PluginInstance: @unchecked Sendable {
     /// Nil but in tests.
     private var probe: HookProbe?
     private let handle: InstanceHandle
+    /// Never freed.
+    let record: UnsafeMutablePointer<PluginRecord>
 
     /// Bytes of buffers that an instance may have, unless the manifest says otherwise.
     public static let memoryBytesDefault = InstanceHandle.memoryBytesDefault
@@ -33,6 +35,7 @@ public final class PluginInstance: @unchecked Sendable {
     ///   - folder: where relative paths of the configuration begin.
     ///   - logLevel: the highest level that is written.
     ///   - memoryBytes: bytes of buffers that may be out at the same time.
+    ///   - guards: how far it is trusted.
     public init(
         name: String,
         index: Int,
@@ -42,7 +45,8 @@ public final class PluginInstance: @unchecked Sendable {
         folder: String = ".",
         workerCount: Int,
         logLevel: UInt32,
-        memoryBytes: Int = memoryBytesDefault
+        memoryBytes: Int = memoryBytesDefault,
+        guards: PluginGuards = PluginGuards()
     ) throws(PluginError) {
         self.name = name
         self.index = index
@@ -53,12 +57,20 @@ public final class PluginInstance: @unchecked Sendable {
             throw PluginError("plugins.\(name): no factory")
         }
         nameText = Slice(textBytes, Int(text.len))
+        record = PluginRecord.make(
+            of: library,
+            name: name,
+            guards: guards,
+            workerCount: workerCount
+        )
         handle = InstanceHandle(
             name: name,
             levelMax: logLevel,
             workerCount: workerCount,
-            memoryBytesMax: memoryBytes
+            memoryBytesMax: memoryBytes,
+            record: record
         )
+        let label = PluginRecord.label(record)
         let instance = UnsafeMutablePointer<sluice_instance>.allocate(capacity: 1)
         instance.initialize(to: sluice_instance())
         instance.pointee.size = UInt32(MemoryLayout<sluice_instance>.size)
@@ -69,13 +81,19 @@ public final class PluginInstance: @unchecked Sendable {
         args.name = text
         args.config = ConfigurationTree.make(configuration)
         args.folder = sluice_slice(permanent: folder)
+        library.image?.began(handle)
         let created = Self.withErrorText { error in
-            let checked = factory.pointee.check_config?(args.config, error) ?? 0
+            let checked = Breadcrumb.mark(.checkConfig, of: label) {
+                factory.pointee.check_config?(args.config, error) ?? 0
+            }
             guard checked == SLUICE_OK else { return checked }
-            return factory.pointee.create(&args, instance, error)
+            return Breadcrumb.mark(.create, of: label) {
+                factory.pointee.create(&args, instance, error)
+            }
         }
         guard created.result == SLUICE_OK else {
             handle.end()
+            library.image?.ended(handle)
             let reason = created.text.isEmpty ? "result \(created.result)" : created.text
             throw PluginError("plugins.\(name).config: \(reason)")
         }
@@ -101,6 +119,9 @@ public final class PluginInstance: @unchecked Sendable {
             try checkSize(of: sluice_http_hooks.self, hooks.pointee.size)
         }
         if let balancer { try checkSize(of: sluice_lb.self, balancer.pointee.size) }
+        if let handoverTable {
+            try checkSize(of: sluice_handover.self, handoverTable.pointee.size)
+        }
     }
 
     /// A struct that the plugin compiled with another size would be read past its end.
@@ -133,12 +154,26 @@ public final class PluginInstance: @unchecked Sendable {
 
     public var state: UnsafeMutableRawPointer? { table.pointee.state }
 
+    /// What a crash in a call into it is laid to; never freed.
+    public var label: UnsafePointer<CrashLabel> { PluginRecord.label(record) }
+
+    /// Nanoseconds that a hook may take; 0 is no bound.
+    public var hookNanoseconds: UInt64 { record.pointee.guards.hookNanoseconds }
+
     public var contextBytes: Int { Int(table.pointee.context_size) }
 
     /// The table of the balancer role, or nil when it has none.
     public var balancer: UnsafePointer<sluice_lb>? {
-        table.pointee.get_extension?(table.pointee.state, SLUICE_LB_ID)?
-            .assumingMemoryBound(to: sluice_lb.self)
+        handle.mark(.getExtension) {
+            table.pointee.get_extension?(table.pointee.state, SLUICE_LB_ID)?
+                .assumingMemoryBound(to: sluice_lb.self)
+        }
+    }
+
+    /// The table of `sluice.handover/1`, or nil when it has none.
+    var handoverTable: UnsafePointer<sluice_handover>? {
+        table.pointee.get_extension?(table.pointee.state, SLUICE_HANDOVER_ID)?
+            .assumingMemoryBound(to: sluice_handover.self)
     }
 
     /// Whether it hooks any phase.
@@ -203,7 +238,9 @@ public final class PluginInstance: @unchecked Sendable {
 
     /// The slot of a worker; from then on tasks of the instance run there. [worker]
     public func startWorker(_ worker: Int) -> UnsafeMutableRawPointer? {
-        let slot = table.pointee.worker_start?(table.pointee.state, UInt32(worker))
+        let slot = handle.mark(.workerStart) {
+            table.pointee.worker_start?(table.pointee.state, UInt32(worker))
+        }
         handle.began(worker: worker, slot: slot)
         WorkerPort.of(worker: worker).started()
         return slot
@@ -211,7 +248,7 @@ public final class PluginInstance: @unchecked Sendable {
 
     /// Gives the slot back; no task and no timer of the instance runs there any more. [worker]
     public func stopWorker(_ worker: Int, _ slot: UnsafeMutableRawPointer?) {
-        table.pointee.worker_stop?(table.pointee.state, slot)
+        handle.mark(.workerStop) { table.pointee.worker_stop?(table.pointee.state, slot) }
         handle.stopped(worker: worker)
         _ = WorkerPort.of(worker: worker).cancelTimers(of: .passUnretained(handle))
     }
@@ -230,6 +267,11 @@ public final class PluginInstance: @unchecked Sendable {
             )
             return
         }
-        table.pointee.destroy?(table.pointee.state)
+        handle.mark(.destroy) { table.pointee.destroy?(table.pointee.state) }
+        defer { library.image?.ended(handle) }
+        let bytes = handle.memoryInUse
+        guard bytes > 0 else { return }
+        record.pointee.count(.leak)
+        record.pointee.tell(2, "is destroyed, and has not given back \(bytes) bytes of buffers")
     }
 }

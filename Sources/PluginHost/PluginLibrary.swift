@@ -12,27 +12,51 @@ public struct PluginError: Error, Sendable, Equatable, CustomStringConvertible {
 
 /// A loaded library and what it said in the handshake.
 ///
-/// Never unloaded.
+/// Unloaded only by `ImageRegistry.sweep`, after which nothing of it may be used.
 public struct PluginLibrary: @unchecked Sendable {
     // Safe: `hello` points to memory that is never freed and no more written.
     public let path: String
     public let hello: UnsafePointer<sluice_plugin_hello>
+    /// SHA-256 of the file, in lower-case hex; empty for a plugin that is linked.
+    public let sha256: String
+    /// Nil of a plugin that is linked into this process.
+    public let image: PluginImage?
 
     /// Loads a library from a private copy and shakes hands.
     ///
     /// The copy has a name that was never used before, because the dynamic linker answers a known
     /// name or inode with the old library, and because writing over a mapped file changes running
     /// code.
-    public init(_ file: PluginFile) throws(PluginError) {
+    ///
+    /// - Parameters:
+    ///   - mayUnload: whether its memory may be given back when the file has nothing against it.
+    ///   - generation: of the configuration that it is loaded for.
+    ///   - willShakeHands: called when it is loaded, and none of its functions was called yet.
+    public init(
+        _ file: PluginFile,
+        mayUnload: Bool = false,
+        generation: UInt64 = 1,
+        willShakeHands: () -> Void = {}
+    ) throws(PluginError) {
         path = file.path
-        let library = try Self.open(file.bytes, path: path)
+        sha256 = file.sha256
+        let label = Self.label(path: path, sha256: sha256)
+        let stays = !mayUnload || !file.unloadObstacles.isEmpty
+        let library = try Self.open(file.bytes, path: path, label, stays: stays)
+        image = ImageRegistry.shared.add(
+            file,
+            library,
+            mayUnload: mayUnload,
+            generation: generation
+        )
+        willShakeHands()
         guard let symbol = library.symbol(SLUICE_HELLO_SYMBOL) else {
             throw PluginError(
                 "\(path): not a plugin of this host's ABI: it has no symbol \(SLUICE_HELLO_SYMBOL)"
             )
         }
         // Safe: the symbol's name fixes its type (`hello.h`).
-        hello = try Self.shakeHands(unsafeBitCast(symbol, to: Hello.self), path: path)
+        hello = try Self.shakeHands(unsafeBitCast(symbol, to: Hello.self), path: path, label)
         try check()
     }
 
@@ -47,7 +71,10 @@ public struct PluginLibrary: @unchecked Sendable {
     /// - Parameter name: in place of the path, for messages.
     public init(linked hello: Hello, name: String) throws(PluginError) {
         path = name
-        self.hello = try Self.shakeHands(hello, path: name)
+        image = nil
+        sha256 = ""
+        let label = Self.label(path: name, sha256: "")
+        self.hello = try Self.shakeHands(hello, path: name, label)
         try check()
     }
 
@@ -56,9 +83,18 @@ public struct PluginLibrary: @unchecked Sendable {
         try self.init(try PluginFile(path: path, pin: pin))
     }
 
+    /// What a crash before there is an instance is laid to.
+    private static func label(path: String, sha256: String) -> UnsafePointer<CrashLabel> {
+        let label = UnsafeMutablePointer<CrashLabel>.allocate(capacity: 1)
+        label.initialize(to: CrashLabel(name: "", library: path, sha256: sha256, version: ""))
+        return UnsafePointer(label)
+    }
+
     private static func open(
         _ bytes: [UInt8],
-        path: String
+        path: String,
+        _ label: UnsafePointer<CrashLabel>,
+        stays: Bool
     ) throws(PluginError) -> DynamicLibrary {
         let name = path.split(separator: "/").last.map(String.init) ?? "plugin.so"
         do {
@@ -68,7 +104,14 @@ public struct PluginLibrary: @unchecked Sendable {
             // Also after a failure halfway; a mapping outlives the name.
             defer { File.remove(copy) }
             try File.writeNew(copy, bytes, mode: 0o500)
-            return try DynamicLibrary(path: copy)
+            let library = Breadcrumb.mark(.load, of: label) {
+                Result { () throws(DynamicLibrary.LoadError) in
+                    try DynamicLibrary(path: copy, stays: stays)
+                }
+            }
+            // A runtime in the library may have taken them.
+            CrashRecord.takeSignals(CrashRecord.layout)
+            return try library.get()
         } catch let error as DynamicLibrary.LoadError {
             throw PluginError("\(path): \(error.text)")
         } catch {
@@ -84,12 +127,13 @@ public struct PluginLibrary: @unchecked Sendable {
 
     private static func shakeHands(
         _ call: Hello,
-        path: String
+        path: String,
+        _ label: UnsafePointer<CrashLabel>
     ) throws(PluginError) -> UnsafePointer<sluice_plugin_hello> {
         let hello = UnsafeMutablePointer<sluice_plugin_hello>.allocate(capacity: 1)
         hello.initialize(to: sluice_plugin_hello())
         hello.pointee.size = UInt32(MemoryLayout<sluice_plugin_hello>.size)
-        let result = call(HostTable.hello, hello)
+        let result = Breadcrumb.mark(.hello, of: label) { call(HostTable.hello, hello) }
         guard result == SLUICE_OK else {
             throw PluginError("\(path): the plugin refused this host (result \(result))")
         }

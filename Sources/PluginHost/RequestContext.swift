@@ -22,6 +22,8 @@ public struct RequestContext {
     public var leaving = 0
     /// Bit per chain position: no more hooks but `request_end`.
     public var detached: UInt64 = 0
+    /// Bit per chain position: the request does not pass the plugin at all.
+    public var absent: UInt64 = 0
     /// Bit per chain position, for each phase: not interested; nil while all are.
     var masks: UnsafeMutablePointer<UInt64>?
     /// What plugins asked for about bodies; nil while nobody did.

@@ -1,6 +1,7 @@
 /// SHA-256 (FIPS 180-4) of a library's file, for the pin in the manifest.
 ///
-/// Ours because the host links no crypto library yet; it runs once per library at start.
+/// Of files without the host's manifest, as those that tests load: the host has libcrypto's, which
+/// is several times as fast (`PluginTrust.digest`).
 public enum SHA256 {
     /// The digest as 64 lower-case hexadecimal digits.
     public static func hexDigest(_ bytes: [UInt8]) -> String {

@@ -207,11 +207,20 @@ public enum Suspensions {
         token: UnsafeMutablePointer<sluice_token>
     ) -> Int32 {
         let worker = context.pointee.worker
-        guard worker.pointee.context == context, let entry = worker.pointee.entry,
-            phases & (1 << (worker.pointee.args.pointee.phase & 31)) != 0,
+        guard worker.pointee.context == context, let entry = worker.pointee.entry else {
+            // In no hook of this request, so whose call it is can't be told.
+            return Int32(SLUICE_ENOTSUP)
+        }
+        guard phases & (1 << (worker.pointee.args.pointee.phase & 31)) != 0,
             entry.pointee.resumed != nil, let waits = worker.pointee.waits
-        else { return Int32(SLUICE_ENOTSUP) }
-        guard worker.pointee.wait.sequence == 0 else { return Int32(SLUICE_EINVAL) }
+        else {
+            entry.pointee.plugin.pointee.count(.misuse)
+            return Int32(SLUICE_ENOTSUP)
+        }
+        guard worker.pointee.wait.sequence == 0 else {
+            entry.pointee.plugin.pointee.count(.misuse)
+            return Int32(SLUICE_EINVAL)
+        }
         let begun = waits._withUnsafeGuaranteedRef { $0.begin(timeout: timeout) }
         guard let begun else { return Int32(SLUICE_ENOMEM) }
         worker.pointee.wait = begun

@@ -39,7 +39,7 @@ package struct GenerationCounts: @unchecked Sendable {
 
     /// Requests by the time that they took: four steps for each power of two of microseconds.
     package enum Times {
-        /// Up to 2^39 microseconds, six days.
+        /// The last one counts 2^41 microseconds (25 days) and more.
         package static let count = 160
 
         /// The element that counts requests of this time.

@@ -146,14 +146,17 @@ struct PlanBuilder {
         _ tls: TLSClientContext?
     ) throws(PluginError) -> [Int] {
         var indices: [Int] = []
+        var ordinals: [String: Int] = [:]
+        let link = PeerLink(upstream, tls)
         for (order, peer) in upstream.peers.enumerated() {
+            let ordinal = ordinals[peer.address, default: 0]
+            ordinals[peer.address] = ordinal + 1
             let key = PeerKey(
                 upstream: upstream.name,
                 address: peer.address,
-                ordinal: upstream.peers[..<order].count { $0.address == peer.address }
+                ordinal: ordinal
             )
             let known = previous?.peerKeys[key]
-            let link = PeerLink(upstream, tls)
             let old = known.map { tables.peers + $0 }
             if let known, let old, old.pointee.link == link,
                 old.pointee.address == addresses[order]

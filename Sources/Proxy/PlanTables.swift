@@ -51,13 +51,18 @@ package final class PlanTables: @unchecked Sendable {
 struct IndexPool {
     private let count: Int
     private var next = 0
-    /// Given back, highest first.
+    /// Given back; the highest first, where `isSorted`.
     private var free: [Int] = []
+    private var isSorted = true
 
     init(count: Int) { self.count = count }
 
     /// Nil when all are taken.
     mutating func take() -> Int? {
+        if !isSorted {
+            free.sort(by: >)
+            isSorted = true
+        }
         if let index = free.popLast() { return index }
         guard next < count else { return nil }
         defer { next += 1 }
@@ -65,7 +70,8 @@ struct IndexPool {
     }
 
     mutating func give(_ index: Int) {
-        let place = free.firstIndex { $0 < index } ?? free.endIndex
-        free.insert(index, at: place)
+        // Thousands may come back at once, so they are put in order when one is asked for.
+        isSorted = isSorted && free.last.map { $0 > index } ?? true
+        free.append(index)
     }
 }

@@ -1,3 +1,4 @@
+package import Sys
 package import TLS
 
 /// Everything that a running proxy is told: the manifest after parsing, with defaults filled in.
@@ -13,11 +14,16 @@ package struct ProxySettings: Sendable, Equatable {
     package var admin: AdminSettings?
     package var listeners: [ListenerSettings] = []
     package var plugins: [PluginSettings] = []
+    package var integrity = IntegritySettings()
     package var upstreams: [UpstreamSettings] = []
     /// Instances that every request goes through, before its route's own.
     package var chain: [String] = []
     package var routes: [RouteSettings] = []
+    package var service = ServiceSettings()
     package var lifecycle = LifecycleSettings()
+    /// Milliseconds after which a worker that is in one call of a plugin is stuck, and the process
+    /// is ended as by a crash; 0 is off.
+    package var hangTime = 10_000
 
     package init() {}
 }
@@ -182,6 +188,11 @@ package struct PluginSettings: Sendable, Equatable {
     package var onError = OnError.closed(500)
     /// Bytes of buffers that the plugin may have from the host at the same time.
     package var memoryBytes = 67_108_864
+    /// Milliseconds that a hook may take; 0 is no bound.
+    package var hookBudget = 0
+    package var circuit = PluginCircuitSettings()
+    package var onCrash = CrashPolicy.restart
+    package var unload = UnloadRule.never
     /// What becomes of its state when another instance takes its place.
     package var state = StatePolicy.prefer
     package var configuration = ConfigurationValue.object([])
@@ -190,6 +201,18 @@ package struct PluginSettings: Sendable, Equatable {
         self.name = name
         self.libraryPath = libraryPath
     }
+}
+
+/// When the faults of a plugin take it out of requests.
+package struct PluginCircuitSettings: Sendable, Equatable {
+    /// Faults within `window` on one worker that are borne; 0 bears all.
+    package var faults = 100
+    /// Milliseconds.
+    package var window = 10_000
+    /// Milliseconds until one request tries the plugin again.
+    package var retry = 30_000
+
+    package init() {}
 }
 
 /// Whether the state of an instance moves to the one that takes its place.

@@ -109,6 +109,7 @@ package struct UpstreamPlan {
         let state: UnsafeMutableRawPointer?
         let table: UnsafeMutableRawPointer
         let instance: Int
+        let label: UnsafePointer<CrashLabel>
     }
 
     init(
@@ -214,7 +215,9 @@ package struct BuiltTable {
         set.pointee.worker_count = UInt32(tables.workerCount)
         var table: UnsafeMutableRawPointer?
         let made = PluginInstance.withErrorText { error in
-            table = build(balancer.state, set, error)
+            table = Breadcrumb.mark(.build, of: balancer.label) {
+                build(balancer.state, set, error)
+            }
             return table == nil ? Int32(SLUICE_ECONFIG) : Int32(SLUICE_OK)
         }
         guard let table else {
@@ -236,13 +239,16 @@ package struct BuiltTable {
             call: call,
             state: balancer.state,
             table: table,
-            instance: balancer.index
+            instance: balancer.index,
+            label: balancer.label
         )
     }
 
     /// Gives the table back to the balancer; no worker uses it any more. [control]
     func drop() {
-        role.pointee.drop?(balancer.state, table)
+        Breadcrumb.mark(.destroy, of: balancer.label) {
+            role.pointee.drop?(balancer.state, table)
+        }
         list.deallocate()
         set.deallocate()
     }

@@ -12,6 +12,8 @@ extension Worker {
     private static let pauseMilliseconds: UInt64 = 100
     /// Milliseconds that a connection without a request gets once the listeners are closed.
     private static let freshGraceMilliseconds: UInt64 = 1_000
+    /// The same of one that rests between two requests, while another process takes over.
+    private static let idleGraceMilliseconds: UInt64 = 2_000
 
     /// Takes what waits in the queue of a listening socket.
     mutating func accept(_ place: Int) {
@@ -168,7 +170,8 @@ extension Worker {
         try poller.add(
             input: listening[place].fd,
             token: Token.listener(place),
-            shared: listeners[listening[place].listener].address.isUnix
+            // A Unix address has one socket for all workers, and so may one that was inherited.
+            shared: true
         )
     }
 
@@ -182,9 +185,11 @@ extension Worker {
         listening[place].fd = -1
     }
 
-    /// Takes no more connections; requests go on, idle connections end now.
-    package mutating func drain() {
+    /// Takes no more connections; requests go on, idle connections end now, or soon after another
+    /// process has taken over.
+    package mutating func drain(handsOver: Bool = false) {
         guard !isDraining else { return }
+        idleGrace = handsOver ? Self.idleGraceMilliseconds : 0
         for place in listening.indices where listening[place].fd >= 0 { closeListening(place) }
         timers.cancel(listenerTimer)
         isDraining = true
@@ -199,9 +204,11 @@ extension Worker {
     mutating func drain(_ down: UnsafeMutablePointer<Downstream>) {
         if down.pointee.state == .multiplexed { drainSession(down) }
         guard down.pointee.state == .idle || down.pointee.state == .proxyHeader else { return }
-        if down.pointee.flags.contains(.fresh) {
-            // Its request may be on the way.
-            timers.set(timer(of: down), deadline: now &+ Self.freshGraceMilliseconds)
+        // Its request may be on the way.
+        let isFresh = down.pointee.flags.contains(.fresh)
+        let grace = max(idleGrace, isFresh ? Self.freshGraceMilliseconds : 0)
+        if grace > 0 {
+            timers.set(timer(of: down), deadline: now &+ grace)
         } else {
             close(down)
         }

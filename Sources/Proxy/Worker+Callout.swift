@@ -91,6 +91,7 @@ extension Worker {
             guard
                 let local = pick(
                     upstream,
+                    request: nil,
                     attempt: callout.pointee.attempts,
                     tried: callout.pointee.tried,
                     hashKey: nil

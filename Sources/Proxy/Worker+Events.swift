@@ -40,13 +40,14 @@ extension Worker {
         default:
             for message in mailbox.take() {
                 switch message {
-                case .drain: drain()
+                case .drain(let handsOver): drain(handsOver: handsOver)
                 case .endTunnels: endTunnels()
                 case .ping(let round): round.answer()
                 case .tasks: port.runTasks()
                 case .resume(let end): resume(end)
                 case .ask(let request): give(request)
                 case .gift(let gift): receive(gift)
+                case .census(let census): take(census)
                 case .adopt(let adoption): adopt(adoption)
                 case .attempt(let trial): begin(trial)
                 case .retire(let retirement): retire(retirement)

@@ -43,6 +43,11 @@ extension Worker {
     private mutating func reportEnd(_ exchange: UnsafeMutablePointer<Exchange>) {
         guard !exchange.pointee.flags.contains(.endReported) else { return }
         exchange.pointee.flags.insert(.endReported)
+        defer {
+            if calls.worker.pointee.watchedCircuits != 0 {
+                calls.endRequest(exchange.pointee.chain, context(of: exchange))
+            }
+        }
         guard exchange.pointee.chain.hookCount(.requestEnd) > 0 else { return }
         exchange.pointee.context.facts.outcome = exchange.pointee.outcome
         exchange.pointee.context.facts.time_now = Clock.monotonicNanoseconds()
@@ -112,11 +117,12 @@ extension Worker {
             }
             return
         }
-        if isDraining || down.pointee.flags.contains(.leaves), !hasInput {
+        let leaves = isDraining || down.pointee.flags.contains(.leaves)
+        if leaves, !hasInput, idleGrace == 0 {
             close(down)
             return
         }
-        timers.set(timer(of: down), deadline: now &+ UInt64(idle))
+        timers.set(timer(of: down), deadline: now &+ (leaves ? idleGrace : UInt64(idle)))
         if down.pointee.inputCount > 0 || down.pointee.flags.contains(.readable) { enqueue(down) }
     }
 

@@ -199,6 +199,12 @@ extension Worker {
             slots[instance.index] = instance.startWorker(index)
             running.append(instance)
         }
+        boundHooks()
+    }
+
+    /// Looks at the time of hooks when any of those that run here is bounded.
+    private mutating func boundHooks() {
+        hookBudget = running.map(\.hookNanoseconds).filter { $0 > 0 }.min() ?? 0
     }
 
     /// Stops all.
@@ -239,7 +245,9 @@ extension Worker {
             running.remove(at: place)
             instance.stopWorker(index, slots[instance.index])
             slots[instance.index] = nil
+            calls.forget(instance)
         }
+        boundHooks()
         closeKept(to: Set(retirement.peers))
         for peer in retirement.peers where peer < knownPeers {
             closePool(of: peer)

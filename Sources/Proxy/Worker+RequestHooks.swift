@@ -94,6 +94,9 @@ extension Worker {
         _ resumption: Resumption? = nil
     ) -> Bool {
         let chain = exchange.pointee.chain
+        if calls.worker.pointee.watchedCircuits != 0, resumption == nil, first == 0 {
+            guard passesCircuits(exchange, chain, positions) else { return false }
+        }
         guard chain.hookCount(.requestHeaders) > 0 else { return true }
         let flags = exchange.pointee.head.framing.isNone ? UInt32(SLUICE_ARGS_EOS) : 0
         let outcome = calls.run(
@@ -106,6 +109,28 @@ extension Worker {
             resumption: resumption
         )
         return settle(outcome, exchange, .requestHeaders)
+    }
+
+    /// Leaves out plugins whose circuits are open; false when one of them is closed to requests
+    /// without it, and so the request was answered.
+    @inline(never)
+    private mutating func passesCircuits(
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ chain: PhaseChain,
+        _ positions: Range<Int>
+    ) -> Bool {
+        let skipped = calls.skipped(chain, positions, request: context(of: exchange))
+        guard skipped != 0 else { return true }
+        exchange.pointee.context.detached |= skipped
+        exchange.pointee.context.absent |= skipped
+        for position in positions where skipped & 1 << UInt64(position) != 0 {
+            let status = chain.plugins[position].failureStatus
+            guard status != 0 else { continue }
+            exchange.pointee.context.leaving = min(exchange.pointee.context.leaving, position)
+            reply(exchange, status, reason: "a plugin that fails too often is left out")
+            return false
+        }
+        return true
     }
 
     /// Acts on what a request phase came to; true when the request goes on.

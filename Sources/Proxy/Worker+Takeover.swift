@@ -211,6 +211,7 @@ extension Worker {
             case .gift(let gift): gift.close()
             case .ask(let request):
                 mailboxes[request.worker].post(.gift(IdleGift(request: request)))
+            case .census(let census): census.answer([], 0)
             case .adopt(let adoption): adopt(adoption)
             case .attempt(let trial):
                 if let trial { reports?.send(index, .adopted(trial.plan.number)) }

@@ -66,6 +66,7 @@ extension Worker {
         guard upstream.pointee.pick != nil else { return 0 }
         return pick(
             upstream,
+            request: exchange,
             attempt: exchange.pointee.attempts,
             tried: exchange.pointee.tried,
             hashKey: exchange.pointee.context.hashKey
@@ -73,8 +74,11 @@ extension Worker {
     }
 
     /// Index of a peer within its upstream, which the balancer chooses.
+    ///
+    /// - Parameter request: whose context a crash record tells of; nil for a callout.
     func pick(
         _ upstream: UnsafeMutablePointer<UpstreamPlan>,
+        request: UnsafeMutableRawPointer?,
         attempt: Int,
         tried: UnsafeMutablePointer<UInt64>?,
         hashKey: Slice?
@@ -90,7 +94,10 @@ extension Worker {
         }
         pickCall.pointee.tried = UnsafePointer(tried)
         pickCall.pointee.count = 0
+        calls.worker.pointee.crumb.request = UnsafeRawPointer(request)
+        calls.worker.pointee.crumb.label = pick.label
         let result = pick.call(pick.state, slots[pick.instance], pick.table, pickCall)
+        calls.worker.pointee.crumb.label = nil
         guard result == UInt32(SLUICE_PICK_OK), pickCall.pointee.count > 0 else { return nil }
         let chosen = Int(pickCall.pointee.candidates.0)
         return chosen < upstream.pointee.peerCount ? chosen : nil

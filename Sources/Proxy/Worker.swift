@@ -9,7 +9,11 @@ import TLS
 /// What the control thread tells a worker.
 package enum WorkerMessage: Sendable {
     /// Take no more connections, let requests finish, then end.
-    case drain
+    ///
+    /// With `handsOver` another process takes the connections that follow, and idle ones get some
+    /// time: a client that goes on using its connection is told that it was the last request, and
+    /// does not find it closed.
+    case drain(handsOver: Bool)
     /// End the tunnels that stand.
     case endTunnels
     /// Say that the loop turns.
@@ -26,6 +30,8 @@ package enum WorkerMessage: Sendable {
     case adopt(Adoption)
     /// A share of them does so; nil ends that.
     case attempt(Trial?)
+    /// Name what holds generations.
+    case census(Census)
     /// Stop what no plan has any more.
     case retire(Retirement)
 }
@@ -61,6 +67,10 @@ package struct Worker: ~Copyable {
     let mailboxes: [Mailbox<WorkerMessage>]
     let port: WorkerPort
     let taskTimer: UnsafeMutablePointer<TimerNode>
+    /// The least time that a plugin's hooks may take, in nanoseconds; 0 when none is bounded.
+    var hookBudget: UInt64 = 0
+    /// When hooks are no more timed; 0 when they are not.
+    var timedUntil: UInt64 = 0
 
     var poller: Epoll
     var timers: TimerWheel
@@ -141,6 +151,8 @@ package struct Worker: ~Copyable {
     var areListenersPaused = false
     let listenerTimer: UnsafeMutablePointer<TimerNode>
     var isDraining = false
+    /// Milliseconds that an idle connection gets while the worker drains.
+    var idleGrace: UInt64 = 0
     var connectionCount = 0
     /// Of HTTP/2 to clients.
     var http2 = H2Counters()
@@ -293,12 +305,14 @@ package struct Worker: ~Copyable {
 
     /// Serves until it is told to drain and the last request has ended.
     package mutating func run() {
+        Watchdog.add(WorkerLinks.crumb(calls.worker))
         begin()
         while !isDraining || connectionCount > 0 {
             let count = poller.wait(milliseconds: millisecondsToNext())
             turn(events: count, now: Clock.monotonicNanoseconds())
         }
         end()
+        Watchdog.remove(WorkerLinks.crumb(calls.worker))
     }
 
     // The steps of `run`, for an engine that turns the loop itself.
@@ -306,6 +320,7 @@ package struct Worker: ~Copyable {
     /// Starts the instances on this worker; once, before the first turn.
     package mutating func begin() {
         ThreadRole.enter(.worker(index))
+        Breadcrumb.use(WorkerLinks.crumb(calls.worker))
         startInstances(of: current)
         openPort()
     }
@@ -329,6 +344,8 @@ package struct Worker: ~Copyable {
     ///   - time: nanoseconds of the monotonic clock; never less than in the turn before.
     @inline(__always)
     package mutating func turn(events count: Int, now time: UInt64) {
+        calls.worker.pointee.crumb.turns &+= 1
+        if hookBudget != 0 { watchHooks(time) }
         nowNanoseconds = time
         now = nowNanoseconds / 1_000_000
         for event in 0..<count { dispatch(poller.event(event)) }

@@ -26,6 +26,7 @@ package struct Commands {
             return Validation(terminal: terminal, surroundings: surroundings)
                 .runChild(Array(arguments.dropFirst()))
         }
+        if arguments.first == PluginProbe.childCommand { return PluginProbe.runChild() }
         if arguments.first == Supervision.serveCommand {
             return Supervision(terminal: terminal, surroundings: surroundings)
                 .serve(Array(arguments.dropFirst()))
@@ -44,7 +45,7 @@ package struct Commands {
 
     func execute(_ command: Command) -> ExitCode {
         switch command {
-        case .run(let manifest, let supervisor): return run(manifest, supervisor: supervisor)
+        case .run(let order): return run(order)
         case .check(let manifest, let binds): return check(manifest, binds: binds)
         case .demo: return demo()
         case .pluginList(let manifest): return listPlugins(manifest)
@@ -65,16 +66,27 @@ package struct Commands {
 
     // MARK: Commands
 
-    private func run(_ manifest: String, supervisor: Bool) -> ExitCode {
-        if supervisor {
-            return Supervision(terminal: terminal, surroundings: surroundings).run(manifest)
+    private func run(_ order: Command.RunOrder) -> ExitCode {
+        let start = ServiceStart(terminal: terminal, order: order)
+        return withSettings(of: order.manifest) { settings in
+            guard order.isSupervised else {
+                if let problem = start.directly(settings.service) { return problem }
+                Signals.block()
+                watchForCrashes()
+                return serve(settings, order.manifest)
+            }
+            switch start.supervised(settings.service) {
+            case .supervise(let service):
+                return Supervision(terminal: terminal, surroundings: surroundings)
+                    .run(order.manifest, service)
+            case .end(let code): return code
+            }
         }
-        Signals.block()
-        return withSettings(of: manifest) { serve($0, manifest) }
     }
 
     private func check(_ manifest: String, binds: Bool) -> ExitCode {
-        withSettings(of: manifest) { settings in
+        watchForCrashes()
+        return withSettings(of: manifest) { settings in
             prepare(settings, manifest, binds ? OwnListeners() : nil) { prepared, admin in
                 prepared.warnings.forEach { terminal.complain("\(manifest): warning: \($0)") }
                 prepared.release()
@@ -93,6 +105,7 @@ package struct Commands {
 
     private func demo() -> ExitCode {
         Signals.block()
+        watchForCrashes()
         terminal.print(Demo.introduction)
         do throws(ManifestFailure) {
             let settings = try Manifest.parse(Array(Demo.manifest.utf8), path: "demo", surroundings)
@@ -133,6 +146,7 @@ package struct Commands {
             }
             let library = loads ? try PluginLoader.load(file, descriptor) : nil
             PluginDescription.lines(file).forEach(terminal.print)
+            PluginDescription.unloadLines(file).forEach(terminal.print)
             if let descriptor {
                 PluginDescription.lines(descriptor).forEach(terminal.print)
                 if loads { terminal.print("handshake:   the same") }
@@ -164,6 +178,8 @@ package struct Commands {
     }
 
     // MARK: Steps
+
+    private func watchForCrashes() { CrashRecord.watch(for: terminal) }
 
     /// Prepares all that a manifest needs and goes on with it, or shows what is wrong.
     ///
@@ -250,4 +266,17 @@ extension ManifestSurroundings {
 
     /// `EFBIG` of Linux, which `File.readAll` throws for a file over the bound.
     private static let fileTooBig = Errno(27)
+}
+
+extension CrashRecord {
+    /// From now on a crash tells in which plugin it was, where that can be told.
+    ///
+    /// - Parameter descriptor: where the record goes to; nil for a process that nobody watches.
+    static func watch(for terminal: Terminal, _ descriptor: Int32? = nil) {
+        do throws(Errno) {
+            try watch(descriptor, layout: layout)
+        } catch {
+            terminal.complain("sluice: no record of a crash will be kept: \(error.description)")
+        }
+    }
 }

@@ -6,6 +6,8 @@ struct ResumeReader {
     private(set) var manifest = ""
     private(set) var peers: [Lifecycle.ID: Supervisor.Peer] = [:]
     private(set) var sockets: [SocketTable.Entry] = []
+    /// What `Service` goes on with.
+    private(set) var service = JSON.null
     private(set) var admin: (SupervisorSettings.AdminPlace, SharedDescriptor)?
     private var processes: [Lifecycle.Serving] = []
     private var lastID = 0
@@ -36,6 +38,7 @@ struct ResumeReader {
             sockets.append(try Self.socket(&entry))
             try entry.finish()
         }
+        service = try fields.value("service")
         if var next = try fields.object("next") {
             let id = try next.number("id", 0...Int.max)
             let workers = try next.number("workers", 1...ServingMessage.countMax)
@@ -55,6 +58,8 @@ struct ResumeReader {
         }
         try fields.finish()
     }
+
+    var logLevel: Int { settings.logLevel }
 
     /// What decides from now on.
     func lifecycle(program: String) -> Lifecycle {
@@ -113,13 +118,14 @@ struct ResumeReader {
         process.process = Int32(try fields.number("process", 1...Int(Int32.max)))
         let readyAt = try fields.number("ready_at", Self.anyTime)
         process.readyAt = readyAt == 0 ? nil : UInt64(readyAt)
+        process.leavingSince = UInt64(try fields.number("leaving_since", Self.anyTime))
         process.workers = try fields.number("workers", 0...ServingMessage.countMax)
         let channel = try Self.descriptor("channel", &fields)
         peers[id] = Supervisor.Peer(
             process: process.process,
             channel: ControlChannel(channel),
             channelFile: channel,
-            crashPage: try Self.descriptor("crash_page", &fields),
+            crashRecord: try Self.descriptor("crash_record", &fields),
             isOpen: try fields.flag("is_open")
         )
         processes.append(process)
@@ -163,6 +169,8 @@ struct ResumeReader {
             throw ChannelError("the state of a supervisor has an address that is none")
         }
         var entry = SocketTable.Entry(key: key, address: address, sockets: [])
+        entry.isInherited = try fields.flag("is_inherited")
+        entry.ownsFile = try fields.flag("owns_file")
         for var socket in try fields.objects("sockets", countMax: Self.countMax) {
             entry.sockets.append(try descriptor("descriptor", &socket))
         }

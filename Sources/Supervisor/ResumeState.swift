@@ -44,8 +44,9 @@ extension Supervisor {
         let reader = try ResumeReader(text)
         var program = program
         program.manifest = reader.manifest
+        let service = Service(resuming: reader.service, logLevel: reader.logLevel)
         do throws(Errno) {
-            try self.init(program, reader.lifecycle(program: program.path))
+            try self.init(program, service, reader.lifecycle(program: program.path))
         } catch {
             throw ChannelError("the supervisor: \(error.description)")
         }

@@ -47,6 +47,9 @@ struct ResumeWriter {
             }
             members.append(JSON.Member("admin", .object(admin)))
         }
+        let (service, kept) = supervisor.service.resumeState()
+        members.append(JSON.Member("service", service))
+        descriptors += kept
         return .object(members)
     }
 
@@ -62,10 +65,11 @@ struct ResumeWriter {
         [
             "id": .integer(Int64(process.id)), "role": .string(process.role.rawValue),
             "process": .integer(Int64(process.process)),
+            "leaving_since": .integer(Int64(process.leavingSince)),
             "started_at": .integer(Int64(process.startedAt)),
             "ready_at": .integer(Int64(process.readyAt ?? 0)),
             "workers": .integer(Int64(process.workers)),
-            "channel": write(peer.channelFile), "crash_page": write(peer.crashPage),
+            "channel": write(peer.channelFile), "crash_record": write(peer.crashRecord),
             "is_open": .bool(peer.isOpen),
         ]
     }
@@ -95,6 +99,8 @@ struct ResumeWriter {
             "address": .string(entry.key.address),
             "occurrence": .integer(Int64(entry.key.occurrence)),
             "bound": .string(entry.address.text),
+            "is_inherited": .bool(entry.isInherited),
+            "owns_file": .bool(entry.ownsFile),
             "sockets": .array(entry.sockets.map { ["descriptor": write($0)] }),
             "users": .array(
                 entry.users.map {

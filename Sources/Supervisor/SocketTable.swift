@@ -8,6 +8,11 @@ struct SocketTable {
         /// With the port that was taken for port 0.
         var address: SocketAddress
         var sockets: [SharedDescriptor]
+        /// Another process made them, so that none can be bound beside them: its user may be
+        /// another one, or they do not share their port.
+        var isInherited = false
+        /// The file of a Unix socket is removed with the socket.
+        var ownsFile = true
         /// How many each process was given.
         var users: [Lifecycle.ID: Int] = [:]
     }
@@ -61,7 +66,8 @@ struct SocketTable {
             for socket in entries[place].sockets {
                 try Socket.setKeepalive(socket.number, seconds: options.keepaliveSeconds)
             }
-            let missing = order.count - entries[place].sockets.count
+            let missing =
+                entries[place].isInherited ? 0 : order.count - entries[place].sockets.count
             entries[place].sockets += try Self.bind(address, options, max(missing, 0))
             return place
         }
@@ -92,6 +98,34 @@ struct SocketTable {
         return sockets
     }
 
+    // MARK: Taking over
+
+    /// Takes sockets that another process made, and may still listen on.
+    mutating func inherit(_ sockets: [InheritedSocket]) {
+        for socket in sockets {
+            let key = SocketKey(address: socket.address.text, occurrence: 0)
+            if let place = entries.firstIndex(where: { $0.key == key }) {
+                entries[place].sockets.append(socket.descriptor)
+            } else {
+                var entry = Entry(key: key, address: socket.address, sockets: [socket.descriptor])
+                entry.isInherited = true
+                entry.ownsFile = false
+                entries.append(entry)
+            }
+        }
+    }
+
+    /// Nobody else listens any more on what was inherited.
+    mutating func ownFiles() {
+        for place in entries.indices { entries[place].ownsFile = true }
+    }
+
+    /// All sockets, for a process that takes over.
+    var all: [SharedDescriptor] { entries.flatMap(\.sockets) }
+
+    /// Lets another process have the sockets, and their files.
+    mutating func giveAway() { entries = [] }
+
     // MARK: Taking back
 
     /// A process listens on these only, from now on.
@@ -102,7 +136,9 @@ struct SocketTable {
     }
 
     /// Closes what none of these processes uses.
-    mutating func keepOnly(for processes: [Lifecycle.ID]) {
+    ///
+    /// - Returns: addresses whose sockets another process made for nothing.
+    mutating func keepOnly(for processes: [Lifecycle.ID]) -> [String] {
         for place in entries.indices {
             entries[place].users = entries[place].users.filter { processes.contains($0.key) }
             let used = entries[place].users.values.max() ?? 0
@@ -110,7 +146,9 @@ struct SocketTable {
             entries[place].sockets.removeLast(max(0, entries[place].sockets.count - used))
             if used == 0 { removeFile(entries[place]) }
         }
+        let unused = entries.filter { $0.sockets.isEmpty && $0.isInherited }
         entries.removeAll { $0.sockets.isEmpty }
+        return unused.map(\.address.text)
     }
 
     mutating func closeAll() {
@@ -119,7 +157,7 @@ struct SocketTable {
     }
 
     private func removeFile(_ entry: Entry) {
-        guard entry.address.isUnix else { return }
+        guard entry.address.isUnix, entry.ownsFile else { return }
         File.remove(String(entry.address.text.dropFirst("unix:".count)))
     }
 }

@@ -27,8 +27,6 @@ package final class Supervisor {
         }
     }
 
-    /// Bytes of the page that a dying process leaves its record in.
-    static let crashPageBytes = 16_384
     /// Messages of one process that are read before others get their turn.
     private static let messagesMax = 64
     /// Milliseconds that answers of the admin interface have before the process ends or changes.
@@ -39,7 +37,8 @@ package final class Supervisor {
         var process: Int32
         var channel: ControlChannel
         var channelFile: SharedDescriptor
-        var crashPage: SharedDescriptor
+        /// What it leaves when it dies.
+        var crashRecord: SharedDescriptor
         /// The channel is still open.
         var isOpen = true
     }
@@ -50,27 +49,32 @@ package final class Supervisor {
     var sockets = SocketTable()
     var log: ErrorLog
     let admin: AdminInterface
+    let service: Service
+    /// The code to exit with in place of that of a stop as it should be.
+    var failure: Int32?
     private let signals: SignalSource
     private var exitCode: Int32?
 
     /// - Throws: what the kernel says when it refuses descriptors.
-    package convenience init(_ program: Program) throws(Errno) {
-        try self.init(program, Lifecycle(program: program.path))
+    package convenience init(_ program: Program, _ service: Service) throws(Errno) {
+        try self.init(program, service, Lifecycle(program: program.path))
+        sockets.inherit(service.inherited)
     }
 
-    init(_ program: Program, _ lifecycle: Lifecycle) throws(Errno) {
+    init(_ program: Program, _ service: Service, _ lifecycle: Lifecycle) throws(Errno) {
         self.program = program
+        self.service = service
         self.lifecycle = lifecycle
         signals = try SignalSource()
         admin = AdminInterface(try AdminRelay())
         log = Self.makeLog(level: 3)
     }
 
-    private static func makeLog(level: Int) -> ErrorLog {
+    static func makeLog(level: Int) -> ErrorLog {
         ErrorLog(level: UInt32(level), source: "supervisor")
     }
 
-    private static var now: UInt64 { Clock.kernelNanoseconds() / 1_000_000 }
+    static var now: UInt64 { Clock.kernelNanoseconds() / 1_000_000 }
 
     // MARK: The loop
 
@@ -82,10 +86,13 @@ package final class Supervisor {
     }
 
     func run(_ first: Lifecycle.Event) -> Int32 {
+        for warning in service.warnings { log.write(2) { $0.text(warning) } }
         handle(first)
         while exitCode == nil { turn() }
         admin.leave(milliseconds: Self.answersTimeout)
-        return exitCode ?? 0
+        let code = failure ?? exitCode ?? 0
+        service.end(code: code)
+        return code
     }
 
     private func turn() {
@@ -93,7 +100,7 @@ package final class Supervisor {
         let ids = Array(open.keys)
         let channels = ids.compactMap { open[$0]?.channel.number }
         let readable = Poll.readable(
-            [signals.number, admin.number] + channels,
+            [signals.number, admin.number] + channels + service.descriptors,
             milliseconds: millisecondsToNext()
         )
         // What a process said comes before its end.
@@ -101,10 +108,12 @@ package final class Supervisor {
         if readable[0] { takeSignals() }
         if readable[1] { for (id, request) in admin.take() { handle(.request(id, request)) } }
         handle(.time)
+        attendService()
     }
 
     private func millisecondsToNext() -> Int32 {
-        guard let deadline = lifecycle.deadline else { return -1 }
+        let deadlines = [lifecycle.deadline, service.deadline].compactMap(\.self)
+        guard let deadline = deadlines.min() else { return -1 }
         let now = Self.now
         return deadline <= now ? 0 : Int32(clamping: deadline - now)
     }
@@ -128,7 +137,7 @@ package final class Supervisor {
             // Its last words.
             read(id)
             let peer = peers.removeValue(forKey: id)
-            handle(.ended(id, ending, peer.flatMap { CrashReport(page: $0.crashPage) }))
+            handle(.ended(id, ending, peer.flatMap { CrashReport(file: $0.crashRecord) }))
         }
     }
 
@@ -155,6 +164,7 @@ package final class Supervisor {
         case .listen(let number, let order):
             for answer in sockets.answer(order, number, for: id) { send(id, answer) }
         case .keep(let keys): sockets.keep(keys, for: id)
+        case .alive(Self.lifePing): return service.isAlive()
         default: break
         }
         handle(.message(id, message))
@@ -166,17 +176,25 @@ package final class Supervisor {
         for action in lifecycle.handle(event, now: Self.now) { perform(action) }
     }
 
-    private func perform(_ action: Lifecycle.Action) {
+    func perform(_ action: Lifecycle.Action) {
         switch action {
         case .start(let id, let path): start(id, path)
         case .send(let id, let message): send(id, message)
         case .kill(let id): if let peer = peers[id] { Processes.kill(peer.process) }
-        case .keepSockets(let ids): sockets.keepOnly(for: ids)
+        case .keepSockets(let ids):
+            for address in sockets.keepOnly(for: ids) {
+                log.write(2) { $0.text("no listener for the inherited socket \(address)") }
+            }
         case .closeSockets: sockets.closeAll()
         case .answer(let id, let response): admin.answer(id, response)
+        case .reopenLogs: reopenLogs(service.reopenLog())
+        // The other process has it still.
+        case .serveAdmin where service.isWaitingForOther: break
         case .serveAdmin(let place):
             serveAdmin(place)
-        case .setLogLevel(let level): log = Self.makeLog(level: level)
+        case .setLogLevel(let level):
+            log = Self.makeLog(level: level)
+            service.setLogLevel(level)
         case .become(let path): become(path)
         case .exit(let code): exitCode = code
         case .log(let level, let text): log.write(UInt32(level)) { $0.text(text) }
@@ -194,7 +212,7 @@ package final class Supervisor {
         if let warning { log.write(2) { $0.text(warning) } }
     }
 
-    private func send(_ id: Lifecycle.ID, _ message: SupervisorMessage) {
+    func send(_ id: Lifecycle.ID, _ message: SupervisorMessage) {
         guard let peer = peers[id], peer.isOpen else { return }
         do throws(ChannelError) {
             try peer.channel.send(message.packet, waits: false)
@@ -206,17 +224,17 @@ package final class Supervisor {
     private func start(_ id: Lifecycle.ID, _ path: String) {
         do throws(Errno) {
             let (here, there) = try DescriptorPassing.pair()
-            let page = try MemoryFile.zeroes(Self.crashPageBytes, name: "crash-record")
+            let record = SharedDescriptor(try CrashRecord.makeFile())
             let process = try Processes.start(
                 path,
                 [program.serveCommand, "3", "4", program.manifest],
-                descriptors: [there.number, page.number]
+                descriptors: [there.number, record.number]
             )
             peers[id] = Peer(
                 process: process,
                 channel: ControlChannel(here),
                 channelFile: here,
-                crashPage: page
+                crashRecord: record
             )
             handle(.started(id, process: process))
         } catch {

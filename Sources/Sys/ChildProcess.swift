@@ -33,10 +33,13 @@ public struct ChildProcess: ~Copyable {
 
     /// Starts a program; its output and errors are kept (`takeOutput`).
     ///
-    /// - Parameter arguments: without the program's name.
+    /// - Parameters:
+    ///   - arguments: without the program's name.
+    ///   - input: a descriptor that it reads as its input; nil gives none.
     public static func start(
         _ path: String,
-        _ arguments: [String]
+        _ arguments: [String],
+        input: Int32? = nil
     ) throws(Errno) -> ChildProcess {
         var ends: (Int32, Int32) = (0, 0)
         let result = withUnsafeMutablePointer(to: &ends) { ends in
@@ -52,7 +55,7 @@ public struct ChildProcess: ~Copyable {
         let list = copies.map { Optional($0) } + [nil]
         let (report, kept) = (writing.number, output.number)
         let started = list.withUnsafeBufferPointer { list in
-            Int(clinux_spawn(path, list.baseAddress, report, kept))
+            Int(clinux_spawn(path, list.baseAddress, input ?? -1, report, kept))
         }
         let process = Int32(try Errno.check(started))
         return ChildProcess(process: process, report: reading, output: output)
@@ -65,18 +68,28 @@ public struct ChildProcess: ~Copyable {
         return copy
     }
 
+    /// Bytes of a line of its report; a longer one is cut into several.
+    public static let lineBytesMax = 65_536
+
     /// The next line of its report.
     ///
     /// - Parameter milliseconds: how long it may take.
     public mutating func nextLine(milliseconds: Int32) -> Line {
+        let deadline = Clock.kernelNanoseconds() + UInt64(max(milliseconds, 0)) * 1_000_000
         while true {
             if let end = bytes.firstIndex(of: UInt8(ascii: "\n")) {
                 let line = String(decoding: bytes[..<end], as: UTF8.self)
                 bytes.removeFirst(end + 1)
                 return .text(line)
             }
-            guard clinux_poll(report.number, milliseconds) > 0 else { return .timedOut }
-            var piece = [UInt8](repeating: 0, count: 65_536)
+            guard bytes.count < Self.lineBytesMax else {
+                defer { bytes = [] }
+                return .text(String(decoding: bytes, as: UTF8.self))
+            }
+            let now = Clock.kernelNanoseconds()
+            let left = now < deadline ? Int32((deadline - now + 999_999) / 1_000_000) : 0
+            guard clinux_poll(report.number, left) > 0 else { return .timedOut }
+            var piece = [UInt8](repeating: 0, count: Self.lineBytesMax)
             let count = Int(clinux_read(report.number, &piece, piece.count))
             guard count > 0 else { return .end }
             bytes += piece[..<count]

@@ -10,11 +10,19 @@ public struct FileVersion: Sendable, Equatable {
     public let changed: UInt64
     /// Kind and permissions, as in `stat`.
     public let mode: UInt32
+    /// Number of the user that it belongs to.
+    public let owner: UInt32
+    /// Number of the group that it belongs to.
+    public let group: UInt32
 
-    /// The version that is there now, links followed; nil when there is none.
-    public init?(_ path: String) {
+    /// The version that is there now; nil when there is none, or it can't be looked at.
+    ///
+    /// - Parameter followsLinks: false tells of a symbolic link itself.
+    public init?(_ path: String, followsLinks: Bool = true) {
         var version = clinux_file_version()
-        guard clinux_get_file_version(path, &version) == 0 else { return nil }
+        guard clinux_get_file_version(path, followsLinks ? 1 : 0, &version) == 0 else {
+            return nil
+        }
         self.init(version)
     }
 
@@ -31,6 +39,24 @@ public struct FileVersion: Sendable, Equatable {
         size = version.size
         changed = version.changed_nanoseconds
         mode = version.mode
+        owner = version.owner
+        group = version.group
+    }
+
+    /// What it is of the kinds that a path is made of.
+    public enum Kind: Sendable {
+        case folder
+        case link
+        case other
+    }
+
+    public var kind: Kind {
+        // The bits of `S_IFMT`, then `S_IFDIR` and `S_IFLNK`.
+        switch mode & 0o170_000 {
+        case 0o040_000: .folder
+        case 0o120_000: .link
+        default: .other
+        }
     }
 
     /// Whether users that are neither the owner nor of its group may read the file.

@@ -12,7 +12,7 @@ public struct PinnedThread: @unchecked Sendable {
         name: String,
         _ body: @escaping @Sendable () -> Void
     ) -> PinnedThread {
-        let box = Unmanaged.passRetained(Body(run: body))
+        let box = Unmanaged.passRetained(Body(name: String(name.prefix(15)), run: body))
         var handle = pthread_t()
         let result = pthread_create(
             &handle,
@@ -20,13 +20,17 @@ public struct PinnedThread: @unchecked Sendable {
             { context in
                 // Safe: `start` passed a retained box, taken once.
                 guard let context else { return nil }
-                Unmanaged<Body>.fromOpaque(context).takeRetainedValue().run()
+                let body = Unmanaged<Body>.fromOpaque(context).takeRetainedValue()
+                // By itself, so that it has its name from the first.
+                clinux_name_thread(pthread_self(), body.name)
+                clinux_crash_stack()
+                body.run()
+                clinux_crash_free_stack()
                 return nil
             },
             box.toOpaque()
         )
         precondition(result == 0, "pthread_create failed with \(result)")
-        clinux_name_thread(handle, String(name.prefix(15)))
         return PinnedThread(handle: handle)
     }
 
@@ -36,7 +40,11 @@ public struct PinnedThread: @unchecked Sendable {
     }
 
     private final class Body {
+        let name: String
         let run: @Sendable () -> Void
-        init(run: @escaping @Sendable () -> Void) { self.run = run }
+        init(name: String, run: @escaping @Sendable () -> Void) {
+            self.name = name
+            self.run = run
+        }
     }
 }

@@ -111,6 +111,12 @@ public enum Process {
         sched_yield()
     }
 
+    /// Makes this process one that nobody is to miss: it ends with the thread that started it,
+    /// leaves no core file, and is the first that the kernel ends when memory is short.
+    public static func becomeExpendable() {
+        clinux_become_expendable()
+    }
+
     /// Ends the process at once with this status.
     public static func exit(_ status: Int32) -> Never {
         _exit(status)
@@ -235,12 +241,6 @@ public enum File {
         access(path, F_OK) == 0
     }
 
-    /// Whether everybody may write the file.
-    public static func isWorldWritable(_ path: String) -> Bool {
-        let mode = Int(clinux_file_mode(path))
-        return mode >= 0 && mode & 0o002 != 0
-    }
-
     /// Whether it is an ordinary file, or a link to one: whoever opens a pipe may wait for ever.
     public static func isFile(_ path: String) -> Bool {
         let mode = Int(clinux_file_mode(path))
@@ -253,6 +253,19 @@ public enum File {
         guard let found = realpath(path, nil) else { return nil }
         defer { free(found) }
         return String(cString: found)
+    }
+
+    /// What a symbolic link says; nil when it is none, or says more than a path can be.
+    public static func linkTarget(_ path: String) -> String? {
+        withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(PATH_MAX)) { buffer in
+            guard let to = buffer.baseAddress else { return nil }
+            let count = readlink(path, to, buffer.count)
+            guard count > 0, count < buffer.count else { return nil }
+            return String(
+                decoding: buffer[..<count].map { UInt8(bitPattern: $0) },
+                as: UTF8.self
+            )
+        }
     }
 
     public static func isFolder(_ path: String) -> Bool {

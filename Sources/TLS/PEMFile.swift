@@ -90,6 +90,18 @@ enum PEMFile {
         return nil
     }
 
+    /// The public key of a file, which the caller frees; nil after the problem was noted.
+    static func publicKey(_ path: String, _ findings: inout Findings) -> OpaquePointer? {
+        guard let bytes = read(path, max: chainBytesMax, &findings) else { return nil }
+        ERR_clear_error()
+        defer { ERR_clear_error() }
+        let key = withBIO(bytes) { PEM_read_bio_PUBKEY($0, nil, nil, nil) }
+        if key == nil {
+            findings.refuse(path, "has no public key in PEM form (-----BEGIN PUBLIC KEY-----)")
+        }
+        return key
+    }
+
     private static func withBIO<Value>(_ bytes: [UInt8], _ body: (OpaquePointer?) -> Value) -> Value
     {
         bytes.withUnsafeBytes { bytes in

@@ -22,8 +22,9 @@ class Authority:
     def file(self, name):
         return os.path.join(self.folder, name)
 
-    def issue(self, *names, kind="ec", days=2):
-        """A certificate for `names` ("example.com", "*.example.com", "IP:127.0.0.1")."""
+    def issue(self, *names, kind="ec", days=2, subject=None):
+        """A certificate for `names` ("example.com", "*.example.com", "IP:127.0.0.1"); `subject`
+        as in `openssl req -subj`."""
         self.made += 1
         base = self.file("leaf%d" % self.made)
         extensions = base + ".ext"
@@ -32,7 +33,7 @@ class Authority:
             file.write("subjectAltName=%s\n" % ",".join(entries))
         how = (["-newkey", "rsa:2048"] if kind == "rsa" else
                ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"])
-        openssl("req", *how, "-nodes", "-subj", "/O=Tests/CN=" + names[0],
+        openssl("req", *how, "-nodes", "-subj", subject or "/O=Tests/CN=" + names[0],
                 "-keyout", base + ".key", "-out", base + ".csr")
         openssl("x509", "-req", "-in", base + ".csr", "-CA", self.path, "-CAkey", self.key,
                 "-CAcreateserial", "-days", str(days), "-extfile", extensions,

@@ -209,13 +209,13 @@ class Sluice:
     """A running proxy. Its log is read by a thread, so that it never blocks on a full pipe."""
 
     def __init__(self, folder, manifest, nofile=None, prefix=(), environment=None,
-                 patience=DEADLINE, supervised=True, binary=BINARY):
+                 patience=DEADLINE, supervised=True, binary=BINARY, arguments=()):
         self.path = os.path.join(str(folder), "sluice.json")
         self.save(manifest)
         self.supervised = supervised
         # The serving process crashes, and the supervisor copes with it.
         self.expected_crash = False
-        argv = [*prefix, binary, "run", "--manifest", self.path]
+        argv = [*prefix, binary, "run", "--manifest", self.path, *arguments]
         if not supervised:
             argv.append("--no-supervisor")
         if nofile:

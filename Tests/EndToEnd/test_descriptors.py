@@ -264,6 +264,8 @@ def test_inspect_reads_and_does_not_load(library):
     lines = done.stdout.splitlines()
     assert lines[0] == "file:        " + made.path
     assert lines[2:] == [
+        "permissions: good",
+        "unloading:   may be unmapped when nobody uses it",
         "id:          test.described",
         "version:     1.0.0",
         "description: For a test.",

@@ -120,13 +120,6 @@ def test_an_unreadable_file(tmp_path):
     refused(tmp_path, path, "can't be read: Permission denied", *prefix)
 
 
-@pytest.mark.parametrize("mode", [0o702, 0o777])
-def test_a_file_that_everybody_may_write(tmp_path, mode):
-    path = build(tmp_path)
-    os.chmod(path, mode)
-    refused(tmp_path, path, "everybody may write this file; take that right away")
-
-
 # ------------------------------------------------------------------ ELF headers
 @pytest.mark.parametrize("target,reason", [
     ("i386-linux-gnu", "a 32-bit library, not a 64-bit one"),

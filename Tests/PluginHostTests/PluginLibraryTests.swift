@@ -138,14 +138,6 @@ struct PluginLibraryTests {
         #expect(refusal() == "can't be read: No such file or directory")
     }
 
-    @Test(arguments: [(0o700, true), (0o775, true), (0o702, false), (0o777, false)])
-    func `a file that everybody may write is refused`(mode: UInt32, isAllowed: Bool) throws {
-        try Compiler.library("hooks.c", to: path)
-        #expect(chmod(path, mode) == 0)
-        let reason = "everybody may write this file; take that right away"
-        #expect(refusal() == (isAllowed ? nil : reason))
-    }
-
     @Test
     func `a pinned file must have its digest`() throws {
         try Compiler.library("hooks.c", to: path)

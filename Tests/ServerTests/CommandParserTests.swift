@@ -12,12 +12,12 @@ struct CommandParserTests {
     }
 
     @Test(arguments: [
-        ("run", Command.run(manifest: "sluice.json5", supervisor: true)),
-        ("run --no-supervisor", .run(manifest: "sluice.json5", supervisor: false)),
-        ("run -m a.json5", .run(manifest: "a.json5", supervisor: true)),
+        ("run", Command.run(.init())),
+        ("run --no-supervisor", .run(.init(isSupervised: false))),
+        ("run -m a.json5", .run(.init(manifest: "a.json5"))),
         (
             "run --no-supervisor --manifest=a=b",
-            .run(manifest: "a=b", supervisor: false)
+            .run(.init(manifest: "a=b", isSupervised: false))
         ),
         ("check --manifest a", .check(manifest: "a", binds: true)),
         ("check -m -", .check(manifest: "-", binds: true)),
@@ -36,6 +36,29 @@ struct CommandParserTests {
     ])
     func `reads commands`(line: String, expected: Command) {
         #expect(parse(line) == .success(expected))
+    }
+
+    @Test func `reads how a service is to run`() {
+        var order = Command.RunOrder(manifest: "m")
+        order.isDaemon = true
+        order.pidFile = "/run/p"
+        order.user = "u"
+        order.group = "g"
+        order.takeOver = "/run/t"
+        let line = "run -m m --daemon --pid-file /run/p --user=u --group g --take-over /run/t"
+        #expect(parse(line) == .success(.run(order)))
+        var alone = Command.RunOrder(isSupervised: false)
+        alone.user = "u"
+        #expect(parse("run --no-supervisor --user u") == .success(.run(alone)))
+    }
+
+    @Test(arguments: ["--daemon", "--pid-file=a", "--take-over=a"])
+    func `some of it needs the supervisor`(option: String) {
+        let name = option.split(separator: "=")[0]
+        #expect(
+            parse("run --no-supervisor \(option)")
+                == .failure(UsageError("option \"\(name)\" needs the supervisor"))
+        )
     }
 
     @Test(arguments: [

@@ -72,6 +72,11 @@ enum Sample {
         switch table {
         case "manifest": manifest(top: member)
         case "log": manifest(top: "log: { \(member) }")
+        case "take_over":
+            manifest(
+                top: member.hasPrefix("listen:")
+                    ? "take_over: { \(member) }" : "take_over: { listen: 'unix:/t', \(member) }"
+            )
         case "admin":
             manifest(
                 top: member.hasPrefix("token_file:")
@@ -125,6 +130,7 @@ enum Sample {
         switch table {
         case "manifest": ""
         case "log": "log."
+        case "take_over": "take_over."
         case "admin": "admin."
         case "listener": "listeners[0]."
         case "limits": "listeners[0].limits."

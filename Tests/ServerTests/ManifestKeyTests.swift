@@ -226,6 +226,7 @@ struct ManifestKeyTests {
     static let bounds: [(String, String, Int64, Int64, String)] =
         [
             ("manifest", "workers", 1, 256, ""),
+            ("take_over", "timeout", 1_000, 3_600_000, "ms"),
             ("listener", "backlog", 1, 65_535, ""),
             ("listener", "tcp_keepalive", 0, 32_400, "s"),
             ("limits", "head", 256, 65_535, "B"), ("limits", "fields", 1, 1_024, ""),
@@ -252,7 +253,7 @@ struct ManifestKeyTests {
             ("retries", "attempts", 1, 16, ""), ("retries", "replay", 0, 1_048_576, "B"),
             ("pool", "idle_per_peer", 0, 65_535, ""), ("pool", "requests", 0, 1_000_000_000, ""),
         ] + ManifestTLSTests.bounds + ManifestHTTP2Tests.bounds
-        + UpstreamProtocolTests.bounds
+        + UpstreamProtocolTests.bounds + IntegrityKeyTests.bounds
 
     @Test(arguments: bounds)
     func `keeps the bounds of a key`(

@@ -56,7 +56,8 @@ struct ChannelTests {
         .sockets(id: 1, address: "127.0.0.1:80", [], isLast: true),
         .failed(id: 2, problem: "in use"),
         .command(id: 3, AdminRequest("POST", "/v1/reload", ["dry_run": true])),
-        .export(id: 4), .ping(id: 5), .drain(grace: 30_000, handsOver: true), .stop, .reopenLogs,
+        .export(id: 4), .ping(id: 5), .drain(grace: 30_000, handsOver: true), .stop,
+        .reopenLogs(nil),
     ]
 
     @Test(arguments: toServing)

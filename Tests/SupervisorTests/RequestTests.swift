@@ -72,8 +72,23 @@ struct RequestTests {
         #expect(scene.happens(.message(1, .reply(id: 1, AdminResponse(200, [:])))) == [])
     }
 
-    @Test func `USR1 goes to every process`() throws {
+    @Test func `USR1 and a request have the logs opened again`() throws {
         var scene = try Scene.serving()
-        #expect(scene.happens(.signal(.reopenLogs)) == ["send 1 reopen_logs"])
+        #expect(scene.happens(.signal(.reopenLogs)) == ["reopen_logs"])
+        let request = AdminRequest("POST", "/v1/reopen_logs")
+        #expect(scene.happens(.request(5, request)) == ["reopen_logs", "answer 5 200"])
+    }
+
+    @Test func `what it does is known to a service manager`() throws {
+        var scene = try Scene.serving()
+        #expect(scene.lifecycle.activity == .serving)
+        _ = scene.happens(.signal(.reload))
+        #expect(scene.lifecycle.activity == .changing)
+        _ = scene.happens(.message(1, .reply(id: 1, AdminResponse(422, [:]))))
+        #expect(scene.lifecycle.activity == .serving)
+        _ = scene.happens(.signal(.upgrade))
+        #expect(scene.lifecycle.activity == .changing)
+        _ = scene.happens(.signal(.terminate))
+        #expect(scene.lifecycle.activity == .stopping)
     }
 }

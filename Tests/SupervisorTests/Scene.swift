@@ -48,6 +48,7 @@ struct Scene {
             answers[id] = response
             did.append("answer \(id) \(response.status)")
         case .serveAdmin, .setLogLevel: break
+        case .reopenLogs: did.append("reopen_logs")
         case .become(let program): did.append("become \(program)")
         case .exit(let code): did.append("exit \(code)")
         case .log: break

@@ -34,6 +34,41 @@ struct ChildProcessTests {
         #expect(child.wait() == .signalled(9))
     }
 
+    @Test func `a line that does not end is cut, and does not hold the deadline up`() throws {
+        let script = "while :; do printf 'x%.0s' $(seq 1000) >&3; done"
+        var child = try ChildProcess.start("/bin/sh", ["-c", "exec 3>&3; \(script)"])
+        guard case .text(let line) = child.nextLine(milliseconds: 60_000) else {
+            Issue.record("no line")
+            return
+        }
+        #expect(line.utf8.count >= ChildProcess.lineBytesMax)
+        child.kill()
+        #expect(child.wait() == .signalled(9))
+        var slow = try ChildProcess.start(
+            "/bin/sh",
+            ["-c", "while :; do printf x >&3; sleep 0.02; done"]
+        )
+        #expect(slow.nextLine(milliseconds: 200) == .timedOut)
+        slow.kill()
+        #expect(slow.wait() == .signalled(9))
+    }
+
+    @Test func `it reads what it is given, and has all signals`() throws {
+        let input = try MemoryFile.holding(Array("one\ntwo\n".utf8), name: "input")
+        Signals.ignorePipe()
+        var child = try ChildProcess.start(
+            "/bin/sh",
+            ["-c", "cat /dev/stdin >&3; grep -E 'SigBlk|SigIgn' /proc/self/status >&3"],
+            input: input.number
+        )
+        var lines: [String] = []
+        while case .text(let line) = child.nextLine(milliseconds: 10_000) { lines.append(line) }
+        #expect(child.wait() == .exited(0))
+        #expect(lines.prefix(2) == ["one", "two"])
+        let none = "0000000000000000"
+        #expect(lines.dropFirst(2) == ["SigBlk:\t\(none)", "SigIgn:\t\(none)"])
+    }
+
     @Test func `a program that is not there is an error`() {
         #expect(throws: Errno.self) { _ = try ChildProcess.start("/no/such/program", []) }
     }

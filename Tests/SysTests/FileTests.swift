@@ -87,12 +87,16 @@ struct FileTests {
         #expect(throws: Errno(EEXIST)) { try File.writeNew(path, [2], mode: 0o400) }
     }
 
-    @Test(arguments: [(0o600, false), (0o664, false), (0o602, true), (0o666, true)])
-    func `a file that everybody may write is told`(mode: UInt32, isWritable: Bool) throws {
-        try File.writeNew(path, [], mode: 0o600)
-        #expect(chmod(path, mode) == 0)
-        #expect(File.isWorldWritable(path) == isWritable)
-        #expect(!File.isWorldWritable(path + ".none"))
+    @Test
+    func `a link is told from what it leads to`() throws {
+        #expect(symlink("/tmp", path) == 0)
+        #expect(File.linkTarget(path) == "/tmp")
+        #expect(File.linkTarget("/tmp") == nil)
+        #expect(FileVersion(path)?.kind == .folder)
+        let link = FileVersion(path, followsLinks: false)
+        #expect(link?.kind == .link && link?.owner == Process.effectiveUser)
+        #expect(FileVersion("/dev/null")?.kind == .other)
+        #expect(FileVersion(path + ".none") == nil)
     }
 
     @Test

@@ -64,7 +64,8 @@ struct Rules {
 
     private static func placeholders(_ side: Side, hasID: Bool) -> [Placeholder] {
         var allowed: [Placeholder] = [
-            .clientIP, .host, .authority, .scheme, .path, .query, .route, .upstream,
+            .clientIP, .host, .authority, .scheme, .path, .query, .route, .upstream, .tlsVersion,
+            .tlsCipher, .tlsServerName, .clientSubject, .clientFingerprint,
         ]
         if side == .response { allowed.append(.peer) }
         if hasID { allowed.append(.requestID) }

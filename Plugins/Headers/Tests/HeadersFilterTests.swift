@@ -43,6 +43,38 @@ struct HeadersFilterTests {
     }
 
     @Test
+    func `tells who the client is, in place of what it says itself`() throws {
+        let plugin = try PluginFixture(
+            HeadersFilter.self,
+            [
+                "request": [
+                    "set": [
+                        ["name": "X-Subject", "value": "{client_subject}"],
+                        ["name": "X-Print", "value": "{client_fingerprint}"],
+                        ["name": "X-TLS", "value": "{tls_version} {tls_cipher}"],
+                        ["name": "X-Name", "value": "{tls_server_name}"],
+                    ]
+                ],
+                "forwarded": quiet, "request_id": false,
+            ]
+        )
+        func fields(_ set: (RequestFixture) -> Void) -> [[String]] {
+            let names = ["X-Subject", "X-Print", "X-TLS", "X-Name"]
+            let request = RequestFixture(fields: names.map { ($0, "forged") }, secure: true)
+            set(request)
+            #expect(plugin.requestHeaders(request) == .next)
+            return names.map { request.request.values($0.lowercased()) }
+        }
+        let known = fields {
+            $0.setTLS(serverName: "a.example", clientSubject: "CN=c", clientFingerprint: "0a")
+        }
+        #expect(known == [["CN=c"], ["0a"], ["TLSv1.3 TLS_AES_128_GCM_SHA256"], ["a.example"]])
+        let hostile = fields { $0.setTLS(cipher: "C", serverName: "a\r\nx: y") }
+        #expect(hostile == [[""], [""], ["TLSv1.3 C"], [""]])
+        #expect(fields { _ in } == [[""], [""], [" "], [""]])
+    }
+
+    @Test
     func `setting Host changes the authority`() throws {
         let plugin = try PluginFixture(
             HeadersFilter.self,

@@ -15,5 +15,6 @@ struct RespondConfiguration {
 
 /// What may stand in the values of fields and in the body.
 let placeholders: [Placeholder] = [
-    .clientIP, .host, .authority, .scheme, .path, .query, .route,
+    .clientIP, .host, .authority, .scheme, .path, .query, .route, .tlsVersion, .tlsCipher,
+    .tlsServerName, .clientSubject, .clientFingerprint,
 ]

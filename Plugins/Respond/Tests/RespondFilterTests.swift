@@ -92,6 +92,9 @@ struct RespondFilterTests {
                 == "2001:db8::1 asks example.com for /a"
         )
         #expect(try answer(["body": "{client_ip}"], request).replyBody == "2001:db8::1")
+        request.setTLS(clientSubject: "CN=client")
+        let who: TestValue = ["body": "{tls_version} {client_subject}"]
+        #expect(try answer(who, request).replyBody == "TLSv1.3 CN=client")
         #expect(try answer(["body": "{query}"], RequestFixture()).replyBody == "")
         request.memoryBudget = 3
         let plugin = try PluginFixture(RespondFilter.self, ["body": "{client_ip}"])
@@ -143,7 +146,8 @@ struct RespondFilterTests {
             (
                 ["body": "{request_id}"],
                 "body: unknown placeholder {request_id}; there are {client_ip}, {host}, "
-                    + "{authority}, {scheme}, {path}, {query}, {route}"
+                    + "{authority}, {scheme}, {path}, {query}, {route}, {tls_version}, "
+                    + "{tls_cipher}, {tls_server_name}, {client_subject}, {client_fingerprint}"
             ),
         ] as [(TestValue, String)]
     )

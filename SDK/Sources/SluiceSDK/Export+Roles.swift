@@ -166,3 +166,57 @@ extension Export where P: StatefulPlugin, P: ~Copyable {
         }
     }
 }
+
+extension Export where P: HandoverPlugin, P: ~Copyable {
+    /// The C function that gets the instance ready for requests.
+    public static func warm(
+        _ state: UnsafeMutableRawPointer?,
+        _ error: UnsafeMutablePointer<sluice_errbuf>?
+    ) -> Int32 {
+        guard let state else { return Int32(SLUICE_EINVAL) }
+        // Safe: the host passes what `create` gave it.
+        let instance = state.assumingMemoryBound(to: Instance<P>.self)
+        do throws(PluginError) {
+            try instance.pointee.plugin.warm()
+            return Int32(SLUICE_OK)
+        } catch let failure {
+            return report(failure, error)
+        }
+    }
+
+    /// The C function that writes what has changed since the state was written.
+    public static func exportRest(
+        _ state: UnsafeMutableRawPointer?,
+        _ sink: UnsafePointer<sluice_sink>?,
+        _ error: UnsafeMutablePointer<sluice_errbuf>?
+    ) -> Int32 {
+        guard let state, let sink, sink.pointee.size == UInt32(MemoryLayout<sluice_sink>.size)
+        else { return Int32(SLUICE_EINVAL) }
+        // Safe: the host passes what `create` gave it.
+        let instance = state.assumingMemoryBound(to: Instance<P>.self)
+        var out = StateSink(sink)
+        do throws(PluginError) {
+            try instance.pointee.plugin.exportRest(to: &out)
+            return out.result
+        } catch let failure {
+            return report(failure, error, Int32(SLUICE_EINVAL))
+        }
+    }
+
+    /// The C function that adds what another instance has counted last.
+    public static func importRest(
+        _ state: UnsafeMutableRawPointer?,
+        _ bytes: sluice_slice,
+        _ error: UnsafeMutablePointer<sluice_errbuf>?
+    ) -> Int32 {
+        guard let state else { return Int32(SLUICE_EINVAL) }
+        // Safe: the host passes what `create` gave it.
+        let instance = state.assumingMemoryBound(to: Instance<P>.self)
+        do throws(PluginError) {
+            try instance.pointee.plugin.importRest(Bytes(bytes))
+            return Int32(SLUICE_OK)
+        } catch let failure {
+            return report(failure, error, Int32(SLUICE_EINVAL))
+        }
+    }
+}

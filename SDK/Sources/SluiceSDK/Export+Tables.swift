@@ -4,6 +4,8 @@ import Synchronization
 // What the host said hello with, kept for the life of the process.
 
 let coreID: StaticString = "sluice.core/1"
+let balancerID: StaticString = "sluice.lb/1"
+let handoverID: StaticString = "sluice.handover/1"
 
 /// The tables beside the core, with their ids.
 private let tableIDs: [(table: HostTables, id: StaticString)] = [
@@ -88,6 +90,20 @@ func makeList(
         list[count] = cString(known.id)
         count += 1
     }
+    return UnsafePointer(list)
+}
+
+/// A list of the ids of the tables that instances offer, for ever; nil without any.
+func makeRoles(_ offer: Offer) -> UnsafePointer<UnsafePointer<CChar>?>? {
+    guard offer.isBalancer || offer.hasHandover else { return nil }
+    let list = UnsafeMutablePointer<UnsafePointer<CChar>?>.allocate(capacity: 3)
+    list.initialize(repeating: nil, count: 3)
+    var count = 0
+    if offer.isBalancer {
+        list[count] = cString(balancerID)
+        count += 1
+    }
+    if offer.hasHandover { list[count] = cString(handoverID) }
     return UnsafePointer(list)
 }
 

@@ -34,7 +34,7 @@ public enum Export<P: Plugin & ~Copyable> {
         out.pointee.description = Bytes(P.summary).slice
         out.pointee.factory = makeFactory(offer)
         out.pointee.required = makeList(coreID, P.needs.union(offer.needs))
-        out.pointee.roles = offer.isBalancer ? makeList(balancerID, []) : nil
+        out.pointee.roles = makeRoles(offer)
         out.pointee.hooks_mask = offer.mask.rawValue
         return Int32(SLUICE_OK)
     }
@@ -114,6 +114,7 @@ public enum Export<P: Plugin & ~Copyable> {
             blocks: blocks,
             hooks: offer.mask.isEmpty ? nil : blocks.place(offer.hooks),
             balancer: offer.isBalancer ? blocks.place(offer.balancer) : nil,
+            handover: offer.hasHandover ? blocks.place(offer.handover) : nil,
             destroy: { raw in
                 // Safe: `raw` is what `create` allocated, and no call is left.
                 let instance = raw.assumingMemoryBound(to: Instance<P>.self)
@@ -145,6 +146,7 @@ struct InstanceHead {
     let blocks: Blocks
     let hooks: UnsafePointer<sluice_http_hooks>?
     let balancer: UnsafePointer<sluice_lb>?
+    let handover: UnsafePointer<sluice_handover>?
     let destroy: (UnsafeMutableRawPointer) -> Void
     let startWorker: (UnsafeMutableRawPointer, UInt32) -> UnsafeMutableRawPointer
     let stopWorker: (UnsafeMutableRawPointer) -> Void
@@ -164,8 +166,6 @@ struct Instance<P: Plugin & ~Copyable>: ~Copyable {
     }
 }
 
-private let balancerID: StaticString = "sluice.lb/1"
-
 private func headOf(_ state: UnsafeMutableRawPointer?) -> UnsafeMutablePointer<InstanceHead> {
     // Safe: `state` is what `create` gave to the host, and begins with the head.
     state.unsafelyUnwrapped.assumingMemoryBound(to: InstanceHead.self)
@@ -175,13 +175,20 @@ private func instanceExtension(
     _ state: UnsafeMutableRawPointer?,
     _ id: UnsafePointer<CChar>?
 ) -> UnsafeRawPointer? {
-    guard let id, let balancer = headOf(state).pointee.balancer else { return nil }
-    let wanted = Bytes(balancerID)
+    guard let id else { return nil }
+    let head = headOf(state)
+    if isSame(id, balancerID) { return UnsafeRawPointer(head.pointee.balancer) }
+    if isSame(id, handoverID) { return UnsafeRawPointer(head.pointee.handover) }
+    return nil
+}
+
+private func isSame(_ id: UnsafePointer<CChar>, _ literal: StaticString) -> Bool {
+    let wanted = Bytes(literal)
     for offset in 0...wanted.count {
         // Safe: both end with a NUL, and the loop ends at the first difference.
-        guard UInt8(bitPattern: id[offset]) == wanted.start[offset] else { return nil }
+        guard UInt8(bitPattern: id[offset]) == wanted.start[offset] else { return false }
     }
-    return UnsafeRawPointer(balancer)
+    return true
 }
 
 /// The factory's table, for ever.

@@ -49,6 +49,9 @@ public struct Offer {
         @convention(c) (
             UnsafeMutableRawPointer?, sluice_slice, UnsafeMutablePointer<sluice_errbuf>?
         ) -> Int32
+    /// The C function that gets an instance ready for requests.
+    public typealias Warm =
+        @convention(c) (UnsafeMutableRawPointer?, UnsafeMutablePointer<sluice_errbuf>?) -> Int32
 
     /// Needed: `{ Export<Self>.create($0, $1, $2) }`.
     public var create: Create?
@@ -99,9 +102,19 @@ public struct Offer {
     /// `{ Export<Self>.importState($0, $1, $2) }`.
     public var importState: ImportState?
 
+    /// With `exportRest` and `importRest` the role of `HandoverPlugin`:
+    /// `{ Export<Self>.warm($0, $1) }`.
+    public var warm: Warm?
+    /// `{ Export<Self>.exportRest($0, $1, $2) }`.
+    public var exportRest: ExportState?
+    /// `{ Export<Self>.importRest($0, $1, $2) }`.
+    public var importRest: ImportState?
+
     init() {}
 
     var isBalancer: Bool { build != nil && drop != nil && pick != nil }
+
+    var hasHandover: Bool { warm != nil || exportRest != nil || importRest != nil }
 
     /// The hooks as the host reads them.
     var hooks: sluice_http_hooks {
@@ -152,6 +165,16 @@ public struct Offer {
         table.build = build
         table.drop = drop
         table.pick = pick
+        return table
+    }
+
+    /// The table of the hand-over as the host reads it.
+    var handover: sluice_handover {
+        var table = sluice_handover()
+        table.size = UInt32(MemoryLayout<sluice_handover>.size)
+        table.warm = warm
+        table.export_rest = exportRest
+        table.import_rest = importRest
         return table
     }
 }

@@ -18,6 +18,53 @@ public protocol StatefulPlugin: Plugin, ~Copyable {
     func importState(_ state: Bytes) throws(PluginError)
 }
 
+/// A plugin with state that requests change while it moves: what the requests that are still with
+/// the old instance change is moved on its own, once the last of them has ended.
+///
+/// The role `sluice.handover/1`. In this order:
+///
+/// 1. `exportState` of the old instance and `importState` of the new one; requests still run, on
+///    the old one;
+/// 2. `warm` of the new one; from then on new requests go to it;
+/// 3. `exportRest` of the old one, which has no request left, and `importRest` of the new one.
+///
+/// A counter is thus counted on in the old one and its difference added to the new one: nothing is
+/// lost, and nothing is counted twice.
+public protocol HandoverPlugin: StatefulPlugin, ~Copyable {
+    /// Gets ready for requests, before any worker starts: fills tables, checks what it needs.
+    ///
+    /// - Throws: why it can't serve; the instance before it then stays.
+    func warm() throws(PluginError)
+
+    /// Writes what has changed since the last `exportState`, or since the instance was made. No
+    /// request is left, and no worker.
+    ///
+    /// What is empty is not given to anybody.
+    ///
+    /// - Throws: why there is nothing; the change is then lost, with a line in the log.
+    func exportRest(to sink: inout StateSink) throws(PluginError)
+
+    /// Adds what another instance's `exportRest` wrote, while requests run.
+    ///
+    /// - Parameter rest: comes from anywhere, so nothing in it can be relied on; valid until the
+    ///   function returns.
+    /// - Throws: when it is not understood; the instance must then be as if it had not been called.
+    func importRest(_ rest: Bytes) throws(PluginError)
+}
+
+extension HandoverPlugin where Self: ~Copyable {
+    /// Always ready.
+    public func warm() throws(PluginError) {}
+
+    /// Nothing has changed.
+    public func exportRest(to sink: inout StateSink) throws(PluginError) {}
+
+    /// Takes nothing.
+    public func importRest(_ rest: Bytes) throws(PluginError) {
+        throw PluginError("takes no rest of a state")
+    }
+}
+
 /// Where an instance writes its state.
 public struct StateSink: ~Copyable {
     private let sink: UnsafePointer<sluice_sink>

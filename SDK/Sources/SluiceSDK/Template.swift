@@ -20,6 +20,16 @@ public enum Placeholder: UInt8, BitwiseCopyable, Sendable {
     case upstream
     /// `{peer}`: the address of the attempt's peer; empty before it is known.
     case peer
+    /// `{tls_version}`: "TLSv1.2" or "TLSv1.3"; empty without TLS, like all that follow.
+    case tlsVersion
+    /// `{tls_cipher}`: the cipher suite's name.
+    case tlsCipher
+    /// `{tls_server_name}`: the host in the client's hello; empty when it is no ASCII text.
+    case tlsServerName
+    /// `{client_subject}`: the subject of a client certificate that was verified; else empty.
+    case clientSubject
+    /// `{client_fingerprint}`: SHA-256 of that certificate in lower-case hexadecimal digits.
+    case clientFingerprint
 
     /// The word between the braces.
     public var word: StaticString {
@@ -34,6 +44,11 @@ public enum Placeholder: UInt8, BitwiseCopyable, Sendable {
         case .route: "route"
         case .upstream: "upstream"
         case .peer: "peer"
+        case .tlsVersion: "tls_version"
+        case .tlsCipher: "tls_cipher"
+        case .tlsServerName: "tls_server_name"
+        case .clientSubject: "client_subject"
+        case .clientFingerprint: "client_fingerprint"
         }
     }
 }
@@ -200,7 +215,32 @@ struct Source {
         case .route: return facts.route
         case .upstream: return facts.upstream
         case .peer: return facts.peer
+        case .tlsVersion: return tlsVersion
+        case .tlsCipher: return facts.tls?.cipher ?? .empty
+        case .tlsServerName: return text(facts.tls?.serverName, from: 0x21)
+        case .clientSubject: return text(facts.tls?.clientSubject, from: 0x20)
+        case .clientFingerprint: return facts.tls?.clientFingerprint ?? .empty
         }
+    }
+
+    private var tlsVersion: Bytes {
+        switch facts.tls?.version {
+        case 0x0303: "TLSv1.2"
+        case 0x0304: "TLSv1.3"
+        default: .empty
+        }
+    }
+
+    /// What the client wrote, if it is ASCII without control characters; else nothing.
+    ///
+    /// With such bytes the host would refuse all edits of the hook, and a field that the client
+    /// made up itself would stay in place of the one that replaces it.
+    private func text(_ bytes: Bytes?, from least: UInt8) -> Bytes {
+        guard let bytes else { return .empty }
+        for offset in bytes.indices where bytes[offset] < least || bytes[offset] > 0x7E {
+            return .empty
+        }
+        return bytes
     }
 
     /// The host of an authority: up to the colon, or an IPv6 address with its brackets.

@@ -86,10 +86,15 @@ public final class PluginFixture {
 
     deinit {
         guard instance.state != nil else { return }
+        stopWorkers()
+        ThreadRole.control.run { instance.destroy(instance.state) }
+    }
+
+    private func stopWorkers() {
         for (worker, slot) in slots {
             ThreadRole.worker(worker).run { instance.worker_stop?(instance.state, slot) }
         }
-        ThreadRole.control.run { instance.destroy(instance.state) }
+        slots = [:]
     }
 
     /// The line of the error with which a configuration is refused; nil when it is taken.
@@ -168,6 +173,50 @@ public final class PluginFixture {
     ///
     /// - Throws: `Refused` with the line that the host would show.
     public func exportState() throws -> [UInt8] {
+        try Self.collect { sink, error in
+            instance.export_state?(instance.state, sink, error) ?? Int32(SLUICE_ENOTSUP)
+        }
+    }
+
+    /// Stops the workers, and gives what the instance writes last, of what has changed since its
+    /// state was exported.
+    ///
+    /// - Throws: `Refused` with the line that the host would show.
+    public func exportRest() throws -> [UInt8] {
+        stopWorkers()
+        guard let call = handover?.pointee.export_rest else { return [] }
+        return try Self.collect { sink, error in call(instance.state, sink, error) }
+    }
+
+    /// Adds what another instance wrote last.
+    ///
+    /// - Throws: `Refused` with the line that the host would show.
+    public func importRest(_ rest: [UInt8]) throws {
+        let arena = Arena()
+        let slice = arena.slice(rest)
+        try Self.calling { error in
+            handover?.pointee.import_rest?(instance.state, slice, error)
+                ?? Int32(SLUICE_ENOTSUP)
+        }
+        arena.poison()
+    }
+
+    /// Gets the instance ready for requests.
+    ///
+    /// - Throws: `Refused` with the line that the host would show.
+    public func warm() throws {
+        try Self.calling { error in
+            handover?.pointee.warm?(instance.state, error) ?? Int32(SLUICE_OK)
+        }
+    }
+
+    private var handover: UnsafePointer<sluice_handover>? {
+        table(SLUICE_HANDOVER_ID)?.assumingMemoryBound(to: sluice_handover.self)
+    }
+
+    private static func collect(
+        _ call: (UnsafePointer<sluice_sink>, UnsafeMutablePointer<sluice_errbuf>) -> Int32
+    ) throws -> [UInt8] {
         let state = Box<[UInt8]>([])
         var sink = sluice_sink()
         sink.size = UInt32(MemoryLayout<sluice_sink>.size)
@@ -178,9 +227,7 @@ public final class PluginFixture {
             state.value += UnsafeBufferPointer(start: bytes.ptr, count: Int(bytes.len))
             return Int32(SLUICE_OK)
         }
-        try Self.calling { error in
-            instance.export_state?(instance.state, &sink, error) ?? Int32(SLUICE_ENOTSUP)
-        }
+        try Self.calling { error in call(&sink, error) }
         return state.value
     }
 

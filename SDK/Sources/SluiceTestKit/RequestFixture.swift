@@ -85,6 +85,30 @@ public final class RequestFixture {
         facts.peer = arena.slice(peer)
     }
 
+    /// Makes the client's connection one with TLS.
+    ///
+    /// - Parameters:
+    ///   - version: 0x0303 or 0x0304.
+    ///   - clientSubject: of the client's certificate; empty when it has none.
+    ///   - clientFingerprint: likewise.
+    public func setTLS(
+        version: UInt32 = 0x0304,
+        cipher: String = "TLS_AES_128_GCM_SHA256",
+        serverName: String = "",
+        clientSubject: String = "",
+        clientFingerprint: String = ""
+    ) {
+        var tls = sluice_tls_facts()
+        tls.size = UInt32(MemoryLayout<sluice_tls_facts>.size)
+        tls.version = version
+        tls.cipher = arena.slice(cipher)
+        tls.server_name = arena.slice(serverName)
+        tls.client_subject = arena.slice(clientSubject)
+        tls.client_fingerprint = arena.slice(clientFingerprint)
+        facts.tls = UnsafePointer(arena.allocate(tls, count: 1))
+        facts.secure = 1
+    }
+
     /// Sets the version of the client's request: 10, 11 or 20.
     public func setHTTPVersion(_ version: UInt32) { facts.http_version = version }
 
@@ -158,6 +182,20 @@ public final class RequestFixture {
         place.pointee.route = arena.copy(facts.route)
         place.pointee.upstream = arena.copy(facts.upstream)
         place.pointee.peer = arena.copy(facts.peer)
+        place.pointee.tls = facts.tls.map { layOutTLS($0.pointee, in: arena) }
+        return UnsafePointer(place)
+    }
+
+    private func layOutTLS(
+        _ facts: sluice_tls_facts,
+        in arena: Arena
+    ) -> UnsafePointer<sluice_tls_facts> {
+        let place = arena.allocate(facts, count: 1)
+        place.pointee.cipher = arena.copy(facts.cipher)
+        place.pointee.server_name = arena.copy(facts.server_name)
+        place.pointee.alpn = arena.copy(facts.alpn)
+        place.pointee.client_subject = arena.copy(facts.client_subject)
+        place.pointee.client_fingerprint = arena.copy(facts.client_fingerprint)
         return UnsafePointer(place)
     }
 

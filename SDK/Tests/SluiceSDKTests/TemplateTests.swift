@@ -17,7 +17,8 @@ private struct Templater: RequestHeadersHook {
                 text.string(),
                 allowing: [
                     .clientIP, .host, .authority, .scheme, .path, .query, .requestID, .route,
-                    .upstream, .peer,
+                    .upstream, .peer, .tlsVersion, .tlsCipher, .tlsServerName, .clientSubject,
+                    .clientFingerprint,
                 ],
                 in: host.memory
             )
@@ -67,6 +68,50 @@ struct TemplateTests {
         let request = RequestFixture("GET", "/a", authority: "[2001:db8::1]:8080")
         #expect(try value("{host}|{query}|{route}", request) == "[2001:db8::1]||")
         #expect(try value("{query}{route}", request) == "")
+    }
+
+    private let tls =
+        "{tls_version}|{tls_cipher}|{tls_server_name}|{client_subject}|{client_fingerprint}"
+
+    @Test
+    func `stands for the client's TLS`() throws {
+        let request = RequestFixture(secure: true)
+        request.setTLS(
+            cipher: "TLS_AES_256_GCM_SHA384",
+            serverName: "a.example",
+            clientSubject: "CN=client,O=A B",
+            clientFingerprint: "0a1b"
+        )
+        let all = "TLSv1.3|TLS_AES_256_GCM_SHA384|a.example|CN=client,O=A B|0a1b"
+        #expect(try value(tls, request) == all)
+        #expect(try value("{client_subject}", request) == "CN=client,O=A B")
+    }
+
+    @Test
+    func `has no TLS where there is none, and no client without a certificate`() throws {
+        #expect(try value(tls, RequestFixture()) == "||||")
+        let request = RequestFixture(secure: true)
+        request.setTLS(version: 0x0303, cipher: "ECDHE")
+        #expect(try value(tls, request) == "TLSv1.2|ECDHE|||")
+        request.setTLS(version: 0x0305, cipher: "")
+        #expect(try value(tls, request) == "||||")
+    }
+
+    @Test(arguments: ["a\r\nx: y", "a\u{0}", "\t", "\u{7F}", "n\u{E4}me"])
+    func `leaves out what a client wrote in bytes that are no ASCII text`(text: String) throws {
+        let request = RequestFixture(secure: true)
+        request.setTLS(serverName: text, clientSubject: text, clientFingerprint: "0a")
+        #expect(
+            try value("{tls_server_name}<{client_subject}>{client_fingerprint}", request) == "<>0a"
+        )
+        #expect(try value("{tls_server_name}", request) == "")
+    }
+
+    @Test
+    func `a subject may have spaces, a host may not`() throws {
+        let request = RequestFixture(secure: true)
+        request.setTLS(serverName: "a b", clientSubject: "CN=a b~")
+        #expect(try value("{tls_server_name}<{client_subject}>", request) == "<CN=a b~>")
     }
 
     @Test

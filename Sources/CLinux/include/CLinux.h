@@ -301,10 +301,10 @@ static inline long clinux_file_mode(const char *path) {
     return (long)status.st_mode;
 }
 
-/* What tells one version of a file from another, and its mode. */
+/* What tells one version of a file from another, its mode, and whose it is. */
 typedef struct clinux_file_version {
     uint64_t device, inode, size, changed_nanoseconds;
-    uint32_t mode;
+    uint32_t mode, owner, group;
 } clinux_file_version;
 
 static inline long clinux_get_status_version(
@@ -315,12 +315,16 @@ static inline long clinux_get_status_version(
     version->changed_nanoseconds =
         (uint64_t)status->st_mtim.tv_sec * 1000000000u + (uint64_t)status->st_mtim.tv_nsec;
     version->mode = (uint32_t)status->st_mode;
+    version->owner = (uint32_t)status->st_uid;
+    version->group = (uint32_t)status->st_gid;
     return 0;
 }
 
-static inline long clinux_get_file_version(const char *path, clinux_file_version *version) {
+/* Of what a path leads to, or, without `follow`, of a symbolic link itself. */
+static inline long clinux_get_file_version(
+    const char *path, int follow, clinux_file_version *version) {
     struct stat status;
-    if (stat(path, &status) < 0) return -errno;
+    if ((follow ? stat(path, &status) : lstat(path, &status)) < 0) return -errno;
     return clinux_get_status_version(&status, version);
 }
 
@@ -342,8 +346,10 @@ static inline uint64_t clinux_raise_descriptor_limit(void) {
     return (uint64_t)limit.rlim_cur;
 }
 
-/* Starts a program without input; descriptor 3 is `report`, 1 and 2 are `output`. */
-long clinux_spawn(const char *path, char *const arguments[], int report, int output);
+/* Starts a program; descriptor 3 is `report`, 1 and 2 are `output`, 0 is `input` or nothing when
+ * that is negative. No signal is blocked or ignored there. */
+long clinux_spawn(
+    const char *path, char *const arguments[], int input, int report, int output);
 
 /* Waits for the end of a process: its status as wait(2) has it. */
 long clinux_wait_process(int process);
@@ -357,9 +363,24 @@ long clinux_poll(int fd, int ms);
 
 /* -- libraries --------------------------------------------------------------------------------- */
 
-static inline void *clinux_dlopen(const char *path) {
-    return dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+/* Loads a library; without `stays` it can be closed. */
+static inline void *clinux_dlopen(const char *path, int stays) {
+    return dlopen(path, RTLD_NOW | RTLD_LOCAL | (stays ? RTLD_NODELETE : 0));
 }
+
+static inline int clinux_dlclose(void *library) {
+    return dlclose(library);
+}
+
+/* An address in the library. */
+const void *clinux_library_address(void *library);
+
+/* Whether the address is in a library that was loaded by this path. */
+int clinux_is_in_library(const void *address, const char *path);
+
+/* Makes this process one that nobody is to miss: it ends with the thread that started it, leaves no
+ * core file, and is the first to go when memory is short. */
+void clinux_become_expendable(void);
 
 static inline void *clinux_dlsym(void *library, const char *symbol) {
     return dlsym(library, symbol);

@@ -30,6 +30,7 @@ struct ELFImage: Sendable {
         var offset: UInt64
         var address: UInt64
         var fileBytes: UInt64
+        var memoryBytes: UInt64
     }
 
     struct DynamicEntry: Sendable {
@@ -81,23 +82,51 @@ struct ELFImage: Sendable {
 
     /// Names of the symbols that others can look up, without those that linkers add.
     func exports() throws(Malformed) -> [String] {
-        guard let table = value(of: Tag.symbols), let range = try exportedRange() else { return [] }
         var names: [String] = []
-        let first = try offset(ofAddress: table)
-        for index in range {
-            let at = try sum(first, try product(index, 24))
-            let info = try byte(at + 4)
-            let visibility = try byte(at + 5) & 3
-            let section = try half(at + 6)
-            // Global, weak or unique; defined here; of default or protected visibility.
-            guard [1, 2, 10].contains(info >> 4), section != 0, [0, 3].contains(visibility) else {
-                continue
-            }
-            let name = try dynamicString(UInt64(try word(at)))
+        for symbol in try symbols(try exportedRange() ?? 0..<0) {
+            // Global, weak or unique; of default or protected visibility.
+            guard [1, 2, Self.unique].contains(symbol.binding), symbol.isDefined,
+                [0, 3].contains(symbol.visibility)
+            else { continue }
+            let name = try dynamicString(symbol.name)
             if !Self.linkerSymbols.contains(name) { names.append(name) }
         }
         return names
     }
+
+    /// Names of the symbols that others bring, also those that may be missing.
+    func imports() throws(Malformed) -> [String] {
+        var names: [String] = []
+        for symbol in try symbols(try importedRange()) where !symbol.isDefined && symbol.name > 0 {
+            names.append(try dynamicString(symbol.name))
+        }
+        return names
+    }
+
+    /// Whether a symbol of it is the only one of its name in a process (`STB_GNU_UNIQUE`).
+    func hasUniqueSymbols() throws(Malformed) -> Bool {
+        try symbols(try exportedRange() ?? 0..<0).contains {
+            $0.binding == Self.unique && $0.isDefined
+        }
+    }
+
+    /// Whether it asks never to be unloaded (`DF_1_NODELETE`).
+    var isNeverDeleted: Bool { flags1 & 0x8 != 0 }
+
+    /// Bytes of address space that its segments span, in whole pages of 4 KiB.
+    func mappedBytes() throws(Malformed) -> Int {
+        var (first, last) = (Int.max, 0)
+        for segment in segments where segment.kind == Kind.load {
+            let start = try place(segment.address)
+            first = min(first, start & ~4_095)
+            let end = try sum(start, try place(segment.memoryBytes))
+            last = max(last, (end + 4_095) & ~4_095)
+        }
+        return max(0, last - first)
+    }
+
+    /// `STB_GNU_UNIQUE`.
+    private static let unique: UInt8 = 10
 
     private static let linkerSymbols: Set<String> = [
         "_init", "_fini", "_edata", "_end", "__bss_start",
@@ -184,7 +213,8 @@ extension ELFImage {
                 flags: try word(at + 4),
                 offset: try long(at + 8),
                 address: try long(at + 16),
-                fileBytes: try long(at + 32)
+                fileBytes: try long(at + 32),
+                memoryBytes: try long(at + 40)
             )
             // Pages that the linker maps beyond the file's end would raise SIGBUS.
             if segment.kind == Kind.load || segment.kind == Kind.dynamic {
@@ -232,6 +262,47 @@ extension ELFImage {
         let from = try sum(start, try place(at))
         guard from < end else { throw Malformed(text: "a name is outside of the table of strings") }
         return try string(at: from, end: end)
+    }
+
+    private struct Symbol {
+        /// Place of its name in the table of strings.
+        var name: UInt64
+        var binding: UInt8
+        var visibility: UInt8
+        var isDefined: Bool
+    }
+
+    private func symbols(_ range: Range<Int>) throws(Malformed) -> [Symbol] {
+        guard let table = value(of: Tag.symbols), !range.isEmpty else { return [] }
+        let first = try offset(ofAddress: table)
+        var symbols: [Symbol] = []
+        for index in range {
+            let at = try sum(first, try product(index, 24))
+            symbols.append(
+                Symbol(
+                    name: UInt64(try word(at)),
+                    binding: try byte(at + 4) >> 4,
+                    visibility: try byte(at + 5) & 3,
+                    isDefined: try half(at + 6) != 0
+                )
+            )
+        }
+        return symbols
+    }
+
+    /// Indices among which are all symbols that are not defined here.
+    ///
+    /// They stand before the first one that a GNU hash table has; the older kind of table has all.
+    private func importedRange() throws(Malformed) -> Range<Int> {
+        if let hash = value(of: Tag.hash) {
+            let count = Int(try word(try offset(ofAddress: hash) + 4))
+            guard count <= Self.symbolCountMax else { throw tooManySymbols(count) }
+            return 0..<count
+        }
+        guard let hash = value(of: Tag.gnuHash) else { return 0..<0 }
+        let count = Int(try word(try offset(ofAddress: hash) + 4))
+        guard count <= Self.symbolCountMax else { throw tooManySymbols(count) }
+        return 0..<count
     }
 
     /// Indices of the symbols that the linker finds by their names.

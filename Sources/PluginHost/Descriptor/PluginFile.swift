@@ -1,10 +1,30 @@
 import CSluice
+import Synchronization
 import Sys
 
 /// The file of a library: read once, so that what was checked is what runs.
 public struct PluginFile: Sendable {
     public let path: String
-    let bytes: [UInt8]
+    /// The whole file, as it was read once.
+    public let bytes: [UInt8]
+    private let digest: Digest
+
+    /// SHA-256 of the bytes, worked out when it is first asked for: of 10 MB that takes a while.
+    private final class Digest: Sendable {
+        private let text = Mutex<String?>(nil)
+        private let make: @Sendable ([UInt8]) -> String
+
+        init(_ make: @escaping @Sendable ([UInt8]) -> String) { self.make = make }
+
+        func of(_ bytes: [UInt8]) -> String {
+            text.withLock { text in
+                if let text { return text }
+                let made = make(bytes)
+                text = made
+                return made
+            }
+        }
+    }
 
     /// Bytes of a library's file.
     public static let bytesMax = 268_435_456
@@ -14,8 +34,13 @@ public struct PluginFile: Sendable {
     /// - Parameters:
     ///   - path: the file.
     ///   - pin: its expected SHA-256 in lower-case hex, or nil.
-    public init(path: String, pin: String?) throws(PluginError) {
+    ///   - trust: what else must hold of the file.
+    public init(path: String, pin: String?, trust: PluginTrust = .any) throws(PluginError) {
         self.path = path
+        digest = Digest(trust.digest)
+        if trust.checksPermissions, let complaint = Self.complaint(aboutPermissionsOf: path) {
+            throw PluginError(complaint)
+        }
         guard File.isFile(path) || File.isFolder(path) || !File.exists(path) else {
             throw PluginError("\(path): not a file that can be read")
         }
@@ -24,16 +49,23 @@ public struct PluginFile: Sendable {
         } catch {
             throw PluginError("\(path): can't be read: \(error)")
         }
-        guard !File.isWorldWritable(path) else {
-            throw PluginError("\(path): everybody may write this file; take that right away")
-        }
         if let pin { try check(pin: pin) }
+        if let verify = trust.verify { try checkSignature(verify) }
         let refusal = Self.refusal(of: bytes, allowsSharedRuntime: Self.allowsSharedRuntime)
         if let refusal { throw PluginError("\(path): \(refusal)") }
     }
 
-    /// The SHA-256 of the whole file, in lower-case hex; worked out anew each time.
-    public var sha256: String { SHA256.hexDigest(bytes) }
+    /// Takes bytes that another process has read and checked.
+    ///
+    /// - Parameter sha256: theirs, as that process has found it.
+    public init(path: String, bytes: [UInt8], sha256: String) {
+        self.path = path
+        self.bytes = bytes
+        digest = Digest { _ in sha256 }
+    }
+
+    /// The SHA-256 of the whole file, in lower-case hex.
+    public var sha256: String { digest.of(bytes) }
 
     /// Compares the file's digest with what the manifest wants.
     public func check(pin: String) throws(PluginError) {

@@ -54,7 +54,9 @@ final class BlockingPool: Sendable {
         while let job = next() {
             job.handle._withUnsafeGuaranteedRef { handle in
                 // Work that waited while its instance was refused or destroyed is left out.
-                if handle.isLive { job.work(handle.instance, job.context) }
+                if handle.isLive {
+                    handle.mark(.offload) { job.work(handle.instance, job.context) }
+                }
                 if let done = job.done {
                     let task = WorkerPort.Task(
                         handle: job.handle,

@@ -140,7 +140,8 @@ public enum Buffers {
         case Kind.wrapped:
             let context = UnsafeMutableRawPointer(bitPattern: UInt(buf.pointee.reserved.4))
             if buf.pointee.reserved.3 != 0 {
-                unsafeBitCast(Int(buf.pointee.reserved.3), to: Free.self)(context)
+                let free = unsafeBitCast(Int(buf.pointee.reserved.3), to: Free.self)
+                owner(buf)._withUnsafeGuaranteedRef { $0.mark(.free) { free(context) } }
             }
         default:
             // The whole is no slice, so this goes one step deep.

@@ -70,7 +70,7 @@ public final class CalloutRequest {
 
     /// Tells the plugin; the instance still runs on this worker. [the worker]
     public func finish(worker: Int, _ result: UnsafePointer<sluice_call_result>) {
-        handle.withRunning(worker: worker) { instance, slot in
+        handle.withRunning(.callout, worker: worker) { instance, slot in
             done(instance, slot, context, result)
         }
     }

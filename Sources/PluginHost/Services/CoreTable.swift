@@ -115,7 +115,9 @@ enum CoreTable {
         table.pointee.size = UInt32(MemoryLayout<sluice_metrics>.size)
         table.pointee.write = { sink in
             guard let sink else { return Int32(SLUICE_EINVAL) }
-            return MetricText.write(.shared, to: sink.pointee)
+            let result = MetricText.write(.shared, to: sink.pointee)
+            return result == SLUICE_OK
+                ? MetricText.write(ImageRegistry.shared.metricText(), to: sink.pointee) : result
         }
         return UnsafePointer(table)
     }()

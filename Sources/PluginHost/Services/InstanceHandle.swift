@@ -26,6 +26,8 @@ final class InstanceHandle: @unchecked Sendable {
     private let life = Atomic<UInt8>(Life.made)
     private let state = Atomic<UInt>(0)
     private let workers: UnsafeMutablePointer<WorkerShare>
+    /// Never freed.
+    let record: UnsafeMutablePointer<PluginRecord>
 
     /// Bytes of buffers, unless the manifest says otherwise.
     static let memoryBytesDefault = 67_108_864
@@ -51,14 +53,38 @@ final class InstanceHandle: @unchecked Sendable {
         var timerCount = 0
     }
 
-    init(name: String, levelMax: UInt32, workerCount: Int, memoryBytesMax: Int) {
+    /// - Parameter record: of the instance; nil makes one without guards, for tests.
+    init(
+        name: String,
+        levelMax: UInt32,
+        workerCount: Int,
+        memoryBytesMax: Int,
+        record: UnsafeMutablePointer<PluginRecord>? = nil
+    ) {
         self.name = name
+        self.record =
+            record
+            ?? PluginRecord.make(
+                name: name,
+                label: CrashLabel(name: name, library: "", sha256: "", version: ""),
+                guards: PluginGuards(),
+                workerCount: workerCount
+            )
         nameNumber = Self.number(of: name)
         level = Atomic(levelMax)
         self.workerCount = workerCount
         self.memoryBytesMax = memoryBytesMax
         workers = .allocate(capacity: max(workerCount, 1))
         workers.initialize(repeating: WorkerShare(), count: max(workerCount, 1))
+        self.record.pointee.handle = .passUnretained(self)
+    }
+
+    /// Counts a call that does not work where or when it was made.
+    func noteMisuse() { record.pointee.count(.misuse) }
+
+    /// Runs a call into the plugin, which a crash or a hang meanwhile is laid to.
+    func mark<Result>(_ call: PluginCall, _ body: () -> Result) -> Result {
+        Breadcrumb.mark(call, of: PluginRecord.label(record), body)
     }
 
     func setLevel(_ level: UInt32) { self.level.store(level, ordering: .relaxed) }
@@ -126,6 +152,9 @@ final class InstanceHandle: @unchecked Sendable {
         return false
     }
 
+    /// Bytes of buffers that are out.
+    var memoryInUse: Int { memoryBytes.load(ordering: .relaxed) }
+
     func giveMemory(_ count: Int) {
         memoryBytes.wrappingSubtract(count, ordering: .relaxed)
     }
@@ -184,17 +213,23 @@ final class InstanceHandle: @unchecked Sendable {
     }
 
     /// Calls a task; the instance runs on this worker. [the worker]
-    func call(_ task: sluice_task, _ context: UnsafeMutableRawPointer?, worker: Int) {
-        task(instance, workers[worker].slot, context)
+    func call(
+        _ task: sluice_task,
+        _ context: UnsafeMutableRawPointer?,
+        as call: PluginCall,
+        worker: Int
+    ) {
+        mark(call) { task(instance, workers[worker].slot, context) }
     }
 
     /// Calls the body with the instance and its slot, when it runs on this worker. [the worker]
     func withRunning(
+        _ call: PluginCall,
         worker: Int,
         _ body: (UnsafeMutableRawPointer?, UnsafeMutableRawPointer?) -> Void
     ) {
         guard phase(worker: worker) == .running else { return }
-        body(instance, workers[worker].slot)
+        mark(call) { body(instance, workers[worker].slot) }
     }
 
     /// Counts a timer; false when there are `timersMax`. [the worker]

@@ -38,6 +38,9 @@ extension MetricRegistry {
                 text: "a metric's name is [a-z][a-z0-9_]*, up to \(Self.nameBytesMax) bytes"
             )
         }
+        guard !Self.ownNames.contains(name) else {
+            throw Refusal(text: "\(name): a metric of the host's own")
+        }
         let kinds = SLUICE_METRIC_COUNTER...SLUICE_METRIC_HISTOGRAM
         guard kinds ~= Int(metric.kind) else {
             throw Refusal(text: "\(name): no kind of metric is \(metric.kind)")

@@ -21,6 +21,8 @@ final class MetricRegistry: @unchecked Sendable {
     static let valueBytesMax = 128
     /// The value of every label of the series that all share beyond the bound.
     static let otherValue = "other"
+    /// Names that the host itself has under the same prefix.
+    static let ownNames: Set<String> = ["images", "image_bytes", "images_unmapped_total"]
     private static let chunkCount = 1_024
 
     /// What `add` and its like must know of a series.

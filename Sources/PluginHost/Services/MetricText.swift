@@ -42,6 +42,14 @@ enum MetricText {
         return text.isEmpty ? Int32(SLUICE_OK) : flush()
     }
 
+    /// Gives a text that is made already to a sink.
+    static func write(_ text: String, to sink: sluice_sink) -> Int32 {
+        guard let write = sink.write else { return Int32(SLUICE_EINVAL) }
+        return Array(text.utf8).withUnsafeBufferPointer { bytes in
+            write(sink.context, sluice_slice(ptr: bytes.baseAddress, len: UInt64(bytes.count)))
+        }
+    }
+
     private static func appendHead(
         _ name: String,
         _ family: MetricRegistry.Family,

@@ -14,7 +14,10 @@ enum Tasks {
         _ token: UnsafeMutablePointer<sluice_token>
     ) -> Int32 {
         let worker = ThreadRole.workerIndex
-        guard worker >= 0 else { return Int32(SLUICE_ENOTSUP) }
+        guard worker >= 0 else {
+            handle.noteMisuse()
+            return Int32(SLUICE_ENOTSUP)
+        }
         guard handle.phase(worker: worker) != .stopped, handle.takeTimer(worker: worker) else {
             return Int32(SLUICE_ENOMEM)
         }
@@ -54,7 +57,10 @@ enum Tasks {
         if worker == UInt32.max {
             workers = 0..<handle.workerCount
         } else {
-            guard worker < UInt32(handle.workerCount) else { return Int32(SLUICE_EINVAL) }
+            guard worker < UInt32(handle.workerCount) else {
+                handle.noteMisuse()
+                return Int32(SLUICE_EINVAL)
+            }
             workers = Int(worker)..<Int(worker) + 1
         }
         // Room everywhere first, so that all of them run it or none.
@@ -83,7 +89,10 @@ enum Tasks {
         _ context: UnsafeMutableRawPointer?
     ) -> Int32 {
         let worker = ThreadRole.workerIndex
-        guard done == nil || worker >= 0 else { return Int32(SLUICE_EINVAL) }
+        guard done == nil || worker >= 0 else {
+            handle.noteMisuse()
+            return Int32(SLUICE_EINVAL)
+        }
         let most = BlockingPool.jobsPerInstanceMax
         guard handle.offloads.wrappingAdd(1, ordering: .relaxed).newValue <= most else {
             handle.offloads.wrappingSubtract(1, ordering: .relaxed)

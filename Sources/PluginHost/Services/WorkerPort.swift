@@ -129,7 +129,7 @@ public final class WorkerPort: @unchecked Sendable {
             if task.isCounted { unreserve() }
             guard phase == .running else { continue }
             task.handle._withUnsafeGuaranteedRef {
-                $0.call(task.call, task.context, worker: index)
+                $0.call(task.call, task.context, as: .task, worker: index)
             }
         }
     }
@@ -156,7 +156,7 @@ public final class WorkerPort: @unchecked Sendable {
             timer.handle._withUnsafeGuaranteedRef { handle in
                 if timer.period == 0 { handle.giveTimer(worker: index) }
                 if handle.phase(worker: index) == .running {
-                    handle.call(timer.task, timer.context, worker: index)
+                    handle.call(timer.task, timer.context, as: .timer, worker: index)
                 }
             }
         }

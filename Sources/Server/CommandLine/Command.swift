@@ -1,7 +1,7 @@
 /// What the command line asks for.
 package enum Command: Equatable, Sendable {
-    /// Serves until a signal. With `supervisor` false, without the process that restarts it.
-    case run(manifest: String, supervisor: Bool)
+    /// Serves until a signal.
+    case run(RunOrder)
     /// Does everything that `run` does before it serves; `binds` false leaves the addresses alone.
     case check(manifest: String, binds: Bool)
     case version

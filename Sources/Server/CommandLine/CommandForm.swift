@@ -49,26 +49,7 @@ struct CommandForm: Sendable {
 
     /// All commands, in the order of the help.
     static let all: [CommandForm] = [
-        CommandForm(
-            words: ["run"],
-            summary: "serve what the manifest says",
-            options: [
-                manifest,
-                Option(
-                    long: "--no-supervisor",
-                    short: nil,
-                    value: nil,
-                    summary: "serve without a process that restarts this one; today the only way"
-                ),
-            ],
-            details: """
-                Stays in the foreground. SIGTERM and SIGQUIT finish the requests at hand and stop;
-                a second one, or SIGINT, stops at once.
-                """,
-            make: {
-                .run(manifest: $0.manifest, supervisor: $0.options["--no-supervisor"] == nil)
-            }
-        ),
+        run,
         CommandForm(
             words: ["check"],
             summary: "check a manifest without serving",

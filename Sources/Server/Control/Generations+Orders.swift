@@ -11,15 +11,20 @@ extension Generations {
     /// Goes over to a manifest.
     ///
     /// - Parameters:
-    ///   - settings: as read; nil with `problems`.
+    ///   - given: its text; nil reads the file.
     ///   - isDry: says what would change, and changes nothing.
-    func reload(_ manifest: String, _ surroundings: ManifestSurroundings, isDry: Bool)
-        -> AdminResponse
-    {
+    func reload(
+        _ manifest: String,
+        _ surroundings: ManifestSurroundings,
+        text given: [UInt8]? = nil,
+        isDry: Bool
+    ) -> AdminResponse {
         let text: [UInt8]
         let settings: ProxySettings
         do throws(ManifestFailure) {
-            text = try Manifest.text(of: manifest, surroundings)
+            if let given { text = given } else {
+                text = try Manifest.text(of: manifest, surroundings)
+            }
             settings = try Manifest.parse(text, path: manifest, surroundings)
         } catch {
             return refuse("reload", 422, error.lines)
@@ -53,7 +58,7 @@ extension Generations {
             guard served != nil, !isDry else { return refuse(what, 409, [line]) }
             return AdminResponse(409, ["problems": [.string(line)], "replace": true])
         }
-        let stage = PluginStage(settings, present: running.plugins)
+        let stage = PluginStage(settings, present: running.plugins(trustedBy: settings))
         guard stage.problems.isEmpty else {
             return refuse(what, 422, stage.problems.map { "\(manifest): \($0)" })
         }
@@ -61,6 +66,7 @@ extension Generations {
         let list = JSON.array(changes.map { .string($0) })
         let areFilesCurrent = running.tls.isCurrent
         if isDry || (changes.isEmpty && areFilesCurrent) {
+            if !isDry { log.write(3) { $0.text("\(what): nothing has changed") } }
             return AdminResponse(
                 200,
                 [

@@ -34,6 +34,8 @@ final class Generations: @unchecked Sendable {
     private(set) var retiring: [Retiring] = []
     /// Told of each manifest that is served: its text, what it says, and the number of workers.
     var served: (@Sendable ([UInt8], ProxySettings, Int) -> Void)?
+    /// Asks for another process in place of this one, and says why; nil when nobody can.
+    var wantsReplacement: (@Sendable (String) -> Void)?
     var canary: Canary?
     /// What became of the last one.
     var lastCanary: String?
@@ -114,6 +116,18 @@ final class Generations: @unchecked Sendable {
         source.settle(keeping: [], dropping: running.sockets)
     }
 
+    /// Compares what libraries have left in memory with the limit of what is served.
+    private func judgeImages() {
+        let limit = running.settings.integrity.retiredImagesMax
+        guard let count = ImageRegistry.shared.excess(over: limit) else { return }
+        let reason = "\(count) libraries are in memory that nobody uses (max_retired_images)"
+        guard let wantsReplacement else {
+            return log.write(2) { $0.text("\(reason); a restart would take them out") }
+        }
+        log.write(3) { $0.text("\(reason): another process is asked for") }
+        wantsReplacement(reason)
+    }
+
     // MARK: Going over
 
     /// A generation's number that none had before.
@@ -153,11 +167,14 @@ final class Generations: @unchecked Sendable {
             workers: workers,
             milliseconds: Self.adoptMilliseconds
         )
-        let kept = Set(next.sockets.flatMap(\.descriptors))
-        source.settle(
-            keeping: next.sockets,
-            dropping: running.sockets.filter { kept.isDisjoint(with: $0.descriptors) }
-        )
+        let dropped = Self.sockets(of: running, notIn: next)
+        source.settle(keeping: next.sockets, dropping: dropped)
+        for sockets in Self.sockets(of: next, notIn: running) {
+            log.write(3) { $0.text("listening on \(sockets.address.text)") }
+        }
+        for sockets in dropped {
+            log.write(3) { $0.text("no longer listening on \(sockets.address.text)") }
+        }
         retiring.append(Retiring(running: running, since: Clock.kernelNanoseconds()))
         running = next
         running.settings.announceUpstreams()
@@ -168,6 +185,11 @@ final class Generations: @unchecked Sendable {
         watch = CertificateWatch(running.settings, running.tls)
         letGo()
         return isWhole
+    }
+
+    private static func sockets(of one: Running, notIn other: Running) -> [ListenerSockets] {
+        let kept = Set(other.sockets.flatMap(\.descriptors))
+        return one.sockets.filter { kept.isDisjoint(with: $0.descriptors) }
     }
 
     /// Posts a message to every worker; how many take it.
@@ -219,17 +241,22 @@ final class Generations: @unchecked Sendable {
 
     private func destroy(_ place: Int) {
         let live = live(without: place)
-        let plan = retiring[place].running.plan
-        retiring.remove(at: place)
+        let gone = retiring.remove(at: place).running
+        let plan = gone.plan
         let instances = plan.instances(notIn: live)
         plan.release(keeping: live)
         for instance in instances {
-            if let heir = running.plugin(instance.name)?.instance, heir !== instance {
-                StateTransfer.moveRest(from: instance, to: heir)
+            if let old = gone.plugin(instance.name), let heir = running.plugin(instance.name),
+                heir.lineage === old.lineage, heir.instance !== instance
+            {
+                StateTransfer.moveRest(from: instance, to: heir.instance)
             }
             instance.destroy()
             plan.tables.giveInstance(instance.index)
         }
+        // No worker is in a library of theirs any more: each has stopped them.
+        ImageRegistry.shared.sweep()
+        judgeImages()
         ledger.forget(plan.number)
         log.write(3) { line in
             line.text("generation ")

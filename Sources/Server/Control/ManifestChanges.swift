@@ -12,6 +12,7 @@ struct ManifestChanges {
         if now.logLevel != next.logLevel {
             lines.append("~ log.level: \(now.logLevel) -> \(next.logLevel)")
         }
+        compareIntegrity(now.integrity, next.integrity)
         if now.admin != next.admin {
             let places = [now.admin, next.admin].map { $0?.address ?? "none" }
             lines.append("~ admin: \(places.joined(separator: " -> "))")
@@ -40,7 +41,7 @@ struct ManifestChanges {
                     + "[\(next.chain.joined(separator: ", "))]"
             )
         }
-        compare("", now.routes.map { ($0.name, $0) }, next.routes.map { ($0.name, $0) })
+        compare("route ", now.routes.map { ($0.name, $0) }, next.routes.map { ($0.name, $0) })
         // A route's place is part of what it means.
         let kept = Set(next.routes.map(\.name))
         if now.routes.map(\.name).filter(kept.contains)
@@ -48,6 +49,20 @@ struct ManifestChanges {
         {
             lines.append("~ routes: their order")
         }
+    }
+
+    private mutating func compareIntegrity(
+        _ now: IntegritySettings,
+        _ next: IntegritySettings
+    ) {
+        let keys = [
+            ("plugin_permissions", now.checksPermissions == next.checksPermissions),
+            ("trusted_keys", now.trustedKeys == next.trustedKeys),
+            ("plugin_probe", now.probe == next.probe),
+            ("probe_timeout", now.probeTimeout == next.probeTimeout),
+            ("max_retired_images", now.retiredImagesMax == next.retiredImagesMax),
+        ]
+        lines += keys.filter { !$0.1 }.map { "~ \($0.0)" }
     }
 
     private static func key(_ settings: ProxySettings, _ place: Int) -> String {

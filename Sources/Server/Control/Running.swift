@@ -11,6 +11,13 @@ struct Running: Sendable {
     var tls: TLSContexts
     /// In the order of the settings' listeners; empty when nothing was bound.
     var sockets: [ListenerSockets]
+    /// Plugins that are not loaded.
+    var quarantine: [Quarantine] = []
+
+    /// Plugins whose files were let in by the rules that other settings have, too.
+    func plugins(trustedBy settings: ProxySettings) -> [RunningPlugin] {
+        self.settings.integrity.isTrust(of: settings.integrity) ? plugins : []
+    }
 
     func plugin(_ name: String) -> RunningPlugin? {
         plugins.first { $0.settings.name == name }
@@ -27,6 +34,10 @@ struct RunningPlugin: @unchecked Sendable {
     var version: FileVersion?
     var descriptor: Descriptor?
     var instance: PluginInstance
+    /// Whether it is in quarantine: the instance stands in for it.
+    var isAbsent = false
+    /// The state that the instance has, which those before it may have begun.
+    var lineage = StateLineage()
 
     /// Whether an instance of these settings and this file would be the same.
     func isSame(_ settings: PluginSettings, sha256: String) -> Bool {

@@ -18,7 +18,8 @@ final class ServingControl: Sendable {
     private static let router = AdminRouter<ServingControl>([
         AdminRoute("GET", "/v1/status", { $0.status }),
         AdminRoute("GET", "/v1/metrics", { $0.metrics }),
-        AdminRoute("POST", "/v1/reload", members: ["dry_run"], { $0.reload }),
+        AdminRoute("GET", "/v1/generations", { $0.generationsStatus }),
+        AdminRoute("POST", "/v1/reload", members: ["dry_run", "manifest_text"], { $0.reload }),
         AdminRoute("POST", "/v1/plugins/*/swap", members: SwapOrder.members, { $0.swap }),
         AdminRoute("POST", "/v1/plugins/*/promote", { $0.promote }),
         AdminRoute("POST", "/v1/plugins/*/rollback", { $0.rollBack }),
@@ -54,7 +55,7 @@ final class ServingControl: Sendable {
             Process.exit(ExitCode.ok.rawValue)
         }
         log.write(3) { $0.text("draining: no new connections, requests finish") }
-        workers.drain(grace: workers.grace)
+        workers.drain(grace: workers.grace, handsOver: false)
     }
 
     /// Has the control thread answer.
@@ -99,16 +100,29 @@ final class ServingControl: Sendable {
         }
     }
 
+    private func generationsStatus(_ call: AdminCall) -> AdminResponse {
+        perform { AdminResponse(200, $0.generationsJSON) }
+    }
+
     // MARK: Changing
 
     private func reload(_ call: AdminCall) -> AdminResponse {
         guard let isDry = Self.flag("dry_run", of: call) else {
             return Self.refusal("dry_run", of: call)
         }
+        if let text = call.body["manifest_text"], text.string == nil {
+            return .refusal(422, ["manifest_text: expected a string, found \(text.text)"])
+        }
+        let text = call.body["manifest_text"]?.string.map { Array($0.utf8) }
         let (manifest, surroundings) = (manifest, surroundings)
         return perform { generations in
             let before = generations.running.settings.admin
-            var response = generations.reload(manifest, surroundings, isDry: isDry)
+            var response = generations.reload(
+                manifest,
+                surroundings,
+                text: text,
+                isDry: isDry
+            )
             // A supervisor moves its own.
             if generations.served == nil, generations.running.settings.admin != before,
                 case .object(let members) = response.body

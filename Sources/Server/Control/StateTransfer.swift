@@ -9,9 +9,10 @@ struct StateTransfer {
 
     /// Both run beside each other for a while: requests of the old one still change what was moved.
     ///
+    /// - Returns: whether the new one goes on with what the old one had.
     /// - Throws: why it could not be moved, when it must be.
-    func move(from old: PluginInstance, to new: PluginInstance) throws(PluginError) {
-        guard policy != .discard else { return }
+    func move(from old: PluginInstance, to new: PluginInstance) throws(PluginError) -> Bool {
+        guard policy != .discard else { return false }
         let reason: String
         if !old.exportsState {
             reason = "the instance that runs exports none"
@@ -20,7 +21,7 @@ struct StateTransfer {
         } else {
             do throws(PluginError) {
                 try new.importState(try old.exportState())
-                return
+                return true
             } catch {
                 reason = error.description
             }
@@ -29,8 +30,10 @@ struct StateTransfer {
             throw PluginError("plugins.\(new.name): its state can't be moved: \(reason)")
         }
         // A plugin without state of its own is nothing to speak of.
-        guard old.exportsState else { return }
-        new.note("begins without the state of the instance before it: \(reason)")
+        if old.exportsState {
+            new.note("begins without the state of the instance before it: \(reason)")
+        }
+        return false
     }
 
     /// The same, of what an instance in another process exported.
@@ -56,3 +59,7 @@ struct StateTransfer {
         }
     }
 }
+
+/// One and the same for instances that have handed their state on from one to the next: only these
+/// add what an older one of them has counted last.
+final class StateLineage: Sendable {}

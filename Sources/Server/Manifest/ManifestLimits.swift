@@ -19,6 +19,8 @@ enum ManifestLimits {
     static let trustedMax = 256
     /// Certificates of one listener.
     static let certificatesMax = 1_024
+    /// Keys that may sign libraries, with each of which a library is compared.
+    static let trustedKeysMax = 16
     /// Bytes of the name of a plugin, an upstream or a route, which logs repeat.
     static let nameBytesMax = 64
     /// Bytes of a path to match, and of a value of a field to match.

@@ -11,7 +11,20 @@ enum PluginDescription {
 
     /// What `plugin inspect` says of any file.
     static func lines(_ file: PluginFile) -> [String] {
-        ["file:        \(file.path)", "sha256:      \(file.sha256)"]
+        let complaint = PluginFile.complaint(aboutPermissionsOf: file.path)
+        return [
+            "file:        \(file.path)", "sha256:      \(file.sha256)",
+            "permissions: \(complaint ?? "good")",
+        ]
+    }
+
+    /// Whether its memory could be given back, and why not.
+    static func unloadLines(_ file: PluginFile) -> [String] {
+        let obstacles = file.unloadObstacles
+        guard !obstacles.isEmpty else {
+            return ["unloading:   may be unmapped when nobody uses it"]
+        }
+        return obstacles.map { "unloading:   never: \($0)" }
     }
 
     /// What a library says of itself without being run.

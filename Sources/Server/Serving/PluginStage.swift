@@ -51,10 +51,13 @@ struct PluginStage {
                 descriptor: plugin.descriptor
             )
         }
+        let trust = PluginTrust(settings.integrity, &problems)
+        // Without its keys nothing is known to be good.
+        guard problems.isEmpty else { return }
         for plugin in settings.plugins {
             var entry = Entry(settings: plugin, configuration: plugin.configuration.node)
             let before = problems.count
-            if !linked.contains(plugin.libraryPath) { stage(&entry, &known) }
+            if !linked.contains(plugin.libraryPath) { stage(&entry, trust, &known) }
             entry.isGood = problems.count == before
             entries.append(entry)
         }
@@ -63,13 +66,23 @@ struct PluginStage {
         problems += AttributeGraph.problems(settings, uses)
     }
 
-    private mutating func stage(_ entry: inout Entry, _ known: inout [String: Known]) {
+    private mutating func stage(
+        _ entry: inout Entry,
+        _ trust: PluginTrust,
+        _ known: inout [String: Known]
+    ) {
         let plugin = entry.settings
         let place = "plugins.\(plugin.name)"
         do throws(PluginError) {
             let path = plugin.libraryPath
-            if known[path] == nil { known[path] = try Self.read(path) }
+            if known[path] == nil { known[path] = try Self.read(path, trust) }
             guard let known = known[path] else { return }
+            // The file is as it was, but its folders need not be.
+            if known.file == nil, trust.checksPermissions,
+                let complaint = PluginFile.complaint(aboutPermissionsOf: path)
+            {
+                throw PluginError(complaint)
+            }
             if let pin = plugin.sha256 {
                 try PluginFile.check(known.sha256, of: path, pin: pin)
             }
@@ -95,10 +108,10 @@ struct PluginStage {
         }
     }
 
-    private static func read(_ path: String) throws(PluginError) -> Known {
+    private static func read(_ path: String, _ trust: PluginTrust) throws(PluginError) -> Known {
         // Before the file is read: one that changes meanwhile is read once more the next time.
         let version = FileVersion(path)
-        let file = try PluginFile(path: path, pin: nil)
+        let file = try PluginFile(path: path, pin: nil, trust: trust)
         return Known(
             file: file,
             sha256: file.sha256,

@@ -15,7 +15,15 @@ struct Preparation {
     private let source: (any ListenerSource)?
 
     /// What is not as it should be, but can be served; a line each.
-    var warnings: [String] { running.tls.warnings }
+    var warnings: [String] {
+        running.tls.warnings
+            + running.plugins.filter(\.isAbsent).map { plugin in
+                let name = plugin.settings.name
+                return "plugin \(name) is in quarantine after a crash and is not loaded; its"
+                    + " on_error says what becomes of requests; to try it again:"
+                    + " sluice plugin reset \(name)"
+            }
+    }
 
     /// Why it can't be served; a line each.
     struct Failure: Error {
@@ -34,12 +42,14 @@ struct Preparation {
     ///   - source: where sockets come from; nil leaves the addresses alone.
     ///   - present: what is served already; nil at the start.
     ///   - inherited: what the process before exported; nil when there was none.
+    ///   - quarantine: plugins that are not to be loaded; nil for those that are not loaded now.
     init(
         _ settings: ProxySettings,
         manifest: String,
         source: (any ListenerSource)?,
         present: Present? = nil,
-        inherited: ProcessState? = nil
+        inherited: ProcessState? = nil,
+        quarantine: [Quarantine]? = nil
     ) throws(Failure) {
         let descriptorLimit = Process.raiseDescriptorLimit()
         let before = present?.running
@@ -50,9 +60,11 @@ struct Preparation {
             settings,
             folder: ManifestPath.folder(of: manifest),
             workerCount: tables.workerCount,
+            quarantine: quarantine ?? before?.quarantine ?? [],
             tables: tables,
             previous: before,
-            inherited: inherited
+            inherited: inherited,
+            generation: UInt64(present?.number ?? 1)
         )
         if inherited?.importShared() == false {
             throw Failure(lines: ["\(manifest): the state of the process before is damaged"])
@@ -99,7 +111,8 @@ struct Preparation {
             plan: plan,
             plugins: loaded.plugins,
             tls: tls,
-            sockets: sockets.all
+            sockets: sockets.all,
+            quarantine: quarantine ?? before?.quarantine ?? []
         )
         made = loaded.made
         bound = sockets.new

@@ -81,6 +81,11 @@ struct Serving: ~Copyable {
             ledger: ledger,
             source: source
         )
+        let hangTime = running.settings.hangTime
+        if hangTime > 0 {
+            let hang = UInt64(hangTime) * 1_000_000
+            _ = PinnedThread.start(name: "watchdog") { Watchdog.run(hang: hang) }
+        }
         let control = PinnedThread.start(name: "control") { generations.work() }
         let workers = WorkerControl(mailboxes, generations, manifest: manifest, surroundings)
         let commands = ServingControl(workers, generations, manifest: manifest, surroundings)
@@ -96,6 +101,9 @@ struct Serving: ~Copyable {
         switch master {
         case .signals: _ = PinnedThread.start(name: "signals") { workers.handleSignals() }
         case .supervisor(let link, _):
+            generations.wantsReplacement = { reason in
+                try? link.askForReplacement(reason: reason)
+            }
             generations.served = { text, settings, count in
                 try? link.ready(text, settings, workers: count)
             }

@@ -36,9 +36,10 @@ final class SupervisedListeners: ListenerSource {
             for fd in sockets.descriptors {
                 try Socket.listen(fd, backlog: Int32(listener.backlog))
             }
-            // Workers share the one socket of a Unix address.
-            for place in stride(from: sockets.descriptors.count, to: count, by: 1) {
-                sockets.descriptors.append(try Socket.duplicate(sockets.descriptors[place - 1]))
+            // Workers share the one socket of a Unix address, and those that were inherited.
+            let made = sockets.descriptors.count
+            for place in stride(from: made, to: count, by: 1) {
+                sockets.descriptors.append(try Socket.duplicate(sockets.descriptors[place % made]))
             }
         } catch {
             for fd in sockets.descriptors { Syscall.close(fd) }

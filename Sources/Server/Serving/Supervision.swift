@@ -15,9 +15,9 @@ struct Supervision {
     // MARK: The supervisor
 
     /// Supervises a process that serves the manifest; the code to exit with.
-    func run(_ manifest: String) -> ExitCode {
+    func run(_ manifest: String, _ service: Service) -> ExitCode {
         do throws(Errno) {
-            return Self.code(try Supervisor(program(manifest)).run())
+            return Self.code(try Supervisor(program(manifest), service).run())
         } catch {
             terminal.complain("sluice: no supervisor: \(error.description)")
             return .failure
@@ -58,8 +58,18 @@ struct Supervision {
     /// Its arguments: the descriptors of the control channel and of the crash record, the manifest.
     func serve(_ arguments: [String]) -> ExitCode {
         Signals.block()
-        guard arguments.count == 3, let channel = Int32(arguments[0]) else { return .usage }
+        do throws(Errno) {
+            // The sockets come from the supervisor: no right that it may have is needed here.
+            try Identity.renounce()
+        } catch {
+            terminal.complain("sluice: rights can't be given away: \(error.description)")
+            return .failure
+        }
+        guard arguments.count == 3, let channel = Int32(arguments[0]),
+            let record = Int32(arguments[1])
+        else { return .usage }
         let manifest = arguments[2]
+        CrashRecord.watch(for: terminal, record)
         do throws(SupervisorLink.Failure) {
             return serve(manifest, try SupervisorLink(descriptor: channel))
         } catch {
@@ -74,7 +84,15 @@ struct Supervision {
             let bytes = try text(of: manifest, link.start)
             let settings = try Manifest.parse(bytes, path: manifest, surroundings)
             let source = SupervisedListeners(link)
-            let prepared = try Preparation(settings, manifest: manifest, source: source)
+            let prepared = try Preparation(
+                settings,
+                manifest: manifest,
+                source: source,
+                inherited: try state(link.start, manifest),
+                quarantine: link.start.quarantine.map {
+                    Quarantine(name: $0.instance, sha256: $0.sha256)
+                }
+            )
             return Serving(prepared, source, manifest: manifest, surroundings)
                 .run(.supervisor(link, bytes))
         } catch let failure as ManifestFailure {
@@ -87,6 +105,22 @@ struct Supervision {
         lines.forEach(terminal.complain)
         link.failed(lines)
         return .configuration
+    }
+
+    /// What the process before exported; nil when there was none.
+    private func state(
+        _ start: SupervisorMessage.Start,
+        _ manifest: String
+    ) throws -> ProcessState? {
+        guard let file = start.state else { return nil }
+        let bytesMax = SupervisorLink.stateBytesMax
+        guard let bytes = try? MemoryFile.bytes(of: file, bytesMax: bytesMax),
+            let state = ProcessState(bytes)
+        else {
+            let line = "\(manifest): the state of the process before is damaged"
+            throw Preparation.Failure(lines: [line])
+        }
+        return state
     }
 
     /// The manifest's text: what the supervisor kept, or what the file says now.

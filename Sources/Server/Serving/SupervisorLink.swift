@@ -21,12 +21,14 @@ package final class SupervisorLink: Sendable {
         package var command: AdminHandler
         /// State for the next process, nil when there is none; on the thread of commands.
         package var exportState: (@Sendable () -> [UInt8]?)?
+        /// What was counted since; on the main thread, after the last worker has ended.
+        package var exportRest: (@Sendable () -> [UInt8]?)?
         /// What the process before counted until its end; on the thread of commands.
         package var importState: (@Sendable ([UInt8]) -> Void)?
         /// Take no more connections, and let requests finish.
         ///
-        /// Tunnels end after `grace` milliseconds.
-        package var drain: @Sendable (_ grace: Int) -> Void
+        /// Tunnels end after `grace` milliseconds; with `handsOver` another process serves on.
+        package var drain: @Sendable (_ grace: Int, _ handsOver: Bool) -> Void
         /// Call `done` when every worker's loop has turned.
         package var ping: @Sendable (_ done: @escaping @Sendable () -> Void) -> Void
         package var reopenLogs: @Sendable () -> Void
@@ -172,7 +174,7 @@ package final class SupervisorLink: Sendable {
 
     /// Says the last word: state for the process that took over, if one did.
     package func finish(_ hooks: Hooks) {
-        guard commands.change({ $0.handsOver }), let state = hooks.exportState?() else { return }
+        guard commands.change({ $0.handsOver }), let state = hooks.exportRest?() else { return }
         try? sendState(id: 0, state)
     }
 
@@ -184,7 +186,7 @@ package final class SupervisorLink: Sendable {
             } catch {
                 log.write(1) { $0.text("supervisor: \(error.reason); draining") }
                 answers.change { $0.isOver = true }
-                hooks.drain(hooks.graceAlone)
+                hooks.drain(hooks.graceAlone, false)
                 return
             }
         }
@@ -204,9 +206,15 @@ package final class SupervisorLink: Sendable {
         case .drain(let grace, let handsOver):
             log.write(3) { $0.text("draining: no new connections, requests finish") }
             commands.change { $0.handsOver = handsOver }
-            hooks.drain(grace)
+            hooks.drain(grace, handsOver)
         case .stop: Process.exit(ExitCode.ok.rawValue)
-        case .reopenLogs: hooks.reopenLogs()
+        case .reopenLogs(let file):
+            do throws(Errno) {
+                if let file { try ErrorOutput.redirect(to: file.number) }
+            } catch {
+                log.write(1) { $0.text("error_log: \(error.description)") }
+            }
+            hooks.reopenLogs()
         case .sockets, .failed: answers.change { $0.waiting.append(message) }
         case .start: log.write(2) { $0.text("supervisor: it says \"start\" once more") }
         }

@@ -224,7 +224,8 @@ package struct Validation {
         }
         let library = path.hasPrefix("/") ? quoted : "./\(quoted)"
         return """
-            {version: 1, plugin_dir: ".", listeners: [{listen: "127.0.0.1:1"}], \
+            {version: 1, plugin_dir: ".", plugin_permissions: "off", \
+            listeners: [{listen: "127.0.0.1:1"}], \
             routes: [{match: {}, chain: ["subject"]}], \
             plugins: {subject: {library: "\(library)", config: \(configuration)
             }}}

@@ -37,9 +37,11 @@ final class WorkerControl: Sendable {
     }
 
     /// Closes the listeners and lets requests finish; tunnels end after `grace` milliseconds.
-    func drain(grace: Int) {
+    ///
+    /// - Parameter handsOver: another process serves on.
+    func drain(grace: Int, handsOver: Bool) {
         draining.store(true, ordering: .relaxed)
-        for mailbox in mailboxes { mailbox.post(.drain) }
+        for mailbox in mailboxes { mailbox.post(.drain(handsOver: handsOver)) }
         let mailboxes = mailboxes
         _ = PinnedThread.start(name: "grace") {
             Process.sleep(milliseconds: UInt32(grace))
@@ -54,13 +56,41 @@ final class WorkerControl: Sendable {
         generations.reload(manifest, surroundings, isDry: false)
     }
 
+    // MARK: State
+
+    /// What another process begins with in place of this one.
+    private func exportState() -> [UInt8]? {
+        generations.perform { ProcessState.export($0.running) }.map(take)
+    }
+
+    private func take(_ state: (bytes: [UInt8], problems: [String])) -> [UInt8] {
+        complain(state.problems)
+        return state.bytes
+    }
+
+    /// Adds what the process before counted until its end.
+    private func importRest(_ bytes: [UInt8]) {
+        guard let state = ProcessState(bytes) else {
+            return complain(["the last state of the process before is damaged"])
+        }
+        complain(generations.perform { state.importRest($0.running) } ?? [])
+    }
+
+    private func complain(_ problems: [String]) {
+        var log = ErrorLog(level: logLevel, source: "main")
+        for problem in problems { log.write(2) { $0.text(problem) } }
+    }
+
     /// What the supervisor may have this process do.
     ///
     /// - Parameter command: answers what it passes on of the admin interface.
     func hooks(_ command: @escaping AdminHandler) -> SupervisorLink.Hooks {
         SupervisorLink.Hooks(
             command: command,
-            drain: { self.drain(grace: $0) },
+            exportState: { self.exportState() },
+            exportRest: { self.take(ProcessState.exportRest(self.generations.running)) },
+            importState: { self.importRest($0) },
+            drain: { self.drain(grace: $0, handsOver: $1) },
             ping: { done in
                 let round = WorkerRound(workers: self.mailboxes.count, done: done)
                 // A worker that has ended takes no messages, and needs no answer any more.
@@ -86,7 +116,7 @@ final class WorkerControl: Sendable {
                 Process.exit(ExitCode.ok.rawValue)
             case .terminate:
                 log.write(3) { $0.text("draining: no new connections, requests finish") }
-                drain(grace: grace)
+                drain(grace: grace, handsOver: false)
             case .reopenLogs: break
             case .reload: _ = generations.ledger.submit { _ = self.reload(self.generations) }
             case .upgrade:

@@ -24,7 +24,8 @@ package enum SupervisorMessage: Sendable {
     case drain(grace: Int, handsOver: Bool)
     /// End at once.
     case stop
-    case reopenLogs
+    /// Open what it logs to again; lines of the log go to this file from now on, if there is one.
+    case reopenLogs(SharedDescriptor?)
 
     /// With what a serving process begins.
     package struct Start: Sendable {
@@ -73,7 +74,11 @@ package enum SupervisorMessage: Sendable {
                 "type": "drain", "grace": .integer(Int64(grace)), "hands_over": .bool(handsOver),
             ])
         case .stop: ControlChannel.Packet(["type": "stop"])
-        case .reopenLogs: ControlChannel.Packet(["type": "reopen_logs"])
+        case .reopenLogs(let file):
+            ControlChannel.Packet(
+                ["type": "reopen_logs", "has_file": .bool(file != nil)],
+                file.map { [$0] } ?? []
+            )
         }
     }
 
@@ -112,7 +117,8 @@ package enum SupervisorMessage: Sendable {
                 handsOver: try fields.flag("hands_over")
             )
         case "stop": self = .stop
-        case "reopen_logs": self = .reopenLogs
+        case "reopen_logs":
+            self = .reopenLogs(try fields.flag("has_file") ? try fields.descriptor() : nil)
         default: throw ChannelError("a message \"\(fields.type)\", which is not known")
         }
         try fields.finish()

@@ -22,7 +22,8 @@ extension Lifecycle {
         for process in processes {
             if fast || process.role == .next {
                 end(process.id, for: "the process is stopping")
-            } else if process.role == .main, isFirst {
+            } else if isFirst {
+                // Also one that drains: it keeps idle connections while another one serves on.
                 let drain = SupervisorMessage.drain(grace: settings.grace, handsOver: false)
                 actions.append(.send(process.id, drain))
             }

@@ -36,6 +36,9 @@ extension Lifecycle {
             log(3, "asked to stop")
             answer(.admin(id), AdminResponse(200, ["stopping": true]))
             stop(fast: fast)
+        case ("POST", "/v1/reopen_logs"):
+            actions.append(.reopenLogs)
+            answer(.admin(id), AdminResponse(200, ["reopened": true]))
         default: command(request, for: .admin(id))
         }
     }

@@ -40,6 +40,15 @@ extension Lifecycle {
         guard upgrade == nil else {
             return answer(requester, .refusal(409, ["another upgrade is under way"]))
         }
+        let leaving = processes.filter { $0.role == .leaving && $0.killedFor == nil }
+        if leaving.count >= Self.leavingMax, let oldest = leaving.first {
+            guard now - oldest.leavingSince >= UInt64(settings.grace) else {
+                let reason = "\(leaving.count) processes still drain: try again later"
+                return answer(requester, .refusal(409, [reason]))
+            }
+            log(2, "process \(oldest.process) is ended: \(leaving.count - 1) others drain, too")
+            end(oldest.id, for: "too many processes drain")
+        }
         let program = if case .upgrade(let other) = kind { other } else { self.program }
         log(3, "starting another process: \(program)")
         let id = start(.next, program)
@@ -57,7 +66,9 @@ extension Lifecycle {
     mutating func abortUpgrade(_ reasons: [String], _ status: Int) {
         guard let ended = upgrade else { return }
         upgrade = nil
-        for reason in reasons { log(1, "upgrade: \(reason)") }
+        if case .admin = ended.requester {
+            for reason in reasons { log(1, "upgrade: \(reason)") }
+        }
         end(ended.id, for: reasons.first ?? "the upgrade has failed")
         actions.append(.keepSockets(processes.filter { $0.role == .main }.map(\.id)))
         answer(ended.requester, .refusal(status, reasons))
@@ -149,6 +160,7 @@ extension Lifecycle {
         if stage != .stopping { stage = .running }
         for place in processes.indices where processes[place].role == .main {
             processes[place].role = .leaving
+            processes[place].leavingSince = now
             let drain = SupervisorMessage.drain(grace: settings.grace, handsOver: true)
             actions.append(.send(processes[place].id, drain))
             log(3, "process \(processes[place].process) drains")
@@ -156,11 +168,6 @@ extension Lifecycle {
         processes[next].role = .main
         log(3, "process \(processes[next].process) serves")
         if let ready = current.ready { serves(processes[next], ready) }
-        let leaving = processes.filter { $0.role == .leaving && $0.killedFor == nil }
-        for process in leaving.prefix(max(0, leaving.count - Self.leavingMax)) {
-            log(2, "process \(process.process) is ended: \(Self.leavingMax) others drain, too")
-            end(process.id, for: "too many processes drain")
-        }
     }
 
     mutating func notReplaced(_ error: Errno) {

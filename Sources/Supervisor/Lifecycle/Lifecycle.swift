@@ -43,6 +43,8 @@ package struct Lifecycle {
         case keepSockets([ID])
         /// Close all listening sockets.
         case closeSockets
+        /// Have all processes open their logs again.
+        case reopenLogs
         /// Answer a request of the admin interface.
         case answer(Int, AdminResponse)
         /// Listen for requests of the admin interface there, or, nil, no longer.
@@ -57,8 +59,9 @@ package struct Lifecycle {
 
     /// Crashes of a manifest that has not run clean yet after which the last clean one is served.
     package static let manifestCrashesMax = 3
-    /// Processes that drain at a time; the oldest of more is ended.
-    package static let leavingMax = 8
+    /// Processes that drain at a time. Another replacement ends the oldest, or is refused while
+    /// that one is still within its time of grace.
+    package static let leavingMax = 16
     /// Milliseconds that a process may take to export its state; then the next begins without.
     package static let exportTimeout = 5_000
     /// Milliseconds after which a command counts as lost.
@@ -91,6 +94,8 @@ package struct Lifecycle {
         var workers = 0
         /// The text of its manifest, once it serves.
         var manifest: [UInt8] = []
+        /// When it began to drain.
+        var leavingSince: UInt64 = 0
         /// What it said before it ended.
         var problems: [String] = []
         /// Why its end was brought about.
@@ -138,7 +143,7 @@ package struct Lifecycle {
             if let place = place(id) { processes[place].process = process }
         case .notStarted(let id, let error): notStarted(id, error)
         case .message(let id, let message): handle(message, id)
-        case .misspoke(let id, let reason): end(id, for: reason)
+        case .misspoke(let id, let reason): end(id, for: "the control channel: \(reason)")
         case .ended(let id, let ending, let report): ended(id, ending, report)
         case .request(let id, let request): handle(request, id)
         case .notReplaced(let error): notReplaced(error)
@@ -182,7 +187,7 @@ package struct Lifecycle {
             command(AdminRequest("POST", "/v1/reload"), for: .signal("HUP"))
         case .upgrade: beginUpgrade(.upgrade(program: program), for: .signal("USR2"))
         case .reopenLogs:
-            for process in processes { actions.append(.send(process.id, .reopenLogs)) }
+            actions.append(.reopenLogs)
         }
     }
 
@@ -278,6 +283,25 @@ package struct Lifecycle {
         actions.append(.setLogLevel(settings.logLevel))
         keepSockets()
         actions.append(.serveAdmin(settings.admin))
+    }
+
+    /// What a service manager is told of it.
+    var activity: Service.Activity {
+        switch stage {
+        case .beginning: .starting
+        case .stopping: .stopping
+        case .waiting: .interrupted(whyNot)
+        case .running:
+            if first(.main)?.readyAt == nil {
+                .interrupted(whyNot)
+            } else if upgrade != nil
+                || commands.contains(where: { $0.request.path == "/v1/reload" })
+            {
+                .changing
+            } else {
+                .serving
+            }
+        }
     }
 
     /// Has the sockets closed that no process needs but those that drain.

@@ -11,7 +11,8 @@
 enum {
     NOTHING, LEAKS_MEMORY, LEAKS_DESCRIPTOR, LEAKS_THREAD, CRASHES, HANGS, RESUMES_TWICE,
     KEEPS_VIEW, CHANGES_BY_CHUNK, TRUSTS_STATE, HAS_ANY_TABLE, HIDES_HOOK, STOPS_IN_ORDER,
-    TRUSTS_CONFIG, MISSES_CLIENT, MISSES_NEIGHBOUR, EXITS
+    TRUSTS_CONFIG, MISSES_CLIENT, MISSES_NEIGHBOUR, EXITS, TRUSTS_REST, TAKES_ANY_REST,
+    REFUSES_REST_LATE, REST_OF_NOTHING, WARMS_ONCE, HIDES_HANDOVER
 };
 
 #ifndef FAULT
@@ -24,6 +25,8 @@ static const sluice_http *http;
 typedef struct state {
     const sluice_host *host;
     int started;
+    int warmed;
+    uint8_t total;
 } state;
 
 typedef struct request {
@@ -121,7 +124,10 @@ static const sluice_http_hooks hooks = {
     .request_end = request_end,
 };
 
+static const sluice_handover handover;
+
 static const void *get_extension(void *instance, const char *id) {
+    if (strcmp(id, SLUICE_HANDOVER_ID) == 0) return &handover;
     return FAULT == HAS_ANY_TABLE && strcmp(id, SLUICE_LB_ID) != 0 ? instance : 0;
 }
 
@@ -154,17 +160,43 @@ static void destroy(void *instance) {
 }
 
 static int32_t export_state(void *instance, const sluice_sink *sink, sluice_errbuf *error) {
-    (void)instance, (void)error;
-    uint8_t text[4] = {3, 'a', 'b', 'c'};
+    (void)error;
+    uint8_t text[4] = {3, 'a', 'b', ((state *)instance)->total};
     return sink->write(sink->context, (sluice_slice){text, sizeof text});
 }
 
 static int32_t import_state(void *instance, sluice_slice text, sluice_errbuf *error) {
-    (void)instance, (void)error;
+    (void)error;
     if (FAULT == TRUSTS_STATE && (text.len == 0 || text.ptr[0] != text.len - 1)) abort();
-    if (text.len != 4 || memcmp(text.ptr, "\3abc", 4) != 0) return SLUICE_EINVAL;
+    if (text.len != 4 || memcmp(text.ptr, "\3ab", 3) != 0) return SLUICE_EINVAL;
+    ((state *)instance)->total = text.ptr[3];
     return SLUICE_OK;
 }
+
+static int32_t warm(void *instance, sluice_errbuf *error) {
+    (void)error;
+    return FAULT == WARMS_ONCE && ((state *)instance)->warmed++ ? SLUICE_EAGAIN : SLUICE_OK;
+}
+
+static int32_t export_rest(void *instance, const sluice_sink *sink, sluice_errbuf *error) {
+    (void)instance, (void)error;
+    uint8_t text[2] = {1, FAULT == REST_OF_NOTHING};
+    return sink->write(sink->context, (sluice_slice){text, sizeof text});
+}
+
+static int32_t import_rest(void *instance, sluice_slice rest, sluice_errbuf *error) {
+    state *self = instance;
+    (void)error;
+    if (FAULT == TRUSTS_REST && rest.ptr[0] != rest.len - 1) abort();
+    if (FAULT == TAKES_ANY_REST) return SLUICE_OK;
+    if (FAULT == REFUSES_REST_LATE) self->total += rest.ptr[0];
+    if (rest.len != 2 || rest.ptr[0] != 1) return SLUICE_EINVAL;
+    self->total += rest.ptr[1];
+    return SLUICE_OK;
+}
+
+static const sluice_handover handover = {
+    .size = sizeof handover, .warm = warm, .export_rest = export_rest, .import_rest = import_rest};
 
 static int32_t check_config(const sluice_value *config, sluice_errbuf *error) {
     for (uint32_t i = 0; i < config->count; i++) {
@@ -199,6 +231,8 @@ static const sluice_factory factory = {
 
 #define TEXT(text) {(const uint8_t *)text, sizeof text - 1}
 
+static const char *const roles[] = {SLUICE_HANDOVER_ID, 0};
+
 int32_t sluice_plugin_hello_v0(const sluice_host_hello *host, sluice_plugin_hello *out) {
     core = host->get_extension(SLUICE_CORE_ID);
     http = host->get_extension(SLUICE_HTTP_ID);
@@ -207,6 +241,7 @@ int32_t sluice_plugin_hello_v0(const sluice_host_hello *host, sluice_plugin_hell
     out->version = (sluice_slice)TEXT("1.0.0");
     out->description = (sluice_slice)TEXT("Does one thing wrong.");
     out->factory = &factory;
+    out->roles = FAULT == HIDES_HANDOVER ? 0 : roles;
     out->hooks_mask = (1u << SLUICE_PHASE_COUNT) - 1;
     if (FAULT == HIDES_HOOK) out->hooks_mask = 1u << SLUICE_PHASE_REQUEST_END;
     return core && http ? SLUICE_OK : SLUICE_ENOTSUP;

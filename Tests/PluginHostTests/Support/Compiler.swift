@@ -21,13 +21,22 @@ enum Compiler {
     static func library(
         _ fixture: String,
         _ definitions: [String] = [],
-        to path: String
+        to path: String,
+        options: [String] = []
     ) throws {
         let headers = root + "/SDK/Sources/CSluice/include"
         let source = root + "/Tests/Fixtures/" + fixture
         let status = run(
             ["cc", "-shared", "-fPIC", "-O0", "-Wall", "-Werror", "-I", headers]
-                + definitions.map { "-D" + $0 } + ["-o", path, source]
+                + definitions.map { "-D" + $0 } + ["-o", path, source] + options
+        )
+        guard status == 0 else { throw Failure(status: status) }
+    }
+
+    /// Compiles any C file into a shared library.
+    static func compile(_ source: String, to path: String, _ options: [String]) throws {
+        let status = run(
+            ["cc", "-shared", "-fPIC", "-O0", "-w", "-fno-builtin", "-o", path, source] + options
         )
         guard status == 0 else { throw Failure(status: status) }
     }

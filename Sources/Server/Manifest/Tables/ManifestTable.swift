@@ -5,7 +5,7 @@ extension Table where Root == ProxySettings {
     static let manifest = Table(
         "manifest",
         at: "sluice.json5",
-        later: ["tls", "user", "group", "metrics", "access_log"],
+        later: ["tls", "metrics", "access_log"],
         keys: [
             Key(
                 check: "$schema",
@@ -33,6 +33,7 @@ extension Table where Root == ProxySettings {
                     + " executable's folder."
             ) { folder, reader in reader.pluginFolder = folder },
             Key(group: "log", .log, "The error log."),
+            Key(group: "watchdog", .watchdog, "What looks after the workers."),
             Key(
                 "admin",
                 \.admin,
@@ -96,7 +97,7 @@ extension Table where Root == ProxySettings {
                 "Where requests go. The first route that matches wins; a request that none matches"
                     + " is answered 404."
             ),
-        ],
+        ] + integrityKeys + Key.service,
         check: checkWhole
     )
 
@@ -109,6 +110,20 @@ extension Table where Root == ProxySettings {
                 \.logLevel,
                 .words([("error", .error), ("warn", .warn), ("info", .info), ("debug", .debug)]),
                 "The least important lines that are written."
+            )
+        ]
+    )
+
+    static let watchdog = Table(
+        "watchdog",
+        at: "watchdog",
+        keys: [
+            Key(
+                "hang",
+                \.hangTime,
+                .orNone(.time),
+                "Time after which a worker that has not come back from a call of a plugin is stuck."
+                    + " The process is then ended as by a crash of that plugin."
             )
         ]
     )

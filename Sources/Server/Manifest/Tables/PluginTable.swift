@@ -1,4 +1,5 @@
 internal import Proxy
+internal import Sys
 
 extension PluginSettings: Defaulted {
     static var defaults: Self { PluginSettings(name: "", libraryPath: "") }
@@ -9,7 +10,7 @@ extension Table where Root == PluginSettings {
     static let plugin = Table(
         "plugin",
         at: "plugins.NAME",
-        later: ["quarantine", "timeout"],
+        later: ["timeout"],
         keys: [
             Key(
                 required: "library",
@@ -37,11 +38,36 @@ extension Table where Root == PluginSettings {
                     + " or answer with this status, 400 to 599."
             ),
             Key(
+                "on_crash",
+                \.onCrash,
+                .words([
+                    ("restart", .restart), ("quarantine", .quarantine), ("halt", .halt),
+                ]),
+                "What follows a crash in this plugin: serve again (`\"restart\"`), serve again"
+                    + " without it, as `on_error` says (`\"quarantine\"`), or do not serve again"
+                    + " (`\"halt\"`); see [failures.md](failures.md)."
+            ),
+            Key(group: "budgets", .pluginBudgets, "What the plugin may take."),
+            Key(
+                group: "circuit",
+                .pluginCircuit,
+                "When its faults take the plugin out of requests, by worker; see"
+                    + " [failures.md](failures.md)."
+            ),
+            Key(
                 "memory",
                 \.memoryBytes,
                 .size(65_536...(1 << 40)),
                 "Bytes of buffers that the plugin may have from sluice at the same time. What it"
                     + " takes beyond is refused."
+            ),
+            Key(
+                "unload",
+                \.unload,
+                .words(UnloadRule.allCases.map { ($0.rawValue, $0) }),
+                "Whether the library's memory is given back when nobody uses it any more"
+                    + " (`\"when_safe\"`), if the file qualifies: `sluice plugin inspect` tells"
+                    + " ([why it may not](plugin-integrity.md#unmapping))."
             ),
             Key(
                 "state",
@@ -57,6 +83,48 @@ extension Table where Root == PluginSettings {
                 .configuration,
                 "The plugin's own settings; its README names the keys. Checked against the schema"
                     + " that the library carries, which also fills in defaults."
+            ),
+        ]
+    )
+}
+
+extension Table where Root == PluginSettings {
+    private static let pluginBudgets = Table(
+        "plugin_budgets",
+        at: "plugins.NAME.budgets",
+        keys: [
+            Key(
+                "hook",
+                \.hookBudget,
+                .orNone(.duration(1...60_000)),
+                "Time of one call of a hook. Longer ones are logged, and count as faults. Looked at"
+                    + " for a second after a turn of a worker's loop that took as long."
+            )
+        ]
+    )
+
+    private static let pluginCircuit = Table(
+        "plugin_circuit",
+        at: "plugins.NAME.circuit",
+        keys: [
+            Key(
+                "faults",
+                \.circuit.faults,
+                .orNone(.integer(1...1_000_000)),
+                "Faults within `window` that are borne. More make the plugin suspect; as many again,"
+                    + " one in at least every second request, open the circuit."
+            ),
+            Key(
+                "window",
+                \.circuit.window,
+                .time,
+                "The time in which faults are counted."
+            ),
+            Key(
+                "retry",
+                \.circuit.retry,
+                .time,
+                "How long requests do not pass the plugin. Then one tries it, and decides."
             ),
         ]
     )

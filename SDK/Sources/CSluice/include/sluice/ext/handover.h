@@ -26,8 +26,9 @@ typedef struct sluice_handover {
      * [control] */
     int32_t (*warm)(void *instance, sluice_errbuf *error);
 
-    /* Writes what has changed since the last `export_state`. No request is left, and its workers
-     * have stopped. NULL: nothing. [control] */
+    /* Writes what has changed since the last `export_state`, or since `import_state` when it was
+     * never asked for that. No request is left, and its workers have stopped. NULL: nothing.
+     * [control] */
     int32_t (*export_rest)(void *instance, const sluice_sink *sink, sluice_errbuf *error);
 
     /* Adds what another instance's `export_rest` wrote, while workers run. It comes from anywhere:

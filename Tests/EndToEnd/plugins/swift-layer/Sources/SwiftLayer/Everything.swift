@@ -1,8 +1,9 @@
 import SluiceSDK
+import Synchronization
 
 /// Uses a service of the host for each path, so that a test sees the Swift layer in the real one.
 struct Everything: RequestHeadersHook, ResponseHeadersHook, ResponseBodyHook, ResumedHook,
-    WorkHook, JobHook, CalloutHook
+    WorkHook, JobHook, CalloutHook, HandoverPlugin
 {
     static let id: StaticString = "org.sluice.test.everything"
     static let version: StaticString = "1.0.0"
@@ -23,6 +24,13 @@ struct Everything: RequestHeadersHook, ResponseHeadersHook, ResponseBodyHook, Re
         var ticks = 0
     }
 
+    /// Requests for "/count" that this instance and those before it have seen.
+    final class Total: Sendable {
+        let seen = Atomic<UInt64>(0)
+        /// Of those, what an instance that comes after knows.
+        let told = Atomic<UInt64>(0)
+    }
+
     typealias Callout = Token
 
     let host: Host
@@ -33,6 +41,7 @@ struct Everything: RequestHeadersHook, ResponseHeadersHook, ResponseBodyHook, Re
     let number: NumberAttribute
     let waitset: Waitset
     let key = SharedKey(low: 7, high: 0)
+    let total = Total()
 
     init(_ configuration: ConfigurationValue, _ host: Host) throws(PluginError) {
         self.host = host
@@ -93,6 +102,12 @@ struct Everything: RequestHeadersHook, ResponseHeadersHook, ResponseBodyHook, Re
             let token = try exchange.suspend()
             try exchange.call(CallRequest("app", "/called"), token) { $0.add("x-number", -12) }
             return .suspend
+        case "/count":
+            var writer = exchange.writer(capacity: 20)
+            writer.append(
+                decimal: total.seen.wrappingAdd(1, ordering: .relaxed).newValue
+            )
+            return exchange.respond(status: 200, body: writer.bytes)
         case "/wait":
             let ticket = waitset.ticket(key)
             try scheduler.post(.wake(9), to: .all)
@@ -145,6 +160,37 @@ struct Everything: RequestHeadersHook, ResponseHeadersHook, ResponseBodyHook, Re
         return .next
     }
 
+    func exportState(to sink: inout StateSink) throws(PluginError) {
+        let seen = total.seen.load(ordering: .relaxed)
+        sink.write(value: seen)
+        total.told.store(seen, ordering: .relaxed)
+    }
+
+    func importState(_ state: Bytes) throws(PluginError) {
+        let seen = try Self.number(state)
+        total.seen.store(seen, ordering: .relaxed)
+        total.told.store(seen, ordering: .relaxed)
+    }
+
+    func warm() throws(PluginError) { host.log(.info, "warm") }
+
+    func exportRest(to sink: inout StateSink) throws(PluginError) {
+        let seen = total.seen.load(ordering: .relaxed)
+        let change = seen - total.told.load(ordering: .relaxed)
+        total.told.store(seen, ordering: .relaxed)
+        if change > 0 { sink.write(value: change) }
+    }
+
+    func importRest(_ rest: Bytes) throws(PluginError) {
+        total.seen.wrappingAdd(try Self.number(rest), ordering: .relaxed)
+    }
+
+    private static func number(_ state: Bytes) throws(PluginError) -> UInt64 {
+        guard state.count == 8, let number = state.load(UInt64.self, at: 0), number < 1 << 53
+        else { throw PluginError("no total") }
+        return number
+    }
+
     static func offer(_ offer: inout Offer) {
         offer.create = { Export<Self>.create($0, $1, $2) }
         offer.requestHeaders = { Export<Self>.requestHeaders($0, $1, $2, $3, $4) }
@@ -155,5 +201,10 @@ struct Everything: RequestHeadersHook, ResponseHeadersHook, ResponseBodyHook, Re
         offer.run = { Export<Self>.run($0, $1) }
         offer.finish = { Export<Self>.finish($0, $1, $2) }
         offer.calloutDone = { Export<Self>.calloutDone($0, $1, $2, $3) }
+        offer.exportState = { Export<Self>.exportState($0, $1, $2) }
+        offer.importState = { Export<Self>.importState($0, $1, $2) }
+        offer.warm = { Export<Self>.warm($0, $1) }
+        offer.exportRest = { Export<Self>.exportRest($0, $1, $2) }
+        offer.importRest = { Export<Self>.importRest($0, $1, $2) }
     }
 }

@@ -1,0 +1,49 @@
+internal import Sys
+
+/// Why a take-over did not happen, in one line.
+package struct TakeOverFailure: Error, Equatable, Sendable {
+    package var reason: String
+    /// Whether the other side does not know yet.
+    var isAnswered = false
+
+    package init(_ reason: String) { self.reason = reason }
+}
+
+/// Messages over a connection of two processes.
+enum TakeOverLink {
+    /// The next message with its sockets; nil when there is none yet.
+    static func receive(
+        _ connection: SharedDescriptor
+    ) throws(TakeOverFailure) -> (message: TakeOverMessage, sockets: [SharedDescriptor])? {
+        let received: DescriptorPassing.Received
+        do throws(Errno) {
+            received = try DescriptorPassing.receive(
+                connection.number,
+                bytesMax: TakeOverMessage.bytesMax,
+                waits: false
+            )
+        } catch {
+            throw TakeOverFailure("the connection failed: \(error)")
+        }
+        switch received {
+        case .nothing: return nil
+        case .end: throw TakeOverFailure("it closed the connection")
+        case .message(let bytes, let sockets):
+            do throws(TakeOverMessage.Problem) {
+                return (try TakeOverMessage(bytes), sockets)
+            } catch {
+                var failure =
+                    switch error {
+                    case .otherVersion(let version):
+                        TakeOverFailure(
+                            "it speaks version \(version), this process version "
+                                + "\(TakeOverMessage.version)"
+                        )
+                    case .malformed: TakeOverFailure("a message that is not understood")
+                    }
+                failure.isAnswered = true
+                throw failure
+            }
+        }
+    }
+}
