@@ -19,10 +19,10 @@ public struct CircuitSettings: Sendable, Equatable {
 
 /// Whether the requests of one worker pass a plugin, by its faults.
 ///
-/// More than `faults` of them in `window` make it suspect: only then requests are counted, so that a
-/// plugin that works costs nothing. It opens when as many faults again have come and at least every
-/// second request brought one: a few bad requests among many good ones do not take a plugin away
-/// from all. After `retry` one request tries it, and decides.
+/// More than `faults` of them in `window` make it suspect: only then requests are counted, so that
+/// a plugin that works costs nothing. It opens when as many faults again have come and at least
+/// every second request brought one: a few bad requests among many good ones do not take a plugin
+/// away from all. After `retry` one request tries it, and decides.
 public struct Circuit {
     private enum State: UInt8 {
         case closed

@@ -3,8 +3,8 @@ public import Sys
 
 /// Finds workers that do not come back from the code of a plugin.
 ///
-/// It looks at their breadcrumbs from a thread of its own, so that the workers do nothing for it but
-/// count the turns of their loops.
+/// It looks at their breadcrumbs from a thread of its own, so that the workers do nothing for it
+/// but count the turns of their loops.
 public enum Watchdog {
     /// Looks in the time after which a call counts as stuck.
     static let looks: UInt64 = 8
@@ -67,8 +67,8 @@ struct HangDetector {
     /// - Parameter passed: nanoseconds since the last one.
     /// - Returns: nanoseconds for which it has been in one call.
     mutating func look(_ sample: Breadcrumb.Sample, _ passed: UInt64) -> UInt64 {
-        // The loop has not turned since: what is called again and again within a turn is stuck, too,
-        // but for another request it is another call.
+        // When the loop has not turned since, the same call for the same request is stuck, however
+        // often it may have been made within the turn.
         time = sample.call != 0 && sample == last ? time + passed : 0
         last = sample
         return time

@@ -12,8 +12,6 @@ extension Worker {
     private static let pauseMilliseconds: UInt64 = 100
     /// Milliseconds that a connection without a request gets once the listeners are closed.
     private static let freshGraceMilliseconds: UInt64 = 1_000
-    /// The same of one that rests between two requests, while another process takes over.
-    private static let idleGraceMilliseconds: UInt64 = 2_000
 
     /// Takes what waits in the queue of a listening socket.
     mutating func accept(_ place: Int) {
@@ -185,11 +183,17 @@ extension Worker {
         listening[place].fd = -1
     }
 
-    /// Takes no more connections; requests go on, idle connections end now, or soon after another
-    /// process has taken over.
+    /// Takes no more connections; requests go on, idle connections end now.
+    ///
+    /// A client may send its next request in the moment in which its idle connection is closed, and
+    /// loses it, whenever that moment is. nginx accepts that; here, as with HAProxy's
+    /// `idle-close-on-response`, an idle connection stays while another process serves on, and its
+    /// next answer says `Connection: close`. If no request comes, `timeouts.idle` ends it as ever.
+    ///
+    /// - Parameter handsOver: another process serves on.
     package mutating func drain(handsOver: Bool = false) {
-        guard !isDraining else { return }
-        idleGrace = handsOver ? Self.idleGraceMilliseconds : 0
+        guard !isDraining || keepsIdle && !handsOver else { return }
+        keepsIdle = handsOver
         for place in listening.indices where listening[place].fd >= 0 { closeListening(place) }
         timers.cancel(listenerTimer)
         isDraining = true
@@ -203,12 +207,12 @@ extension Worker {
     /// Ends a connection as soon as what was begun on it has ended.
     mutating func drain(_ down: UnsafeMutablePointer<Downstream>) {
         if down.pointee.state == .multiplexed { drainSession(down) }
-        guard down.pointee.state == .idle || down.pointee.state == .proxyHeader else { return }
-        // Its request may be on the way.
-        let isFresh = down.pointee.flags.contains(.fresh)
-        let grace = max(idleGrace, isFresh ? Self.freshGraceMilliseconds : 0)
-        if grace > 0 {
-            timers.set(timer(of: down), deadline: now &+ grace)
+        guard down.pointee.state == .idle || down.pointee.state == .proxyHeader, !keepsIdle else {
+            return
+        }
+        if down.pointee.flags.contains(.fresh) {
+            // Its request may be on the way.
+            timers.set(timer(of: down), deadline: now &+ Self.freshGraceMilliseconds)
         } else {
             close(down)
         }

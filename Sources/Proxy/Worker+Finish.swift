@@ -117,12 +117,12 @@ extension Worker {
             }
             return
         }
-        let leaves = isDraining || down.pointee.flags.contains(.leaves)
-        if leaves, !hasInput, idleGrace == 0 {
+        let leaves = isDraining && !keepsIdle || down.pointee.flags.contains(.leaves)
+        if leaves, !hasInput {
             close(down)
             return
         }
-        timers.set(timer(of: down), deadline: now &+ (leaves ? idleGrace : UInt64(idle)))
+        timers.set(timer(of: down), deadline: now &+ UInt64(idle))
         if down.pointee.inputCount > 0 || down.pointee.flags.contains(.readable) { enqueue(down) }
     }
 

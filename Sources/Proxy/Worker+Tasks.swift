@@ -21,8 +21,8 @@ extension Worker {
 
     /// Times hooks for a while after a turn that took long, as `budgets.hook` needs it.
     ///
-    /// The time since the last turn has the wait in it: a worker with much to do, whose turns follow
-    /// each other, reads no clock for its hooks, and for one that waits it does not matter.
+    /// The time since the last turn has the wait in it: a worker with much to do, whose turns
+    /// follow each other, reads no clock for its hooks, and for one that waits it does not matter.
     @inline(never)
     mutating func watchHooks(_ time: UInt64) {
         if time &- nowNanoseconds > hookBudget {

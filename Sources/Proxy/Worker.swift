@@ -10,9 +10,9 @@ import TLS
 package enum WorkerMessage: Sendable {
     /// Take no more connections, let requests finish, then end.
     ///
-    /// With `handsOver` another process takes the connections that follow, and idle ones get some
-    /// time: a client that goes on using its connection is told that it was the last request, and
-    /// does not find it closed.
+    /// With `handsOver` another process takes the connections that follow, and idle ones stay: a
+    /// client that goes on using its connection is told that it was the last request, and does not
+    /// find it closed. A second message without it ends them.
     case drain(handsOver: Bool)
     /// End the tunnels that stand.
     case endTunnels
@@ -151,8 +151,8 @@ package struct Worker: ~Copyable {
     var areListenersPaused = false
     let listenerTimer: UnsafeMutablePointer<TimerNode>
     var isDraining = false
-    /// Milliseconds that an idle connection gets while the worker drains.
-    var idleGrace: UInt64 = 0
+    /// It drains, and connections that are idle may be used once more.
+    var keepsIdle = false
     var connectionCount = 0
     /// Of HTTP/2 to clients.
     var http2 = H2Counters()

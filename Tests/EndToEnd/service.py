@@ -1,5 +1,6 @@
-"""What the tests of a service of the machine share: a proxy that answers by itself, started as others
-start it (a service manager, a shell that does not wait), and the service manager's socket."""
+"""What the tests of a service of the machine share: a proxy that answers by itself, started as
+others start it (a service manager, a shell that does not wait), and the service manager's
+socket."""
 import json
 import os
 import re
@@ -166,8 +167,10 @@ class Place:
     def close(self):
         for pid in self.pids:
             try:
-                os.kill(pid, signal.SIGINT)
-            except ProcessLookupError:
+                # A starter, as of a name space, ends with what it has started.
+                for process in [pid, *children(pid)]:
+                    os.kill(process, signal.SIGINT)
+            except (ProcessLookupError, FileNotFoundError):
                 continue
             try:
                 os.waitpid(pid, 0)

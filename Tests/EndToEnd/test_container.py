@@ -1,4 +1,5 @@
-"""The proxy as the first process of a container: it ends when asked, adopts orphans and reaps them."""
+"""The proxy as the first process of a container: it ends when asked, adopts orphans and reaps
+them."""
 import os
 import re
 import signal

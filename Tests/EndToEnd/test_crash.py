@@ -2,6 +2,7 @@
 import functools
 import os
 import signal
+import time
 
 import pytest
 
@@ -39,7 +40,7 @@ def crashing(tmp_path, origin):
                                 **(plugin or {})}}, **over)
         if at == "local_reply":
             content["routes"] = [{"match": {"path": "/none"}, "upstream": "app"}]
-        made.append(Sluice(tmp_path, content, arguments=["--no-supervisor"]))
+        made.append(Sluice(tmp_path, content, supervised=False))
         return made[-1]
 
     yield make
@@ -151,7 +152,7 @@ def test_the_swift_backtracer_takes_no_signal(tmp_path, library, origin):
     app = origin(serve(reply()))
     content = manifest(app, chain=["guilty"], plugins={"guilty": {
         "library": library("Swift"), "config": {"at": "request_headers", "how": "index"}}})
-    proxy = Sluice(tmp_path, content, arguments=["--no-supervisor"],
+    proxy = Sluice(tmp_path, content, supervised=False,
                    environment={"SWIFT_BACKTRACE": "enable=yes,color=no"})
     assert die(proxy) == faults.TRAP
     assert Record(proxy.log).plugin == "guilty"
@@ -230,3 +231,81 @@ def test_a_hook_over_its_budget_is_told(crashing, library):
     assert statuses == [200] * 8
     proxy.wait_log(r"plugin=guilty upstream_request took \d{5} us, its budget is 20000 us")
     proxy.wait_log("fails too often")
+
+
+# ------------------------------------------------------------ with the supervisor
+@pytest.fixture
+def supervised(sluice, origin, library):
+    """A proxy whose plugin `guilty` crashes at requests that ask for it; two more to keep."""
+    def make(at="request_headers", how="null", language="C", plugin=None, **over):
+        app = origin(serve(reply()))
+        proxy = sluice(
+            app, upstream={"balancer": "guilty"} if at == "pick" else {}, chain=["guilty"],
+            plugins={"guilty": {"library": library(language), "config": {"at": at, "how": how},
+                                **(plugin or {})}}, **over)
+        proxy.expected_crash = True
+        return proxy
+
+    return make
+
+
+def crash(proxy):
+    """Sends what crashes it, then asks until it is answered; the answer and the milliseconds."""
+    client = Client(proxy.address)
+    client.send(request(fields=FAULT))
+    assert client.ended(), "an answer, where a crash was asked for"
+    client.close()
+    begin = time.monotonic()
+    # The listener is there all the time, so this waits and is not refused.
+    client = Client(proxy.address)
+    answer = client.request()
+    client.close()
+    return answer, (time.monotonic() - begin) * 1000
+
+
+@pytest.mark.parametrize("language, how", [
+    ("C", "null"), ("Swift", "fatal_error"), ("Swift", "overflow"), ("Rust", "panic"),
+    ("C", "abort"), ("Swift", "stack")])
+def test_requests_are_served_after_a_crash(supervised, language, how):
+    proxy = supervised(how=how, language=language)
+    answer, milliseconds = crash(proxy)
+    assert answer.status == 200
+    print("%s %s: %.0f ms from the crash to the next answer" % (language, how, milliseconds))
+    record = Record(proxy.log)
+    assert (record.plugin, record.hook) == ("guilty", "request_headers")
+    proxy.wait_log("in plugin guilty, hook request_headers")
+
+
+def test_a_hang_is_followed_by_another_process(supervised):
+    proxy = supervised(how="loop", watchdog={"hang": "200ms"})
+    answer, _ = crash(proxy)
+    assert answer.status == 200
+    assert Record(proxy.log).what.startswith("hang")
+
+
+@pytest.mark.parametrize("on_error, status", [("open", 200), ("closed:503", 503)])
+def test_a_plugin_in_quarantine(supervised, on_error, status):
+    proxy = supervised(plugin={"on_crash": "quarantine", "on_error": on_error})
+    answer, _ = crash(proxy)
+    assert answer.status == status
+    proxy.wait_log("plugin guilty is in quarantine after a crash and is not loaded")
+    # It is not there to crash once more.
+    client = Client(proxy.address)
+    assert client.request(fields=FAULT).status == status
+
+
+@pytest.mark.parametrize("on_error, status", [("open", 200), ("closed:503", 503)])
+def test_a_balancer_in_quarantine(supervised, on_error, status):
+    """Peers in turn, or an answer: its hooks come before it would pick."""
+    proxy = supervised(at="pick", plugin={"on_crash": "quarantine", "on_error": on_error})
+    answer, _ = crash(proxy)
+    assert answer.status == status
+
+
+def test_a_crash_that_halts(supervised):
+    proxy = supervised(plugin={"on_crash": "halt"})
+    client = Client(proxy.address)
+    client.send(request(fields=FAULT))
+    proxy.expected_end = True
+    assert proxy.wait_end() != 0
+    assert "on_crash is halt" in proxy.log

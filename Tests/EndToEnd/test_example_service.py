@@ -1,5 +1,5 @@
-"""`examples/systemd` and `examples/container` name what there is: programs, options, files, and rights
-that the proxy can live with."""
+"""`examples/systemd` and `examples/container` name what there is: programs, options, files, and
+rights that the proxy can live with."""
 import json
 import os
 import re

@@ -234,8 +234,8 @@ def test_the_user_is_dropped_and_low_ports_stay(place):
         assert set(status(pid, "Groups").split()) <= {"65534"}
         assert status(pid, "NoNewPrivs") == "1"
     bind = "%016x" % (1 << 10)
-    assert [status(proxy.pid, "Cap" + kind) for kind in ("Eff", "Prm", "Inh", "Amb")] == [bind] * 4
-    assert [status(serving, "Cap" + kind) for kind in ("Eff", "Prm", "Inh", "Amb")] == ["0" * 16] * 4
+    for kind in ("CapEff", "CapPrm", "CapInh", "CapAmb"):
+        assert (status(proxy.pid, kind), status(serving, kind)) == (bind, "0" * 16)
     for task in os.listdir("/proc/%d/task" % serving):
         with open("/proc/%d/task/%s/status" % (serving, task)) as file:
             text = file.read()
@@ -263,7 +263,8 @@ def can_bind(port):
 
 @root
 def test_a_group_of_its_own(place):
-    proxy = place.start("run", "-m", place.write(manifest()), "--user", "65534", "--group", "daemon")
+    path = place.write(manifest())
+    proxy = place.start("run", "-m", path, "--user", "65534", "--group", "daemon")
     assert status(proxy.pid, "Uid").split()[0] == "65534"
     assert status(proxy.pid, "Gid").split() == ["1"] * 4
 

@@ -1,10 +1,8 @@
 """The supervisor: crashes, upgrades and stops while clients go on asking."""
-import json
 import os
 import re
 import shutil
 import signal
-import socket
 import ssl
 import subprocess
 import threading
@@ -12,9 +10,10 @@ import time
 
 import pytest
 
+import faults
 import harness
 from harness import eventually, serve
-from wire import DEADLINE, Client, Truncated, pattern, reply, request
+from wire import DEADLINE, Client, Truncated, reply, request
 
 ECHO_UPGRADE = [("Connection", "Upgrade"), ("Upgrade", "raw")]
 # Restarts at once, however often.
@@ -193,6 +192,64 @@ def test_the_supervisor_gone_the_serving_process_drains(sluice, origin, client):
     release.set()
     assert c.response().body == b"late"
     eventually(lambda: not os.path.exists("/proc/%d" % serving), "the serving process ends")
+    proxy.close = lambda: None
+
+
+# on_crash
+
+@pytest.fixture(scope="session")
+def faulty(tmp_path_factory):
+    return faults.build(tmp_path_factory.mktemp("faults"), "C")
+
+
+def guilty(library, **more):
+    return {"guilty": {"library": library, "config": {"at": "request_headers", "how": "null"},
+                       **more}}
+
+
+def ask_for_a_crash(proxy):
+    c = Client(proxy.address)
+    c.send(request(fields=[("x-fault", "1")]))
+    assert c.rest() == b""
+    c.close()
+
+
+def test_a_plugin_that_crashed_is_named_and_serves_again(sluice, origin, client, faulty):
+    proxy = sluice(origin(serve(reply(b"ok"))), plugins=guilty(faulty), chain=["guilty"])
+    proxy.expected_crash = True
+    for number in (1, 2):
+        ask_for_a_crash(proxy)
+        assert client(proxy).request().status == 200
+        told = re.findall(r"supervisor process \d+ ended by SIGSEGV; SIGSEGV in plugin guilty, "
+                          r"hook request_headers, library (\S+)", proxy.log)
+        assert told == [faulty] * number
+    assert proxy.stop() == 0
+
+
+def test_a_plugin_in_quarantine_is_left_out(sluice, origin, client, faulty):
+    proxy = sluice(origin(serve(reply(b"ok"))), chain=["guilty"],
+                   plugins=guilty(faulty, on_crash="quarantine", on_error="open"))
+    proxy.expected_crash = True
+    ask_for_a_crash(proxy)
+    for _ in range(2):
+        assert client(proxy).request(fields=[("x-fault", "1")]).status == 200
+    proxy.wait_log("plugin guilty is in quarantine")
+    # The next process is told, too.
+    proxy.process.send_signal(signal.SIGUSR2)
+    upgraded(proxy, 1)
+    assert client(proxy).request(fields=[("x-fault", "1")]).status == 200
+    assert proxy.log.count("ended by SIGSEGV") == 1
+    assert proxy.stop() == 0
+
+
+def test_on_crash_halt_ends_it_all(sluice, origin, client, faulty):
+    proxy = sluice(origin(serve(reply(b"ok"))), chain=["guilty"],
+                   plugins=guilty(faulty, on_crash="halt"))
+    ask_for_a_crash(proxy)
+    assert proxy.process.wait(DEADLINE) == 1
+    proxy.wait_log("on_crash is halt")
+    with pytest.raises(OSError):
+        Client(proxy.address)
     proxy.close = lambda: None
 
 

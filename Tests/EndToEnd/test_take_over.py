@@ -2,7 +2,6 @@
 leaves the old one serving."""
 import array
 import os
-import re
 import signal
 import socket
 import struct
@@ -11,10 +10,9 @@ import threading
 
 import pytest
 
-import harness
 from harness import eventually
 from service import NotifySocket, Place, ask, children, free_port, manifest, wait_gone
-from wire import DEADLINE
+from wire import DEADLINE, Client
 
 
 @pytest.fixture
@@ -24,10 +22,26 @@ def place():
     made.close()
 
 
-class Load:
-    """Clients that connect, ask once and close, again and again, until told to stop."""
+class KeptConnection(threading.local):
+    """A connection of each thread, which is used until an answer says `Connection: close`."""
 
-    def __init__(self, *addresses, clients=4):
+    client = None
+
+    def ask(self, address):
+        self.client = self.client or Client(address)
+        answer = self.client.request()
+        if answer.closes:
+            self.client.close()
+            self.client = None
+        return answer.body.decode()
+
+
+class Load:
+    """Clients that ask again and again, until told to stop: on a new connection each time, or on
+    one as long as the proxy keeps it."""
+
+    def __init__(self, *addresses, clients=4, keeps=False):
+        self.ask = KeptConnection().ask if keeps else ask
         self.answers, self.failures = {}, []
         self.lock = threading.Lock()
         self.ends = threading.Event()
@@ -39,7 +53,7 @@ class Load:
     def run(self, address):
         while not self.ends.is_set():
             try:
-                body = ask(address)
+                body = self.ask(address)
                 with self.lock:
                     self.answers[body] = self.answers.get(body, 0) + 1
             except Exception as error:  # noqa: B902  counted
@@ -87,6 +101,20 @@ def test_process_after_process_under_load(place):
     assert old.wait(DEADLINE) == 0
     # The last one cleans up after all of them.
     assert not os.path.exists(sock) and not os.path.exists(place.file("web.sock"))
+
+
+def test_kept_connections_are_told_to_go(place):
+    port = free_port()
+    old = place.start("run", "-m", described(place, "old", port))
+    load = Load(("127.0.0.1", port), keeps=True)
+    load.wait("old", 200)
+    new = place.start("run", "-m", described(place, "new", port), "--take-over",
+                      place.file("take.sock"))
+    load.wait("new", 200)
+    load.stop()
+    assert load.failures == []
+    assert old.wait(DEADLINE) == 0
+    assert new.poll() is None
 
 
 def test_more_sockets_than_one_message_carries(place):
@@ -200,7 +228,7 @@ def test_a_process_that_is_too_slow(place):
     guest = Guest(place.file("take.sock"))
     guest.take()
     assert guest.hear() is None
-    assert "does not take over: it did not serve in time" in old.log()
+    eventually(lambda: "does not take over: it did not serve in time" in old.log(), "it is said")
     assert ask(("127.0.0.1", port)) == "old"
 
 

@@ -109,6 +109,9 @@ enum Sample {
         case "client_auth": Self.manifest("tls", "client_auth: { \(member) }")
         case "upstream_tls": manifest(upstream: "tls: { \(member) }")
         case "plugin": manifest(plugin: member)
+        case "plugin_budgets": manifest(plugin: "budgets: { \(member) }")
+        case "plugin_circuit": manifest(plugin: "circuit: { \(member) }")
+        case "watchdog": manifest(top: "watchdog: { \(member) }")
         case "upstream": manifest(upstream: member)
         case "peer":
             """
@@ -145,6 +148,9 @@ enum Sample {
         case "client_auth": "listeners[0].tls.client_auth."
         case "upstream_tls": "upstreams.app.tls."
         case "plugin": "plugins.one."
+        case "plugin_budgets": "plugins.one.budgets."
+        case "plugin_circuit": "plugins.one.circuit."
+        case "watchdog": "watchdog."
         case "upstream": "upstreams.app."
         case "peer": "upstreams.app.peers[0]."
         case "upstream_timeouts": "upstreams.app.timeouts."

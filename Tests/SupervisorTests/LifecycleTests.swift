@@ -174,6 +174,19 @@ struct LifecycleTests {
         #expect(scene.pass(1_000) == ["start 6 /sluice"])
     }
 
+    @Test func `a process that hangs before it serves is ended, but for the first`() throws {
+        var first = Scene()
+        first.happens(.begin)
+        #expect(first.lifecycle.deadline == nil)
+        var scene = try Scene.serving()
+        scene.crashes(1)
+        scene.saysHello(2)
+        #expect(scene.pass(29_999) == [])
+        #expect(scene.pass(1) == ["kill 2"])
+        #expect(scene.lifecycle.deadline == nil)
+        #expect(scene.crashes(2) == ["start 3 /sluice"])
+    }
+
     @Test func `nonsense on the channel is the end of the process`() throws {
         var scene = try Scene.serving()
         #expect(scene.happens(.misspoke(1, "what?")) == ["kill 1"])

@@ -79,6 +79,14 @@ struct RequestTests {
         #expect(scene.happens(.request(5, request)) == ["reopen_logs", "answer 5 200"])
     }
 
+    @Test func `an unrelated process that serves lets this one drain`() throws {
+        var scene = try Scene.serving()
+        #expect(scene.happens(.handedOver) == ["close sockets", "send 1 drain 30000 hands over"])
+        // The state that it ends with is for nobody.
+        _ = scene.happens(.message(1, .state(id: 0, nil)))
+        #expect(scene.happens(.ended(1, .exited(0), nil)) == ["exit 0"])
+    }
+
     @Test func `what it does is known to a service manager`() throws {
         var scene = try Scene.serving()
         #expect(scene.lifecycle.activity == .serving)

@@ -194,6 +194,19 @@ struct UpgradeTests {
         )
     }
 
+    @Test func `TERM hurries a process that handed over`() throws {
+        var scene = try Self.begun()
+        try scene.isReady(2)
+        scene.happens(.message(2, .alive(id: 1)))
+        scene.happens(.resumed)
+        #expect(
+            scene.happens(.signal(.terminate))
+                == ["close sockets", "send 1 drain 30000", "send 2 drain 30000"]
+        )
+        #expect(scene.happens(.ended(2, .exited(0), nil)) == [])
+        #expect(scene.happens(.ended(1, .exited(0), nil)) == ["exit 0"])
+    }
+
     @Test func `with too many processes that drain there is no other, until grace is over`() throws
     {
         var scene = try Scene.serving()

@@ -41,7 +41,10 @@ extension CommandForm {
             value("--user", "NAME", "user to become, when started as root"),
             value("--group", "NAME", "group to become (default: that of the user)"),
             value("--take-over", "PATH", "take the sockets of the process that listens there"),
-            flag("--no-supervisor", "serve without the process that restarts this one"),
+            flag(
+                "--no-supervisor",
+                "serve without the process that restarts and upgrades this one"
+            ),
         ],
         details: """
             Stays in the foreground, unless told otherwise. SIGTERM and SIGQUIT finish the requests

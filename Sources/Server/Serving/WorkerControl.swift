@@ -36,7 +36,8 @@ final class WorkerControl: Sendable {
         grace = generations.running.settings.lifecycle.shutdownGrace
     }
 
-    /// Closes the listeners and lets requests finish; tunnels end after `grace` milliseconds.
+    /// Closes the listeners and lets requests finish; tunnels end after `grace` milliseconds, and so
+    /// do idle connections if another process serves on.
     ///
     /// - Parameter handsOver: another process serves on.
     func drain(grace: Int, handsOver: Bool) {
@@ -46,7 +47,10 @@ final class WorkerControl: Sendable {
         _ = PinnedThread.start(name: "grace") {
             Process.sleep(milliseconds: UInt32(grace))
             while true {
-                for mailbox in mailboxes { mailbox.post(.endTunnels) }
+                for mailbox in mailboxes {
+                    mailbox.post(.drain(handsOver: false))
+                    mailbox.post(.endTunnels)
+                }
                 Process.sleep(milliseconds: UInt32(Self.tunnelsAgain))
             }
         }

@@ -10,8 +10,10 @@ extension Lifecycle {
 
     /// Closes the addresses, and has all processes end.
     ///
-    /// - Parameter fast: does not wait for requests.
-    mutating func stop(fast: Bool) {
+    /// - Parameters:
+    ///   - fast: does not wait for requests.
+    ///   - handsOver: an unrelated process serves on.
+    mutating func stop(fast: Bool, handsOver: Bool = false) {
         let isFirst = stage != .stopping
         stage = .stopping
         if isFirst {
@@ -24,7 +26,7 @@ extension Lifecycle {
                 end(process.id, for: "the process is stopping")
             } else if isFirst {
                 // Also one that drains: it keeps idle connections while another one serves on.
-                let drain = SupervisorMessage.drain(grace: settings.grace, handsOver: false)
+                let drain = SupervisorMessage.drain(grace: settings.grace, handsOver: handsOver)
                 actions.append(.send(process.id, drain))
             }
         }

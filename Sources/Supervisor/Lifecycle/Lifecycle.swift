@@ -28,6 +28,8 @@ package struct Lifecycle {
         case notReplaced(Errno)
         /// This process has become another program.
         case resumed
+        /// An unrelated process has the sockets, and serves.
+        case handedOver
         /// The time of `deadline` has come.
         case time
     }
@@ -148,6 +150,7 @@ package struct Lifecycle {
         case .request(let id, let request): handle(request, id)
         case .notReplaced(let error): notReplaced(error)
         case .resumed: promote()
+        case .handedOver: stop(fast: false, handsOver: true)
         case .time: break
         }
         handleTime()
@@ -159,6 +162,7 @@ package struct Lifecycle {
     package var deadline: UInt64? {
         var times = commands.map(\.deadline)
         if case .waiting(let until) = stage { times.append(until) }
+        if let time = restartDeadline { times.append(time) }
         if let upgrade {
             times.append(upgrade.deadline)
             if let time = upgrade.exportDeadline { times.append(time) }
@@ -171,8 +175,20 @@ package struct Lifecycle {
             stage = .running
             startMain()
         }
+        if let time = restartDeadline, time <= now, let main = first(.main) {
+            end(main.id, for: "it does not serve after \(settings.upgradeTimeout) ms")
+        }
         expireCommands()
         expireUpgrade()
+    }
+
+    /// Until when a process that was started again must serve; whoever starts the first one sees
+    /// for himself.
+    private var restartDeadline: UInt64? {
+        guard stage == .running, let main = first(.main), main.readyAt == nil,
+            main.killedFor == nil
+        else { return nil }
+        return main.startedAt + UInt64(settings.upgradeTimeout)
     }
 
     private mutating func handle(_ signal: Signals.Received) {

@@ -18,7 +18,7 @@ extension Supervisor {
         case .failed: perform(.serveAdmin(lifecycle.settings.admin))
         case .done:
             sockets.giveAway()
-            handle(.signal(.terminate))
+            handle(.handedOver)
         }
         announce()
         // One that does not serve yet has nobody who could answer.

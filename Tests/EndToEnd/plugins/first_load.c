@@ -37,6 +37,9 @@ static inline void descriptors(void) {
     abort();
 }
 
+/* The configuration, in `create`. */
+static const sluice_value *at_config;
+
 static void at(int place) {
     if (place != AT) return;
     ACT;
@@ -64,7 +67,8 @@ static void destroy(void *instance) {
 }
 
 static int32_t create(const sluice_create_args *args, sluice_instance *out, sluice_errbuf *error) {
-    (void)args, (void)error;
+    (void)error;
+    at_config = args->config;
     at(CREATE);
     out->destroy = destroy;
 #ifdef WORDS

@@ -18,7 +18,9 @@ func deeper(_ depth: Int) -> Int {
     case "index": zero = numbers[7 &+ zero]
     case "overflow": zero = Int.max &- zero + 1 &+ numbers[0]
     case "fatal_error": fatalError("as it was asked to")
-    case "unwrap": zero = Int(String(repeating: "x", count: 3))!
+    case "unwrap":
+        // swift-format-ignore: NeverForceUnwrap
+        zero = Int(String(repeating: "x", count: 3))!
     case "stack": zero = deeper(0)
     case "loop": while sched_yield() == 0 {}
     default: break

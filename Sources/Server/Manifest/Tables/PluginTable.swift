@@ -111,8 +111,8 @@ extension Table where Root == PluginSettings {
                 "faults",
                 \.circuit.faults,
                 .orNone(.integer(1...1_000_000)),
-                "Faults within `window` that are borne. More make the plugin suspect; as many again,"
-                    + " one in at least every second request, open the circuit."
+                "Faults within `window` that are borne. More make the plugin suspect; as many"
+                    + " again, one in at least every second request, open the circuit."
             ),
             Key(
                 "window",
