@@ -154,7 +154,8 @@ final class Generations: @unchecked Sendable {
             settings,
             manifest: manifest,
             source: source,
-            present: Preparation.Present(running: running, number: nextNumber())
+            present: Preparation.Present(running: running, number: nextNumber()),
+            quarantine: quarantine
         )
     }
 
