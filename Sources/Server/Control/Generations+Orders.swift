@@ -32,7 +32,10 @@ extension Generations {
             return refuse("reload", 422, error.lines)
         }
         let response = go(to: settings, manifest, "reload", isDry: isDry)
-        if response.status == 200, !isDry { served?(text, settings, workerCount) }
+        if response.status == 200, !isDry {
+            self.manifest = ServedManifest(text: text)
+            sayServed()
+        }
         return response
     }
 
@@ -117,7 +120,9 @@ extension Generations {
         settings.plugins[place].libraryPath = order.library
         settings.plugins[place].sha256 = order.sha256
         guard let share = order.canary else {
-            return go(to: settings, manifest, "swap", isDry: false)
+            let response = go(to: settings, manifest, "swap", isDry: false)
+            if response.status == 200 { noteSwap(of: order.plugin) }
+            return response
         }
         return begin(order, settings, share: share, manifest: manifest)
     }
@@ -159,6 +164,21 @@ extension Generations {
         return AdminResponse(200, started.json)
     }
 
+    /// A process that takes this one's place after a crash is to serve the swapped library, too.
+    private func noteSwap(of plugin: String) {
+        guard let settings = running.plugin(plugin)?.settings else { return }
+        manifest.add(
+            ServedManifest.Swap(
+                plugin: plugin,
+                library: settings.libraryPath,
+                sha256: settings.sha256
+            )
+        )
+        sayServed()
+    }
+
+    private func sayServed() { served?(manifest.bytes, running.settings, workerCount) }
+
     /// Makes the canary what all requests get.
     func promote(_ plugin: String) -> AdminResponse {
         guard let canary, canary.plugin == plugin else {
@@ -168,6 +188,7 @@ extension Generations {
         self.canary = nil
         ledger.forgetAdoption(canary.running.plan.number)
         _ = switchOver(to: canary.running)
+        noteSwap(of: plugin)
         log.write(3) { line in
             line.text("canary of ")
             line.text(plugin)

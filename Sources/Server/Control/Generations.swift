@@ -32,7 +32,9 @@ final class Generations: @unchecked Sendable {
     private let mailboxes: [Mailbox<WorkerMessage>]
     private(set) var running: Running
     private(set) var retiring: [Retiring] = []
-    /// Told of each manifest that is served: its text, what it says, and the number of workers.
+    /// For a process that takes this one's place.
+    var manifest = ServedManifest(text: [])
+    /// Told of each manifest that is served: its text with the swaps, what it says, and the number of workers.
     var served: (@Sendable ([UInt8], ProxySettings, Int) -> Void)?
     /// Asks for another process in place of this one, and says why; nil when nobody can.
     var wantsReplacement: (@Sendable (String) -> Void)?

@@ -100,7 +100,8 @@ struct Serving: ~Copyable {
         }
         switch master {
         case .signals: _ = PinnedThread.start(name: "signals") { workers.handleSignals() }
-        case .supervisor(let link, _):
+        case .supervisor(let link, let bytes):
+            generations.manifest = ServedManifest(bytes)
             generations.wantsReplacement = { reason in
                 try? link.askForReplacement(reason: reason)
             }

@@ -82,7 +82,9 @@ struct Supervision {
         let lines: [String]
         do {
             let bytes = try text(of: manifest, link.start)
-            let settings = try Manifest.parse(bytes, path: manifest, surroundings)
+            let served = ServedManifest(bytes)
+            var settings = try Manifest.parse(served.text, path: manifest, surroundings)
+            served.apply(to: &settings)
             let source = SupervisedListeners(link)
             let prepared = try Preparation(
                 settings,
@@ -123,7 +125,7 @@ struct Supervision {
         return state
     }
 
-    /// The manifest's text: what the supervisor kept, or what the file says now.
+    /// The bytes of a `ServedManifest` that the supervisor kept, or what the file says now.
     private func text(
         of manifest: String,
         _ start: SupervisorMessage.Start
@@ -132,7 +134,7 @@ struct Supervision {
             return try Manifest.text(of: manifest, surroundings)
         }
         do throws(Errno) {
-            return try MemoryFile.bytes(of: kept, bytesMax: Manifest.bytesMax)
+            return try MemoryFile.bytes(of: kept, bytesMax: ServedManifest.bytesMax)
         } catch {
             throw Preparation.Failure(lines: ["\(manifest): \(error.description)"])
         }

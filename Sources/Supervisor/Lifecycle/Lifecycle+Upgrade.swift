@@ -5,8 +5,10 @@ internal import Sys
 extension Lifecycle {
     /// What takes its place.
     enum UpgradeKind: Equatable {
-        /// Another process of the same program.
+        /// Another process of the same program, with the manifest as it is now.
         case replace
+        /// The same with what is served now: the process asked for it, and nobody changed anything.
+        case renew
         /// Another program, also in place of the supervisor.
         case upgrade(program: String)
     }
@@ -126,6 +128,7 @@ extension Lifecycle {
         var start = SupervisorMessage.Start()
         start.quarantine = crashes.quarantine
         start.state = current.state
+        if current.kind == .renew { start.manifest = crashes.manifestFile }
         actions.append(.send(current.id, .start(start)))
     }
 
@@ -146,7 +149,7 @@ extension Lifecycle {
             AdminResponse(200, ["serving_pid": .integer(Int64(process))])
         )
         switch current.kind {
-        case .replace: promote()
+        case .replace, .renew: promote()
         case .upgrade(let program):
             upgrade?.isCommitted = true
             actions.append(.become(program: program))

@@ -220,7 +220,7 @@ package struct Lifecycle {
         case .upgrade(let reason):
             guard processes[place].role == .main else { return }
             log(3, "process \(processes[place].process) asks to be replaced: \(reason)")
-            beginUpgrade(.replace, for: .signal("replacement"))
+            beginUpgrade(.renew, for: .signal("replacement"))
         case .state(let export, let file): exported(place, export, file)
         case .alive: probed(place)
         }
