@@ -76,17 +76,21 @@ package struct AdminRouter<Target: Sendable>: Sendable {
             response.allow = methods
             return response
         }
-        let unknown = (request.body.members ?? []).map(\.name).filter {
-            !route.members.contains($0)
-        }
-        guard unknown.isEmpty else {
-            return .refusal(422, unknown.map { "unknown member \(JSON.string($0).text)" })
-        }
+        if let refusal = request.refusal(unlessMembers: route.members) { return refusal }
         let call = AdminCall(
             name: route.name(in: request.path) ?? "",
             body: request.body,
             request: request
         )
         return route.answer(target)(call)
+    }
+}
+
+extension AdminRequest {
+    /// What is answered when the body has other members than these; nil when it has not.
+    package func refusal(unlessMembers known: [String]) -> AdminResponse? {
+        let unknown = (body.members ?? []).map(\.name).filter { !known.contains($0) }
+        guard !unknown.isEmpty else { return nil }
+        return .refusal(422, unknown.map { "unknown member \(JSON.string($0).text)" })
     }
 }

@@ -438,7 +438,8 @@ def test_the_status_command(shared):
     done = run("status", "--manifest", shared.path)
     assert done.returncode == 0 and done.stderr == ""
     assert re.match(r"sluice \S+, process \d+, serving, up .*, workers: 1", done.stdout)
-    assert re.search(r"^  r +org\.sluice\.respond +\S+ +[0-9a-f]{12}$", done.stdout, re.M)
+    assert re.search(r"^  r +org\.sluice\.respond +\S+ +[0-9a-f]{12}  active  0$",
+                     done.stdout, re.M)
     raw = run("status", "--admin", "unix:" + shared.socket, "--json")
     assert json.loads(raw.stdout)["plugins"][0]["name"] == "r"
 

@@ -12,8 +12,8 @@ struct LifecycleKeyTests {
         ("restarts", "window", 1, 86_400_000, "ms"),
         ("restarts", "sound_after", 1, 86_400_000, "ms"),
         ("restarts", "wait", 1, 86_400_000, "ms"), ("restarts", "wait_max", 1, 86_400_000, "ms"),
-        ("watchdog", "hang", 0, 86_400_000, "ms"), ("plugin_budgets", "hook", 0, 60_000, "ms"),
-        ("plugin_circuit", "faults", 0, 1_000_000, ""),
+        ("watchdog", "hang", 1, 86_400_000, "ms"), ("plugin_budgets", "hook", 1, 60_000, "ms"),
+        ("plugin_circuit", "faults", 1, 1_000_000, ""),
         ("plugin_circuit", "window", 1, 86_400_000, "ms"),
         ("plugin_circuit", "retry", 1, 86_400_000, "ms"),
     ]

@@ -25,6 +25,12 @@ struct ChannelTests {
 
     // MARK: Messages there and back
 
+    private static let methodRefused: AdminResponse = {
+        var response = AdminResponse.refusal(405, ["no"])
+        response.allow = ["GET", "POST"]
+        return response
+    }()
+
     static let fromServing: [ServingMessage] = [
         .hello(protocol: 1, resume: 7, process: 99),
         .listen(
@@ -39,6 +45,7 @@ struct ChannelTests {
         .keep([SocketKey(address: "unix:/a b", occurrence: 0)]),
         .failed(problems: ["one", "t\"wo"]),
         .reply(id: 4, AdminResponse(200, ["a": [1, true, .null]])),
+        .reply(id: 5, methodRefused),
         .upgrade(reason: "workers"),
         .state(id: 5, nil),
         .alive(id: 6),
@@ -163,7 +170,9 @@ struct ChannelTests {
         ["type": "failed", "problems": ["a", 1]],
         ["type": "keep", "sockets": [["address": "a"]]],
         ["type": "keep", "sockets": [["address": "a", "occurrence": 0, "x": 1]]],
-        ["type": "reply", "id": 1, "status": 99, "body": [:]],
+        ["type": "reply", "id": 1, "status": 99, "body": [:], "allow": []],
+        ["type": "reply", "id": 1, "status": 200, "body": [:], "allow": [1]],
+        ["type": "reply", "id": 1, "status": 200, "body": [:]],
         ["type": "reply", "id": 1, "status": 200],
         [
             "type": "listen", "id": 1, "address": "a", "occurrence": 0, "keepalive": 0, "mode": 0,

@@ -66,6 +66,48 @@ struct RequestTests {
         #expect(scene.happens(.request(next, Self.status)) == ["answer \(next) 503"])
     }
 
+    @Test func `the interface moves once those that asked have their answers`() throws {
+        var settings = SupervisorSettings()
+        settings.admin = SupervisorSettings.AdminPlace(address: "unix:/a", tokenFile: nil)
+        var scene = try Scene.serving(settings: settings)
+        scene.happens(.request(5, AdminRequest("POST", "/v1/reload")))
+        scene.happens(.request(6, Self.status))
+        settings.admin?.address = "unix:/b"
+        try scene.isReady(1, settings: settings)
+        scene.happens(.message(1, .reply(id: 1, AdminResponse(200, [:]))))
+        #expect(scene.adminPlaces == ["unix:/a"])
+        #expect(
+            scene.happens(.message(1, .reply(id: 2, AdminResponse(200, [:]))))
+                == ["answer 6 200"]
+        )
+        #expect(scene.adminPlaces == ["unix:/a", "unix:/b"])
+        // Nobody waits for what a signal asked for.
+        scene.happens(.signal(.reload))
+        settings.admin = nil
+        try scene.isReady(1, settings: settings)
+        #expect(scene.adminPlaces == ["unix:/a", "unix:/b", "none"])
+    }
+
+    @Test func `a process that drains can be looked at, and is not told to drain again`() throws {
+        var scene = try Scene.serving()
+        let stop = AdminRequest("POST", "/v1/stop")
+        #expect(scene.happens(.request(4, stop)).contains("answer 4 200"))
+        #expect(scene.happens(.request(5, Self.status)) == ["send 1 command 1 GET /v1/status"])
+        #expect(scene.happens(.request(6, AdminRequest("POST", "/v1/reload"))) == ["answer 6 503"])
+        #expect(scene.happens(.request(7, stop)) == ["answer 7 409"])
+        let fast = AdminRequest("POST", "/v1/stop", ["fast": true])
+        #expect(scene.happens(.request(8, fast)) == ["answer 8 200", "kill 1"])
+    }
+
+    @Test(arguments: [
+        AdminRequest("POST", "/v1/stop", ["fats": true]), .init("POST", "/v1/stop", ["fast": 1]),
+        .init("POST", "/v1/upgrade", ["binry": "/a"]), .init("POST", "/v1/upgrade", ["binary": 1]),
+    ])
+    func `a body that is not understood changes nothing`(request: AdminRequest) throws {
+        var scene = try Scene.serving()
+        #expect(scene.happens(.request(5, request)) == ["answer 5 422"])
+    }
+
     @Test func `HUP is a request to reload`() throws {
         var scene = try Scene.serving()
         #expect(scene.happens(.signal(.reload)) == ["send 1 command 1 POST /v1/reload"])

@@ -12,6 +12,8 @@ struct Scene {
     /// Of the last event, as a line each.
     private(set) var did: [String] = []
     private(set) var answers: [Int: AdminResponse] = [:]
+    /// Where the admin interface was to listen, in turn.
+    private(set) var adminPlaces: [String] = []
     /// Files of the last `start` that was sent.
     private(set) var lastStart: SupervisorMessage.Start?
 
@@ -47,7 +49,8 @@ struct Scene {
         case .answer(let id, let response):
             answers[id] = response
             did.append("answer \(id) \(response.status)")
-        case .serveAdmin, .setLogLevel: break
+        case .serveAdmin(let place): adminPlaces.append(place?.address ?? "none")
+        case .setLogLevel: break
         case .reopenLogs: did.append("reopen_logs")
         case .become(let program): did.append("become \(program)")
         case .exit(let code): did.append("exit \(code)")

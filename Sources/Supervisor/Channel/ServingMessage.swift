@@ -59,6 +59,7 @@ package enum ServingMessage: Sendable {
             ControlChannel.Packet([
                 "type": "reply", "id": .integer(Int64(id)),
                 "status": .integer(Int64(response.status)), "body": response.body,
+                "allow": .array(response.allow.map { .string($0) }),
             ])
         case .upgrade(let reason):
             ControlChannel.Packet(["type": "upgrade", "reason": .string(reason)])
@@ -96,10 +97,13 @@ package enum ServingMessage: Sendable {
         case "ready": self = .ready(try Ready(&fields))
         case "failed": self = .failed(problems: try fields.lines("problems"))
         case "reply":
-            self = .reply(
-                id: try fields.number("id", 0...Self.idMax),
-                AdminResponse(try fields.number("status", 100...599), try fields.value("body"))
+            let id = try fields.number("id", 0...Self.idMax)
+            var response = AdminResponse(
+                try fields.number("status", 100...599),
+                try fields.value("body")
             )
+            response.allow = try fields.lines("allow")
+            self = .reply(id: id, response)
         case "upgrade": self = .upgrade(reason: try fields.text("reason"))
         case "state":
             let id = try fields.number("id", 0...Self.idMax)

@@ -25,9 +25,13 @@ extension Lifecycle {
         switch (request.method, request.path) {
         case ("POST", "/v1/upgrade"): askedToUpgrade(request, id)
         case ("POST", "/v1/stop"):
+            if let refusal = request.refusal(unlessMembers: ["fast"]) {
+                return answer(.admin(id), refusal)
+            }
             let fast = request.body["fast"] ?? .bool(false)
             guard let fast = fast.bool else {
-                return answer(.admin(id), .refusal(422, ["fast: must be true or false"]))
+                let line = "fast: expected true or false, found \(fast.text)"
+                return answer(.admin(id), .refusal(422, [line]))
             }
             guard fast || stage != .stopping else {
                 let line = "it is stopping already; fast ends it at once"
@@ -44,6 +48,9 @@ extension Lifecycle {
     }
 
     private mutating func askedToUpgrade(_ request: AdminRequest, _ id: Int) {
+        if let refusal = request.refusal(unlessMembers: ["binary"]) {
+            return answer(.admin(id), refusal)
+        }
         guard let binary = request.body["binary"], binary != .null else {
             return beginUpgrade(.upgrade(program: program), for: .admin(id))
         }

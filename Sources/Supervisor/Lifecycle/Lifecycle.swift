@@ -61,7 +61,9 @@ package struct Lifecycle {
 
     /// Crashes of a manifest that has not run clean yet after which the last clean one is served.
     package static let manifestCrashesMax = 3
-    /// Processes that drain at a time. Another replacement ends the oldest, or is refused while
+    /// Processes that drain at a time.
+    ///
+    /// Another replacement ends the oldest, or is refused while
     /// that one is still within its time of grace.
     package static let leavingMax = 16
     /// Milliseconds that a process may take to export its state; then the next begins without.
@@ -123,6 +125,8 @@ package struct Lifecycle {
     var upgrade: Upgrade?
     var commands: [Command] = []
     var lastCommand = 0
+    /// The admin interface has yet to listen where the manifest says.
+    private var isAdminDue = false
     var actions: [Action] = []
     /// Milliseconds of the event that is being handled.
     var now: UInt64 = 0
@@ -180,6 +184,7 @@ package struct Lifecycle {
         }
         expireCommands()
         expireUpgrade()
+        serveAdmin()
     }
 
     /// Until when a process that was started again must serve; whoever starts the first one sees
@@ -298,6 +303,18 @@ package struct Lifecycle {
         guard stage != .stopping else { return }
         actions.append(.setLogLevel(settings.logLevel))
         keepSockets()
+        isAdminDue = true
+        serveAdmin()
+    }
+
+    /// Has the admin interface listen where the manifest says, once it has answered whoever waits:
+    /// a reload may have moved it.
+    private mutating func serveAdmin() {
+        let isAsked = commands.contains { command in
+            if case .admin = command.requester { true } else { false }
+        }
+        guard isAdminDue, !isAsked, stage != .stopping else { return }
+        isAdminDue = false
         actions.append(.serveAdmin(settings.admin))
     }
 
