@@ -64,7 +64,8 @@ class Record:
     LINE = re.compile(
         r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ error (?P<thread>\S+) (?P<what>crash: SIG"
         r"(?P<signal>\w+)|hang: no return for (?P<time>\d+) ms)[^;]*? in (?:"
-        r"no call of a plugin|plugin (?P<plugin>\S*), (?:hook (?P<hook>\w+)|in its code, but in no call of the host)"
+        r"no call of a plugin|plugin (?P<plugin>\S*), (?:hook (?P<hook>\w+)|"
+        r"in its code, but in no call of the host)"
         r"(?:, request (?P<request>\d+) (?P<method>\S+) (?P<path>\S+))?; library (?P<library>\S+), "
         r"version (?P<version>\S*), sha256 (?P<sha256>\w*)); process (?P<process>\d+)$", re.M)
 

@@ -302,10 +302,12 @@ def test_a_balancer_in_quarantine(supervised, on_error, status):
     assert answer.status == status
 
 
-def test_a_crash_that_halts(supervised):
-    proxy = supervised(plugin={"on_crash": "halt"})
+def test_a_crash_that_halts(tmp_path, origin, library):
+    app = origin(serve(reply()))
+    proxy = Sluice(tmp_path, manifest(app, chain=["guilty"], plugins={"guilty": {
+        "library": library("C"), "on_crash": "halt",
+        "config": {"at": "request_headers", "how": "null"}}}))
     client = Client(proxy.address)
     client.send(request(fields=FAULT))
-    proxy.expected_end = True
-    assert proxy.wait_end() != 0
-    assert "on_crash is halt" in proxy.log
+    assert proxy.wait_end() == 1
+    proxy.wait_log("plugin guilty: on_crash is halt: stopping")
