@@ -296,6 +296,21 @@ class Sluice(Subject):
             raise SystemExit("sluice %s: %d %s" % (" ".join(arguments), done.returncode, text))
         return text
 
+    def post(self, path, body):
+        """A request to the admin interface without a command of its own: a command is a process,
+        which is felt on a machine with two CPUs."""
+        with socket.socket(socket.AF_UNIX) as admin:
+            admin.settimeout(60)
+            admin.connect(self.folder + "/admin.sock")
+            text = json.dumps(body)
+            admin.sendall((
+                "POST %s HTTP/1.1\r\nHost: admin\r\nContent-Type: application/json\r\n"
+                "Content-Length: %d\r\nConnection: close\r\n\r\n%s" % (path, len(text), text)
+            ).encode())
+            answer = b"".join(iter(lambda: admin.recv(65_536), b""))
+        if not answer.startswith(b"HTTP/1.1 200"):
+            raise SystemExit("%s: %s" % (path, answer.decode("utf-8", "replace")))
+
     def begin(self, *arguments):
         return subprocess.Popen(
             [self.binary, *arguments, "--manifest", self.path], text=True,

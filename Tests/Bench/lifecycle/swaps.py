@@ -10,8 +10,6 @@ saw, and so they must be after an upgrade of the process. Each is swapped betwee
 --distinct every swap brings a file of its own digest, as an update does. Every fifth swap is that
 of the plugin in Swift. Exits with 1 when a request failed or a count is off.
 """
-import os
-
 import builds
 import series
 import subjects
@@ -35,7 +33,7 @@ class Counter:
 
 
 class Swaps(series.Series):
-    distinct, swift = False, True
+    direct, distinct, swift = False, False, True
 
     def prepare(self):
         files = [builds.counter(self.trial.folder, number) for number in (1, 2)]
@@ -52,11 +50,12 @@ class Swaps(series.Series):
         file = one.files[one.build - 1]
         if self.distinct:
             file = builds.distinct(file, self.trial.folder, number)
-        self.subject.command("plugin", "swap", one.name, file)
+        if self.direct:
+            self.subject.post("/v1/plugins/%s/swap" % one.name, {"library": file})
+        else:
+            self.subject.command("plugin", "swap", one.name, file)
         self.see(lambda: self.trial.ask().getheader(one.field) == str(one.build),
                  "build %d of %s" % (one.build, one.name))
-        if self.distinct:
-            os.unlink(file)
 
     def finish(self, outcome):
         lines, failures = [], {}
@@ -88,11 +87,14 @@ class Swaps(series.Series):
 def parser():
     out = series.parser(__doc__, 1000, 0.1)
     out.add_argument("--distinct", action="store_true", help="a file of its own for each swap")
+    out.add_argument("--direct", action="store_true",
+                     help="ask the admin interface without a process for each swap")
     out.add_argument("--no-swift", action="store_true", help="the plugin in C alone")
     return out
 
 
 if __name__ == "__main__":
     options = parser().parse_args()
+    Swaps.direct = options.direct
     Swaps.distinct, Swaps.swift = options.distinct, not options.no_swift
     series.end(series.run(options, Swaps, "swaps", "sluice"))
