@@ -62,7 +62,7 @@ struct CanaryTests {
             isOver: true
         )
         if isBad {
-            let lines = [11: "1.1 % of its requests fail, 0.0 % of the others"]
+            let lines: [UInt64: String] = [11: "1.1 % of its requests fail, 0.0 % of the others"]
             let line = lines[failures] ?? "6.1 % of its requests fail, 5.0 % of the others"
             #expect(verdict == .bad(line))
         } else {

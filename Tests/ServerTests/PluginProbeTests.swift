@@ -1,3 +1,4 @@
+import Admin
 import Glibc
 import PluginHost
 import Sys

@@ -14,6 +14,8 @@ internal import TLS
 enum PluginProbe {
     /// The first argument of the child.
     static let childCommand = "plugin-probe"
+    /// This very program, also after its file was replaced.
+    private static let program = "/proc/self/exe"
     /// Libraries with their configuration that are remembered; the oldest is forgotten.
     static let passedMax = 256
     /// Bytes of an order, which has a configuration, and a library.
@@ -29,17 +31,14 @@ enum PluginProbe {
     /// Takes up to `settings.integrity.probeTimeout`. To be called on a thread that may wait: the
     /// child ends with it.
     ///
-    /// - Parameters:
-    ///   - folder: where relative paths of the configuration begin.
-    ///   - executable: this program.
+    /// - Parameter folder: where relative paths of the configuration begin.
     /// - Throws: a line that says what the library did and where; what it says itself when it
     ///   refuses its configuration.
     static func check(
         _ entry: PluginStage.Entry,
         _ settings: ProxySettings,
         folder: String,
-        workerCount: Int,
-        executable: String = Process.executablePath()
+        workerCount: Int
     ) throws(PluginError) {
         let path = entry.settings.libraryPath
         // Of a library that is in use and has not changed, with another configuration.
@@ -60,7 +59,7 @@ enum PluginProbe {
         var complaint: String?
         do throws(Errno) {
             let input = try MemoryFile.holding(head + file.bytes, name: "probe")
-            var child = try ChildProcess.start(executable, [childCommand], input: input.number)
+            var child = try ChildProcess.start(program, [childCommand], input: input.number)
             complaint = watch(&child, file.path, milliseconds: settings.integrity.probeTimeout)
         } catch {
             complaint = "\(file.path): no process for its first load: \(error)"
