@@ -44,6 +44,11 @@ struct ManifestChangesTests {
     }
 
     @Test
+    func `what has no line of its own is a change all the same`() throws {
+        #expect(try lines { $0.hangTime += 1 } == ["~ settings of the process"])
+    }
+
+    @Test
     func `listeners come, go and change`() throws {
         let changed = try lines {
             $0.listeners[0].limits.requests = 7

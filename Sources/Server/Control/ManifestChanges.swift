@@ -49,6 +49,7 @@ struct ManifestChanges {
         {
             lines.append("~ routes: their order")
         }
+        if lines.isEmpty, now != next { lines.append("~ settings of the process") }
     }
 
     private mutating func compareIntegrity(
