@@ -263,7 +263,8 @@ def test_the_pid_file_and_the_main_process_go_along(place):
     notify = NotifySocket(place.path)
     port = free_port()
     environment = {**os.environ, "NOTIFY_SOCKET": notify.address}
-    over = {"pid_file": place.file("sluice.pid")}
+    admin = "unix:" + place.file("admin.sock")
+    over = {"pid_file": place.file("sluice.pid"), "admin": {"listen": admin}}
     old = place.start("run", "-m", described(place, "old", port, **over), env=environment)
     notify.next("MAINPID=%d" % old.pid)
     new = place.start("run", "-m", described(place, "new", port, **over), "--take-over",
@@ -272,6 +273,9 @@ def test_the_pid_file_and_the_main_process_go_along(place):
     assert old.wait(DEADLINE) == 0
     assert place.text("sluice.pid") == "%d\n" % new.pid
     assert notify.quiet("STOPPING=1", 0.2)
+    # Its admin interface answers at the same place.
+    status = place.run("status", "--admin", admin)
+    assert "process %d, serving" % children(new.pid)[0] in status.stdout, status.stderr
     notify.close()
 
 
