@@ -71,7 +71,7 @@ def test_timers_and_pairs_of_the_log(proxy):
 
 
 def test_a_count_moves_over(library, sluice):
-    proxy = sluice(supervised=False, plugins={"all": {"library": library}}, chain=["all"],
+    proxy = sluice(supervised=False, plugins={"all": {"library": library}},
                    routes=[{"match": {}, "chain": ["all"]}])
     client = Client(proxy.address)
     assert [client.request(target="/count").body for _ in range(3)] == [b"1", b"2", b"3"]
