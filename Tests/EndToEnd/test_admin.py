@@ -13,7 +13,7 @@ import threading
 import pytest
 
 import harness
-from harness import BINARY, Sluice, eventually, manifest, run
+from harness import BINARY, Sluice, eventually, manifest, parse_address, run
 from test_hostile import everything, rows
 from wire import DEADLINE, Client, Response, reply, request
 
@@ -36,6 +36,7 @@ class Proxy(Sluice):
         self.socket = os.path.join(self.folder, "a.sock")
         content.setdefault("admin", {"listen": "unix:" + self.socket})
         super().__init__(folder, content, **options)
+        self.wait_log("admin interface on")
 
     def close(self):
         try:
@@ -43,11 +44,19 @@ class Proxy(Sluice):
         finally:
             shutil.rmtree(self.folder)
 
+    def admin_descriptors(self):
+        """Of the process that answers: the supervisor, if there is one."""
+        return len(os.listdir("/proc/%d/fd" % self.process.pid))
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory):
+
+# Most must be the same whether the supervisor answers or the serving process itself.
+BOTH = pytest.mark.parametrize("supervised", [True, False], ids=["supervised", "alone"])
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["supervised", "alone"])
+def shared(request, tmp_path_factory):
     """One proxy for all that changes nothing."""
-    proxy = Proxy(tmp_path_factory.mktemp("admin"), answering())
+    proxy = Proxy(tmp_path_factory.mktemp("admin"), answering(), supervised=request.param)
     yield proxy
     proxy.close()
 
@@ -56,10 +65,10 @@ def shared(tmp_path_factory):
 def start(tmp_path):
     made = []
 
-    def make(content=None):
+    def make(content=None, supervised=True):
         folder = tmp_path / ("admin%d" % len(made))
         folder.mkdir()
-        made.append(Proxy(folder, content or answering()))
+        made.append(Proxy(folder, content or answering(), supervised=supervised))
         return made[-1]
 
     yield make
@@ -106,7 +115,10 @@ def test_status(shared):
     assert body["workers"] == 1
     assert body["uptime_seconds"] >= 0
     assert os.path.realpath("/proc/%d/exe" % body["pid"]) == os.path.realpath(BINARY)
-    assert body["listeners"] == [{"address": "%s:%d" % shared.address}]
+    assert body["pid"] == shared.serving and body["generation"] >= 1
+    assert body["listeners"] == [
+        {"address": "%s:%d" % shared.address, "protocols": ["h1"], "tls": False}]
+    assert ("supervisor" in body) == shared.supervised
     (plugin,) = body["plugins"]
     digest = subprocess.run(["sha256sum", harness.PLUGINS + "/libRespond.so"],
                             capture_output=True, text=True, check=True).stdout.split()[0]
@@ -213,12 +225,25 @@ def test_a_hostile_request(shared, row):
     assert curl(shared, "/v1/status")[2]["state"] == "serving"
 
 
+def settled(proxy):
+    """Descriptors once nobody is connected any more."""
+    ask(proxy, request("GET", "/v1/status"))
+    seen = []
+
+    def same():
+        seen.append(proxy.admin_descriptors())
+        return len(seen) > 20 and len(set(seen[-20:])) == 1
+
+    eventually(same, "the number of descriptors is steady")
+    return seen[-1]
+
+
 def test_connections_are_bounded_and_given_back(shared):
-    before = shared.descriptors()
+    before = settled(shared)
     held = [Client(shared.socket) for _ in range(16)]
     for c in held:
         c.send(b"GET /v1/status HTTP/1.1\r\n")
-    eventually(lambda: shared.descriptors() >= before + 16, "all are accepted")
+    eventually(lambda: shared.admin_descriptors() >= before + 16, "all are accepted")
     late = Client(shared.socket)
     answer = late.response()
     assert answer.status == 503
@@ -228,7 +253,7 @@ def test_connections_are_bounded_and_given_back(shared):
         c.send(b"Host: x\r\n\r\n")
         assert c.response().status == 200
         c.close()
-    eventually(lambda: shared.descriptors() <= before, "all are closed")
+    eventually(lambda: shared.admin_descriptors() <= before, "all are closed")
     # And the proxy's own clients never noticed.
     c = Client(shared.address)
     assert c.request().body == b"hello"
@@ -236,11 +261,10 @@ def test_connections_are_bounded_and_given_back(shared):
 
 
 def test_many_requests_leave_nothing_behind(shared):
-    ask(shared, request("GET", "/v1/status"))
-    before = shared.descriptors()
+    before = settled(shared)
     for _ in range(200):
         assert ask(shared, request("GET", "/v1/status")).status == 200
-    eventually(lambda: shared.descriptors() <= before, "all are closed")
+    eventually(lambda: shared.admin_descriptors() <= before, "all are closed")
 
 
 @pytest.mark.seconds(90)
@@ -282,7 +306,7 @@ def test_root_and_the_user_of_the_process_are_answered(tmp_path):
         content = answering(admin={"listen": "unix:" + sock})
         with open(path, "w") as file:
             json.dump(content, file)
-        process = subprocess.Popen([*NOBODY, BINARY, "run", "--manifest", path],
+        process = subprocess.Popen([*NOBODY, BINARY, "run", "--no-supervisor", "--manifest", path],
                                    stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
         log = []
         for line in process.stderr:
@@ -314,14 +338,14 @@ def admin_address(proxy):
     return re.search(r"admin interface on (\S+)", proxy.log).group(1)
 
 
-def test_tcp_needs_the_token(start, tmp_path):
+@BOTH
+def test_tcp_needs_the_token(start, tmp_path, supervised):
     path = token_file(tmp_path)
-    proxy = start(answering(admin={"listen": "127.0.0.1:0", "token_file": path}))
+    proxy = start(answering(admin={"listen": "127.0.0.1:0", "token_file": path}), supervised)
     address = admin_address(proxy)
-    host, _, port = address.rpartition(":")
 
     def get(*fields):
-        c = Client((host, int(port)))
+        c = Client(parse_address(address))
         try:
             return c.request("GET", "/v1/status", fields)
         finally:
@@ -366,12 +390,13 @@ def test_a_token_file_that_is_not_safe_is_refused(tmp_path, mode, text, words):
 
 
 # ----------------------------------------------------------------- the socket
-def test_a_file_that_was_left_behind_is_replaced(start, tmp_path):
+@BOTH
+def test_a_file_that_was_left_behind_is_replaced(start, tmp_path, supervised):
     path = str(tmp_path / "a.sock")
     left = socket.socket(socket.AF_UNIX)
     left.bind(path)
     left.close()
-    proxy = start(answering(admin={"listen": "unix:" + path}))
+    proxy = start(answering(admin={"listen": "unix:" + path}), supervised)
     proxy.socket = path
     assert curl(proxy, "/v1/status")[0] == 200
     assert proxy.stop() == 0
@@ -381,12 +406,22 @@ def test_a_file_that_was_left_behind_is_replaced(start, tmp_path):
 def test_a_live_socket_is_not_taken(shared, tmp_path):
     name = tmp_path / "m.json"
     name.write_text(json.dumps(answering(admin={"listen": "unix:" + shared.socket})))
-    for command in ("run", "check"):
-        done = run(command, "--manifest", str(name))
+    for command in (["run", "--no-supervisor"], ["check"]):
+        done = run(*command, "--manifest", str(name))
         assert done.returncode == 78
         (line,) = done.stderr.splitlines()
         assert "admin.listen" in line and "in use" in line
     assert run("check", "--no-bind", "--manifest", str(name)).returncode == 0
+    assert curl(shared, "/v1/status")[0] == 200
+
+
+def test_a_supervisor_serves_on_without_the_address_and_says_so(shared, sluice):
+    proxy = sluice(**answering(admin={"listen": "unix:" + shared.socket}))
+    proxy.wait_log(r"error supervisor admin\.listen: .*a\.sock: Address already in use")
+    c = Client(proxy.address)
+    assert c.request().body == b"hello"
+    c.close()
+    assert proxy.stop() == 0
     assert curl(shared, "/v1/status")[0] == 200
 
 
@@ -440,7 +475,9 @@ def test_a_library_that_is_not_there_is_not_asked_for(shared):
     assert 'there is no file "no-such.so"' in done.stderr
 
 
-def test_stop_drains(start, origin):
+@pytest.fixture
+def held(start, origin):
+    """A proxy with a request in flight: the proxy, its client, and what lets the answer go."""
     release = threading.Event()
 
     def script(c):
@@ -448,18 +485,28 @@ def test_stop_drains(start, origin):
         assert release.wait(DEADLINE)
         c.send(reply(b"late"))
 
-    app = origin(script)
-    proxy = start(manifest(app))
-    proxy.expected_end = True
-    c = Client(proxy.address)
-    c.send(request())
-    app.wait_requests(1)
+    def make(supervised):
+        app = origin(script)
+        proxy = start(manifest(app), supervised)
+        proxy.expected_end = True
+        c = Client(proxy.address)
+        c.send(request())
+        app.wait_requests(1)
+        return proxy, c, release
+
+    yield make
+    release.set()
+
+
+@BOTH
+def test_stop_drains(held, supervised):
+    proxy, c, release = held(supervised)
     done = run("stop", "--manifest", proxy.path)
-    assert (done.returncode, done.stdout) == (0, "state: draining\n")
+    assert (done.returncode, done.stdout) == (0, "stopping: yes\n")
     proxy.wait_log("draining")
     assert curl(proxy, "/v1/status")[2]["state"] == "draining"
     again = run("stop", "--manifest", proxy.path)
-    assert again.returncode == 1 and "draining already" in again.stderr
+    assert again.returncode == 1 and "stopping already" in again.stderr
     release.set()
     assert c.response().body == b"late"
     c.close()
@@ -468,42 +515,131 @@ def test_stop_drains(start, origin):
     assert run("stop", "--manifest", proxy.path).returncode == 1
 
 
-def test_stop_at_once(start, origin):
-    hold = threading.Event()
-
-    def script(c):
-        c.read_request()
-        hold.wait(DEADLINE)
-
-    app = origin(script)
-    proxy = start(manifest(app))
-    proxy.expected_end = True
-    c = Client(proxy.address)
-    c.send(request())
-    app.wait_requests(1)
+@BOTH
+def test_stop_at_once(held, supervised):
+    proxy, c, _ = held(supervised)
     done = run("stop", "--fast", "--json", "--manifest", proxy.path)
-    assert done.returncode == 0 and json.loads(done.stdout) == {"state": "stopping"}
+    assert done.returncode == 0 and json.loads(done.stdout) == {"stopping": True}
     assert proxy.wait_end() == 0
-    hold.set()
     c.close()
 
 
-def test_a_signal_after_stop_counts_as_the_second(start, origin):
-    hold = threading.Event()
+@BOTH
+def test_fast_ends_a_drain(held, supervised):
+    proxy, c, _ = held(supervised)
+    assert run("stop", "--manifest", proxy.path).returncode == 0
+    assert run("stop", "--fast", "--manifest", proxy.path).returncode == 0
+    assert proxy.wait_end() == 0
+    c.close()
 
-    def script(c):
-        c.read_request()
-        hold.wait(DEADLINE)
 
-    app = origin(script)
-    proxy = start(manifest(app))
-    c = Client(proxy.address)
-    c.send(request())
-    app.wait_requests(1)
+@BOTH
+def test_a_signal_after_stop_counts_as_the_second(held, supervised):
+    proxy, c, _ = held(supervised)
     assert run("stop", "--manifest", proxy.path).returncode == 0
     proxy.wait_log("draining")
     proxy.signal(signal.SIGTERM)
     assert proxy.wait_end() == 0
-    assert "asked twice" in proxy.log
-    hold.set()
     c.close()
+
+
+# ------------------------------------------------------------- reload and swap
+def body_of(proxy):
+    c = Client(proxy.address)
+    try:
+        return c.request().body
+    finally:
+        c.close()
+
+
+def saying(text, **over):
+    content = answering(**over)
+    content["plugins"] = {"r": {"library": "libRespond.so",
+                                "config": {"status": 200, "body": text}}}
+    return content
+
+
+@BOTH
+def test_reload(start, supervised):
+    proxy = start(saying("one"), supervised)
+    admin = {"listen": "unix:" + proxy.socket}
+    proxy.save(saying("two", admin=admin))
+    dry = run("reload", "--dry-run", "--manifest", proxy.path)
+    assert dry.returncode == 0, dry.stderr
+    assert "plugins.r" in dry.stdout and "switched: no" in dry.stdout
+    assert body_of(proxy) == b"one"
+    done = run("reload", "--manifest", proxy.path)
+    assert done.returncode == 0, done.stderr
+    assert "plugins.r" in done.stdout and "switched: yes" in done.stdout
+    assert body_of(proxy) == b"two"
+    assert curl(proxy, "/v1/status")[2]["generation"] == 2
+    same = run("reload", "--manifest", proxy.path)
+    assert "changes: none" in same.stdout
+    broken = saying("three", admin=admin)
+    broken["routes"] = []
+    proxy.save(broken)
+    refused = run("reload", "--manifest", proxy.path)
+    assert refused.returncode == 1 and "routes" in refused.stderr
+    assert body_of(proxy) == b"two"
+
+
+@BOTH
+def test_swap(start, tmp_path, supervised):
+    proxy = start(saying("one"), supervised)
+    other = str(tmp_path / "libOther.so")
+    shutil.copy(os.path.join(harness.PLUGINS, "libRespond.so"), other)
+    with open(other, "ab") as file:
+        file.write(b"another digest")
+    digest = subprocess.run(["sha256sum", other], capture_output=True, text=True,
+                            check=True).stdout.split()[0]
+    before = curl(proxy, "/v1/status")[2]["plugins"][0]
+    wrong = run("plugin", "swap", "r", other, "--sha256", "0" * 64, "--manifest", proxy.path)
+    assert wrong.returncode == 1 and "sha256" in wrong.stderr
+    assert curl(proxy, "/v1/status")[2]["plugins"][0] == before
+    nobody = run("plugin", "swap", "x", other, "--manifest", proxy.path)
+    assert nobody.returncode == 1 and "plugins.x" in nobody.stderr
+    done = run("plugin", "swap", "r", other, "--sha256", digest, "--manifest", proxy.path)
+    assert done.returncode == 0, done.stderr
+    after = curl(proxy, "/v1/status")[2]["plugins"][0]
+    assert after["sha256"] == digest and after["library"] == other
+    assert body_of(proxy) == b"one"
+
+
+@BOTH
+def test_a_canary_is_promoted_and_rolled_back(start, tmp_path, supervised):
+    proxy = start(saying("one"), supervised)
+    other = str(tmp_path / "libOther.so")
+    shutil.copy(os.path.join(harness.PLUGINS, "libRespond.so"), other)
+    with open(other, "ab") as file:
+        file.write(b"another digest")
+    on = ["--manifest", proxy.path]
+    assert run("plugin", "promote", "r", *on).returncode == 1
+    for word in ("rollback", "promote"):
+        done = run("plugin", "swap", "r", other, "--canary", "5%", "--error-budget", "1%", *on)
+        assert done.returncode == 0, done.stderr
+        assert curl(proxy, "/v1/status")[2]["canary"]["plugin"] == "r"
+        assert "canary of r: 5" in run("status", *on).stdout
+        again = run("plugin", "swap", "r", other, *on)
+        assert again.returncode == 1 and "canary" in again.stderr
+        assert run("plugin", word, "r", *on).returncode == 0
+        is_other = curl(proxy, "/v1/status")[2]["plugins"][0]["library"] == other
+        assert is_other == (word == "promote")
+
+
+def test_the_interface_moves_with_the_manifest(start):
+    proxy = start(saying("one"))
+    path = os.path.join(proxy.folder, "b.sock")
+    proxy.save(saying("one", admin={"listen": "unix:" + path}))
+    done = run("reload", "--admin", "unix:" + proxy.socket)
+    assert done.returncode == 0, done.stderr
+    eventually(lambda: not os.path.exists(proxy.socket), "the old socket is gone")
+    assert run("status", "--manifest", proxy.path).returncode == 0
+
+
+def test_alone_the_interface_stays_and_says_so(start):
+    proxy = start(saying("one"), supervised=False)
+    path = os.path.join(proxy.folder, "b.sock")
+    proxy.save(saying("one", admin={"listen": "unix:" + path}))
+    done = run("reload", "--admin", "unix:" + proxy.socket)
+    assert done.returncode == 0 and "warning: admin: " in done.stdout
+    assert run("status", "--admin", "unix:" + proxy.socket).returncode == 0

@@ -1,4 +1,5 @@
 """What libraries do to a process that serves: the first load of a new one, the memory of old ones."""
+import hashlib
 import os
 import re
 import signal
@@ -139,3 +140,29 @@ def test_images_stay_otherwise_until_there_are_too_many(reloader, build):
     eventually(lambda: r.proxy.processes == [r.proxy.serving], "the old one has ended")
     assert r.client(r.proxy).request().status == 200
     assert r.mappings() == 1
+
+
+def test_the_admin_interface_tells_of_every_image(reloader, build, tmp_path):
+    path, address = build(), str(tmp_path / "admin.sock")
+    r = reloader(plugins={"a": {"library": path}, "b": {"library": path}},
+                 admin={"listen": "unix:" + address})
+
+    def images():
+        done = subprocess.run(["curl", "-sS", "--unix-socket", address,
+                               "http://localhost/v1/plugins"], capture_output=True, check=True)
+        return harness.json.loads(done.stdout)["images"]
+
+    with open(path, "rb") as file:
+        digest = hashlib.sha256(file.read()).hexdigest()
+    (image,) = images()
+    assert image.pop("bytes") >= 4096 and image.pop("loaded_at").endswith("Z")
+    assert image == {
+        "number": 1, "library": path, "sha256": digest, "generation": 1, "state": "in_use",
+        "instances": ["a", "b"], "reason": "serves"}
+    build()
+    r.reload()
+    r.proxy.wait_log("generation 1 is gone")
+    old, new = images()
+    assert (old["number"], old["state"], old["instances"]) == (1, "retired", [])
+    assert old["reason"] == 'never unmapped: unload is "never"'
+    assert (new["generation"], new["state"], new["instances"]) == (2, "in_use", ["a", "b"])

@@ -73,6 +73,9 @@ def test_metrics_of_all_workers_are_added_up(proxy, client):
     # Both instances are there, and a gauge is what the last one set.
     assert 'sluice_plugin_requests{plugin="first",worker="1"} 0\n' in text
     assert re.search(r'sluice_plugin_depth{plugin="second"} 10\n', text)
+    # The host's own: images of libraries, of which both instances share one.
+    assert 'sluice_plugin_images{state="in_use"} 1\n' in text
+    assert re.search(r'sluice_plugin_image_bytes{state="in_use"} \d{4,}\n', text)
 
 
 def test_shared_counters_over_workers_lose_nothing(proxy, client):

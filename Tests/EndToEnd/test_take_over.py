@@ -248,7 +248,8 @@ def test_another_user_may_not(place):
     eventually(lambda: os.path.exists(sock), "somebody can be asked")
     script = ("import socket; s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET);"
               "s.connect(%r); print(s.recv(100)[12:].decode())" % sock)
-    as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "/usr/bin/python3", "-c"]
+    as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+                 "/usr/bin/python3", "-c"]
     ended = subprocess.run([*as_nobody, script], capture_output=True, text=True)
     assert "PermissionError" in ended.stderr
     # Even where the file would let it.
@@ -281,8 +282,9 @@ def test_a_daemon_takes_over(place):
     ended = place.run("run", "-m", described(place, "new", port), "--daemon", "--pid-file",
                       place.file("sluice.pid"), "--take-over", place.file("take.sock"))
     assert ended.returncode == 0, ended.stderr
-    assert ask(("127.0.0.1", port)) == "new"
+    # Until then both take connections.
     assert old.wait(DEADLINE) == 0
+    assert ask(("127.0.0.1", port)) == "new"
     pid = int(place.text("sluice.pid"))
     assert len(children(pid)) == 1
     os.kill(pid, signal.SIGTERM)

@@ -56,7 +56,7 @@ import Testing
                 let exchange = Exchange(slots: [Int(bitPattern: slot)])
                 let chain = Chain(route: [instance], exchange: exchange)
                 for phase in [Phase.requestHeaders, .responseHeaders, .requestEnd] {
-                    #expect(chain.run(phase) == .next)
+                    #expect(chain.run(phase) == .proceed)
                 }
             }
             instance.stopWorker(0, slot)

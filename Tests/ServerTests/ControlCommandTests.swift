@@ -224,7 +224,16 @@ struct ControlTextTests {
                 ["name": "long-name", "id": "b", "version": "2", "sha256": "", "faults": 4],
             ],
             "generations": [
-                ["number": 2, "state": "draining", "holders": ["3 requests", "1 tunnel"]]
+                [
+                    "generation": 2, "seconds": 61,
+                    "holders": [
+                        [
+                            "kind": "tunnel", "what": "GET /a", "client": "192.0.2.1:5",
+                            "seconds": 60,
+                        ],
+                        ["kind": "connection", "what": "", "client": "x", "seconds": .null],
+                    ],
+                ]
             ],
         ]
         #expect(
@@ -243,9 +252,9 @@ struct ControlTextTests {
                 "  NAME       ID     VERSION  SHA-256       STATE   FAULTS",
                 "  a          org.a  1.0.0    0123456789ab  active  -",
                 "  long-name  b      2                      -       4",
-                "older generations:",
-                "  NUMBER  STATE     HELD BY",
-                "  2       draining  3 requests; 1 tunnel",
+                "generation 2 drains, for 1m 1s:",
+                "  tunnel GET /a 192.0.2.1:5 1m",
+                "  connection x",
             ]
         )
         #expect(lines([:]) == ["sluice"])

@@ -72,6 +72,8 @@ enum Sample {
         switch table {
         case "manifest": manifest(top: member)
         case "log": manifest(top: "log: { \(member) }")
+        case "upgrade": manifest(top: "upgrade: { \(member) }")
+        case "restarts": manifest(top: "restarts: { \(member) }")
         case "take_over":
             manifest(
                 top: member.hasPrefix("listen:")
@@ -133,6 +135,8 @@ enum Sample {
         switch table {
         case "manifest": ""
         case "log": "log."
+        case "upgrade": "upgrade."
+        case "restarts": "restarts."
         case "take_over": "take_over."
         case "admin": "admin."
         case "listener": "listeners[0]."

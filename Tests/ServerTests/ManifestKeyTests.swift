@@ -253,7 +253,7 @@ struct ManifestKeyTests {
             ("retries", "attempts", 1, 16, ""), ("retries", "replay", 0, 1_048_576, "B"),
             ("pool", "idle_per_peer", 0, 65_535, ""), ("pool", "requests", 0, 1_000_000_000, ""),
         ] + ManifestTLSTests.bounds + ManifestHTTP2Tests.bounds
-        + UpstreamProtocolTests.bounds + IntegrityKeyTests.bounds
+        + UpstreamProtocolTests.bounds + IntegrityKeyTests.bounds + LifecycleKeyTests.bounds
 
     @Test(arguments: bounds)
     func `keeps the bounds of a key`(

@@ -16,7 +16,7 @@ public enum Metrics {
         }
         return withExtendedLifetime(runs) {
             _ = MetricText.write(.shared, to: sink)
-            return runs.text
+            return runs.text + ImageRegistry.shared.metricText()
         }
     }
 

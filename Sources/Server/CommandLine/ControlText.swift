@@ -74,15 +74,20 @@ enum ControlText {
                 ("STATE", "state"), ("FAULTS", "faults"),
             ]
         )
-        lines += table(
-            "older generations",
-            body["generations"],
-            [
-                ("NUMBER", "number"), ("STATE", "state"), ("SECONDS", "seconds"),
-                ("HELD BY", "holders"),
-            ]
-        )
+        for generation in body["generations"]?.array ?? [] { lines += older(generation) }
         return lines
+    }
+
+    /// A generation that waits for its last requests, and these.
+    private static func older(_ generation: JSON) -> [String] {
+        let number = generation["generation"].map(word) ?? "?"
+        let age = generation["seconds"]?.integer.map { ", for " + time($0) } ?? ""
+        return ["generation \(number) drains\(age):"]
+            + (generation["holders"]?.array ?? []).map { holder in
+                let parts = ["kind", "what", "client"].compactMap { holder[$0].map(word) }
+                let seconds = holder["seconds"]?.integer.map { " " + time($0) } ?? ""
+                return "  " + parts.filter { !$0.isEmpty }.joined(separator: " ") + seconds
+            }
     }
 
     private static func canary(_ body: JSON) -> [String] {
@@ -144,7 +149,7 @@ enum ControlText {
     private static func cell(_ member: String, _ value: JSON?) -> String {
         guard let value, value != .null else { return "-" }
         if let elements = value.array {
-            return elements.map(word).joined(separator: member == "holders" ? "; " : " ")
+            return elements.map(word).joined(separator: " ")
         }
         // The first digits tell files apart; --json has all of them.
         return member == "sha256" ? String(word(value).prefix(12)) : word(value)

@@ -3,19 +3,42 @@ internal import PluginHost
 internal import Proxy
 internal import Sys
 
-/// What a process serves, for `GET /v1/status`. [control]
+/// What a process serves, in JSON. [control]
 enum GenerationStatus {
+    /// Members of `GET /v1/status`.
     static func members(_ generations: Generations) -> [JSON.Member] {
         let running = generations.running
+        let status = generations.generationsJSON
         var members = [
             JSON.Member("generation", .integer(Int64(running.plan.number))),
             JSON.Member("listeners", .array(listeners(running))),
             JSON.Member("plugins", .array(running.plugins.map(plugin))),
-            JSON.Member("generations", .array(generations.retiring.map(retiring))),
+            JSON.Member("generations", status["draining"] ?? []),
         ]
-        if let canary = generations.canary { members.append(.init("canary", canary.json)) }
-        if let last = generations.lastCanary { members.append(.init("last_canary", .string(last))) }
+        for name in ["canary", "last_canary"] {
+            if let value = status[name], value != .null { members.append(.init(name, value)) }
+        }
         return members
+    }
+
+    /// The answer of `GET /v1/plugins`: instances, and libraries in memory.
+    static func plugins(_ generations: Generations) -> JSON {
+        [
+            "plugins": .array(generations.running.plugins.map(plugin)),
+            "images": PluginImages.json,
+        ]
+    }
+
+    /// The answer of `GET /v1/faults`.
+    static func faults(_ generations: Generations) -> JSON {
+        [
+            "plugins": .array(generations.running.plugins.map(faults)),
+            "quarantine": .array(
+                generations.running.quarantine.map {
+                    ["instance": .string($0.name), "sha256": .string($0.sha256)]
+                }
+            ),
+        ]
     }
 
     private static func listeners(_ running: Running) -> [JSON] {
@@ -30,20 +53,25 @@ enum GenerationStatus {
 
     private static func plugin(_ plugin: RunningPlugin) -> JSON {
         let facts = plugin.instance.library.facts
+        let report = plugin.instance.faultReport
         return [
             "name": .string(plugin.settings.name), "id": .string(facts.id),
             "version": .string(facts.version), "library": .string(plugin.settings.libraryPath),
             "sha256": .string(plugin.sha256),
+            "state": plugin.isAbsent
+                ? "quarantined" : report.openCircuits > 0 ? "suspended" : "active",
+            "faults": .integer(report.counts.values.reduce(0, +)),
         ]
     }
 
-    /// A generation that waits for its last request.
-    private static func retiring(_ retiring: Generations.Retiring) -> JSON {
-        let nanoseconds = Clock.kernelNanoseconds() - retiring.since
+    private static func faults(_ plugin: RunningPlugin) -> JSON {
+        let report = plugin.instance.faultReport
+        let counts = FaultKind.allCases.map { kind in
+            JSON.Member(kind.name, .integer(report.counts[kind] ?? 0))
+        }
         return [
-            "number": .integer(Int64(retiring.running.plan.number)),
-            "state": retiring.isAsked ? "ending" : "draining",
-            "seconds": .integer(Int64(nanoseconds / 1_000_000_000)),
+            "name": .string(report.name), "faults": .object(counts),
+            "skipped": .integer(report.skipped), "open_circuits": .integer(report.openCircuits),
         ]
     }
 }

@@ -22,7 +22,9 @@ extension Generations {
         let text: [UInt8]
         let settings: ProxySettings
         do throws(ManifestFailure) {
-            if let given { text = given } else {
+            if let given {
+                text = given
+            } else {
                 text = try Manifest.text(of: manifest, surroundings)
             }
             settings = try Manifest.parse(text, path: manifest, surroundings)

@@ -54,7 +54,8 @@ extension Generations {
         guard !retiring.isEmpty else { return Counts() }
         let counts = Monitor(Counts())
         let census = Census(generations: Set(retiring.map(\.running.plan.number))) {
-            holders, count in
+            holders,
+            count in
             counts.change { state in
                 state.holders += holders
                 state.count += count

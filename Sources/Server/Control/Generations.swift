@@ -137,9 +137,12 @@ final class Generations: @unchecked Sendable {
     }
 
     /// Makes all that settings need, beside what is served.
+    ///
+    /// - Parameter quarantine: plugins that are not to be loaded; nil for those that are not now.
     func prepare(
         _ settings: ProxySettings,
-        manifest: String
+        manifest: String,
+        quarantine: [Quarantine]? = nil
     ) throws(Preparation.Failure) -> Preparation {
         guard retiring.count < Self.retiringMax else {
             throw Preparation.Failure(lines: [
@@ -151,7 +154,8 @@ final class Generations: @unchecked Sendable {
             settings,
             manifest: manifest,
             source: source,
-            present: Preparation.Present(running: running, number: nextNumber())
+            present: Preparation.Present(running: running, number: nextNumber()),
+            quarantine: quarantine
         )
     }
 

@@ -19,10 +19,13 @@ final class ServingControl: Sendable {
         AdminRoute("GET", "/v1/status", { $0.status }),
         AdminRoute("GET", "/v1/metrics", { $0.metrics }),
         AdminRoute("GET", "/v1/generations", { $0.generationsStatus }),
+        AdminRoute("GET", "/v1/plugins", { $0.plugins }),
+        AdminRoute("GET", "/v1/faults", { $0.faults }),
         AdminRoute("POST", "/v1/reload", members: ["dry_run", "manifest_text"], { $0.reload }),
         AdminRoute("POST", "/v1/plugins/*/swap", members: SwapOrder.members, { $0.swap }),
         AdminRoute("POST", "/v1/plugins/*/promote", { $0.promote }),
         AdminRoute("POST", "/v1/plugins/*/rollback", { $0.rollBack }),
+        AdminRoute("POST", "/v1/plugins/*/reset", { $0.reset }),
         AdminRoute("POST", "/v1/stop", members: ["fast"], { $0.stop }),
         AdminRoute("POST", "/v1/reopen_logs", { $0.reopenLogs }),
     ])
@@ -104,6 +107,14 @@ final class ServingControl: Sendable {
         perform { AdminResponse(200, $0.generationsJSON) }
     }
 
+    private func plugins(_ call: AdminCall) -> AdminResponse {
+        perform { AdminResponse(200, GenerationStatus.plugins($0)) }
+    }
+
+    private func faults(_ call: AdminCall) -> AdminResponse {
+        perform { AdminResponse(200, GenerationStatus.faults($0)) }
+    }
+
     // MARK: Changing
 
     private func reload(_ call: AdminCall) -> AdminResponse {
@@ -150,6 +161,11 @@ final class ServingControl: Sendable {
 
     private func rollBack(_ call: AdminCall) -> AdminResponse {
         perform { $0.rollBack(call.name, because: "asked to") }
+    }
+
+    private func reset(_ call: AdminCall) -> AdminResponse {
+        let manifest = manifest
+        return perform { $0.reset(call.name, manifest: manifest) }
     }
 
     // MARK: Stopping

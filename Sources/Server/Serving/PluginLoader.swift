@@ -171,7 +171,10 @@ package struct PluginLoader {
     ) throws(PluginError) -> PluginLibrary {
         let path = entry.settings.libraryPath
         if let known = libraries[path] { return known }
-        if let same = previous?.plugins.first(where: { $0.sha256 == entry.sha256 }) {
+        // That of a stand-in is another.
+        if let same = previous?.plugins.first(where: {
+            !$0.isAbsent && $0.sha256 == entry.sha256
+        }) {
             return same.instance.library
         }
         guard let file = entry.file else { throw PluginError("no file") }

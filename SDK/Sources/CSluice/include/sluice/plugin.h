@@ -3,7 +3,7 @@
  *
  * Life of an instance:
  *   create -> worker_start (once a worker) -> hooks ... -> worker_stop -> destroy
- * The library itself is never unloaded.
+ * The library itself stays loaded, unless the manifest lets it go and it qualifies.
  */
 #ifndef SLUICE_PLUGIN_H
 #define SLUICE_PLUGIN_H
