@@ -7,6 +7,7 @@ import pytest
 
 import harness
 from harness import serve
+from reloading import manifest_of, reload, wait_gone
 from wire import Client, reply
 
 FOLDER = os.path.join(harness.ROOT, "Tests/EndToEnd/plugins/swift-layer")
@@ -67,3 +68,15 @@ def test_a_held_head_is_let_go(proxy):
 
 def test_timers_and_pairs_of_the_log(proxy):
     proxy[0].wait_log(r"timer ticks=3")
+
+
+def test_a_count_moves_over(library, sluice):
+    proxy = sluice(supervised=False, plugins={"all": {"library": library}},
+                   routes=[{"match": {}, "chain": ["all"]}])
+    client = Client(proxy.address)
+    assert [client.request(target="/count").body for _ in range(3)] == [b"1", b"2", b"3"]
+    manifest = manifest_of(proxy)
+    manifest["plugins"]["all"]["config"] = {"round": 2}
+    wait_gone(proxy, reload(proxy, manifest) - 1)
+    assert proxy.log.count("warm") == 2
+    assert client.request(target="/count").body == b"4"

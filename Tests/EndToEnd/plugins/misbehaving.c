@@ -189,8 +189,10 @@ static int32_t import_rest(void *instance, sluice_slice rest, sluice_errbuf *err
     (void)error;
     if (FAULT == TRUSTS_REST && rest.ptr[0] != rest.len - 1) abort();
     if (FAULT == TAKES_ANY_REST) return SLUICE_OK;
-    if (FAULT == REFUSES_REST_LATE) self->total += rest.ptr[0];
-    if (rest.len != 2 || rest.ptr[0] != 1) return SLUICE_EINVAL;
+    if (rest.len != 2 || rest.ptr[0] != 1) {
+        if (FAULT == REFUSES_REST_LATE) self->total++;
+        return SLUICE_EINVAL;
+    }
     self->total += rest.ptr[1];
     return SLUICE_OK;
 }
