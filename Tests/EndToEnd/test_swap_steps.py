@@ -28,6 +28,7 @@ def test_refused(bench, name):
     steps.check_refused(bench, name)
 
 
+@pytest.mark.seconds(120)
 @pytest.mark.parametrize("name, run", [pytest.param(n, r, id=n) for n, r in steps.cases()])
 def test_interrupted(name, run):
     run()
