@@ -113,19 +113,20 @@ class Subject:
             time.sleep(0.005)
 
     def pids(self):
-        """The proxy's living processes: those of its name below this one."""
+        """The proxy's living processes: those of its name below its root."""
         table = processes()
         mine = set()
         for pid, (parent, state, name) in table.items():
             chain = pid
-            while chain in table and chain != os.getpid():
+            while chain in table and chain != self.root():
                 chain = table[chain][0]
-            if chain == os.getpid() and state != "Z" and self.is_mine(name, pid):
+            if chain == self.root() and state != "Z" and name.startswith(self.name):
                 mine.add(pid)
         return mine
 
-    def is_mine(self, name, pid):
-        return name == self.name
+    def root(self):
+        """The process that all of the proxy's are below: masters change, so it is this one."""
+        return os.getpid()
 
     def memory(self):
         """Bytes that its processes use together, shared pages once (PSS)."""
@@ -239,8 +240,9 @@ class Sluice(Subject):
     name = "sluice"
     binary = SLUICE
 
-    def is_mine(self, name, pid):
-        return name.startswith("sluice")
+    def root(self):
+        # The supervisor keeps its number over an upgrade. Other trials may have theirs beside it.
+        return self.process.pid if self.process else -1
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
