@@ -260,8 +260,7 @@ package struct Worker: ~Copyable {
         pickCall = .allocate(capacity: 1)
         pickCall.initialize(to: sluice_pick())
         dateText = .allocate(capacity: 32)
-        lastIPText = .allocate(capacity: IPAddress.textBytesMax)
-        lastIPText.initialize(repeating: 0, count: IPAddress.textBytesMax)
+        lastIPText = Self.zeroes(IPAddress.textBytesMax)
         var limits = HeadLimits()
         limits.headBytesMax = ResponseLimits.headBytesMax
         limits.fieldCountMax = ResponseLimits.fieldsMax
@@ -270,6 +269,12 @@ package struct Worker: ~Copyable {
         listenerTimer.initialize(to: TimerNode(kind: TimerKind.listeners))
         requestNumber = UInt64(index) << 48
         enter(plan)
+    }
+
+    private static func zeroes(_ count: Int) -> UnsafeMutablePointer<UInt8> {
+        let bytes = UnsafeMutablePointer<UInt8>.allocate(capacity: count)
+        bytes.initialize(repeating: 0, count: count)
+        return bytes
     }
 
     /// Begins to watch the listeners and the mailbox; once, before `run`.

@@ -1,4 +1,5 @@
-"""What libraries do to a process that serves: the first load of a new one, the memory of old ones."""
+"""What libraries do to a process that serves: the first load of a new one, the memory of old
+ones."""
 import hashlib
 import os
 import re

@@ -91,7 +91,7 @@ struct ManifestTests {
     }
 
     @Test(arguments: [
-        ("manifest", "tls"), ("manifest", "user"), ("listener", "reuse_port"),
+        ("manifest", "tls"), ("manifest", "metrics"), ("listener", "reuse_port"),
         ("upstream", "hash_key"),
         ("peer", "tls"), ("match", "query"),
     ])

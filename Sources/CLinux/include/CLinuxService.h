@@ -59,8 +59,9 @@ long clinux_send_datagram(const char *path, uint32_t path_bytes, const void *fro
 
 /* -- daemons ----------------------------------------------------------------------------------- */
 
-/* Goes on in a process of its own session that no terminal controls, with /dev/null for its input and
- * output: 1 there, with the writing end of a pipe in `report`; 0 in the process that called, with the reading end. Only for a process
+/* Goes on in a process of its own session that no terminal controls, with /dev/null for its input
+ * and output: 1 there, with the writing end of a pipe in `report`; 0 in the process that called,
+ * with the reading end. Only for a process
  * with one thread. */
 long clinux_detach(int32_t *report);
 

@@ -92,7 +92,9 @@ struct Canary {
             )
         }
         if baseline.requests >= requestsMin, baseline.slowMicroseconds > 0 {
-            let times = Double(canary.slowMicroseconds) / Double(baseline.slowMicroseconds)
+            // Each is the last microsecond of a range.
+            let times =
+                Double(canary.slowMicroseconds + 1) / Double(baseline.slowMicroseconds + 1)
             if times > order.latencyBudget {
                 return .bad(
                     "its slowest requests take \(tenths(times)) times as long as the others'"

@@ -34,7 +34,8 @@ final class Generations: @unchecked Sendable {
     private(set) var retiring: [Retiring] = []
     /// For a process that takes this one's place.
     var manifest = ServedManifest(text: [])
-    /// Told of each manifest that is served: its text with the swaps, what it says, and the number of workers.
+    /// Told of each manifest that is served: its text with the swaps, what it says, and the number
+    /// of workers.
     var served: (@Sendable ([UInt8], ProxySettings, Int) -> Void)?
     /// Asks for another process in place of this one, and says why; nil when nobody can.
     var wantsReplacement: (@Sendable (String) -> Void)?
@@ -264,6 +265,7 @@ final class Generations: @unchecked Sendable {
         ImageRegistry.shared.sweep()
         judgeImages()
         ledger.forget(plan.number)
+        ImageRegistry.shared.sweep()
         log.write(3) { line in
             line.text("generation ")
             line.number(Int(plan.number))

@@ -2,8 +2,8 @@ internal import PluginHost
 internal import Proxy
 internal import TLS
 
-/// What a serving process gives to the one that takes its place: keys of TLS tickets, shared tables,
-/// and what plugins export.
+/// What a serving process gives to the one that takes its place: keys of TLS tickets, shared
+/// tables, and what plugins export.
 ///
 /// Bytes: the word `magic`, then parts, each a name, a key and a run; parts that a process does not
 /// know are left out. They hold secrets: they go through memory alone, never through a file.

@@ -51,7 +51,6 @@ struct Preparation {
         inherited: ProcessState? = nil,
         quarantine: [Quarantine]? = nil
     ) throws(Failure) {
-        let descriptorLimit = Process.raiseDescriptorLimit()
         let before = present?.running
         let tables =
             before?.plan.tables
@@ -85,17 +84,8 @@ struct Preparation {
         if problems.isEmpty {
             do throws(PluginError) {
                 for instance in loaded.made { try instance.handover?.warm() }
-                plan = try Plan(
-                    settings,
-                    instances: loaded.instances,
-                    addresses: source == nil ? listeners : sockets.all.map(\.address),
-                    peerAddresses: peers,
-                    tls: tls,
-                    tables: tables,
-                    previous: before?.plan,
-                    number: present?.number ?? 1,
-                    descriptorLimit: descriptorLimit
-                )
+                let addresses = source == nil ? listeners : sockets.all.map(\.address)
+                plan = try Self.plan(settings, loaded, addresses, peers, tls, tables, present)
             } catch {
                 problems.append(error.description)
             }
@@ -117,6 +107,28 @@ struct Preparation {
         made = loaded.made
         bound = sockets.new
         self.source = source
+    }
+
+    private static func plan(
+        _ settings: ProxySettings,
+        _ loaded: PluginLoader.Result,
+        _ addresses: [SocketAddress],
+        _ peers: [[SocketAddress]],
+        _ tls: TLSContexts,
+        _ tables: PlanTables,
+        _ present: Present?
+    ) throws(PluginError) -> Plan {
+        try Plan(
+            settings,
+            instances: loaded.instances,
+            addresses: addresses,
+            peerAddresses: peers,
+            tls: tls,
+            tables: tables,
+            previous: present?.running.plan,
+            number: present?.number ?? 1,
+            descriptorLimit: Process.raiseDescriptorLimit()
+        )
     }
 
     /// Lets go of the addresses that were bound for it: nothing will be served.

@@ -101,13 +101,7 @@ struct Serving: ~Copyable {
         switch master {
         case .signals: _ = PinnedThread.start(name: "signals") { workers.handleSignals() }
         case .supervisor(let link, let bytes):
-            generations.manifest = ServedManifest(bytes)
-            generations.wantsReplacement = { reason in
-                try? link.askForReplacement(reason: reason)
-            }
-            generations.served = { text, settings, count in
-                try? link.ready(text, settings, workers: count)
-            }
+            Self.follow(link, bytes, generations)
             link.follow(hooks, logLevel: level)
         }
         for thread in threads { thread.join() }
@@ -119,6 +113,19 @@ struct Serving: ~Copyable {
         generations.end()
         log.write(3) { $0.text("stopped") }
         return .ok
+    }
+
+    /// What the supervisor is told of generations.
+    private static func follow(
+        _ link: SupervisorLink,
+        _ bytes: [UInt8],
+        _ generations: Generations
+    ) {
+        generations.manifest = ServedManifest(bytes)
+        generations.wantsReplacement = { try? link.askForReplacement(reason: $0) }
+        generations.served = { text, settings, count in
+            try? link.ready(text, settings, workers: count)
+        }
     }
 
     private static func startWorker(

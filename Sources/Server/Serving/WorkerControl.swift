@@ -36,8 +36,8 @@ final class WorkerControl: Sendable {
         grace = generations.running.settings.lifecycle.shutdownGrace
     }
 
-    /// Closes the listeners and lets requests finish; tunnels end after `grace` milliseconds, and so
-    /// do idle connections if another process serves on.
+    /// Closes the listeners and lets requests finish; tunnels end after `grace` milliseconds, and
+    /// so do idle connections if another process serves on.
     ///
     /// - Parameter handsOver: another process serves on.
     func drain(grace: Int, handsOver: Bool) {

@@ -3,7 +3,8 @@ internal import Sys
 
 /// The service over an `execve`: the process stays, and so does what it holds.
 extension Service {
-    /// What the program that takes this one's place goes on with, and the descriptors that it keeps.
+    /// What the program that takes this one's place goes on with, and the descriptors that it
+    /// keeps.
     func resumeState() -> (JSON, [Int32]) {
         var members: [JSON.Member] = []
         var descriptors: [Int32] = []

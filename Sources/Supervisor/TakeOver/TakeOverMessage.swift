@@ -2,8 +2,8 @@
 ///
 /// A message is a header of 12 bytes, `SLTO`, version, kind (two bytes each) and length of the body
 /// (four), all in network order, and the body. The new process asks; the old one answers with the
-/// sockets, up to 64 a message, each acknowledged by how many have come; the new process says when it
-/// serves; the old one confirms, and drains.
+/// sockets, up to 64 a message, each acknowledged by how many have come; the new process says when
+/// it serves; the old one confirms, and drains.
 package enum TakeOverMessage: Equatable, Sendable {
     /// New to old: hand over the sockets.
     case ask

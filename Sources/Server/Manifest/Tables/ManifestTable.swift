@@ -41,6 +41,8 @@ extension Table where Root == ProxySettings {
                 "The [admin interface](admin.md): what runs, and commands to it. There is none when"
                     + " this is left out."
             ),
+            // Before those below, which are parts of the same value.
+            Key("upgrade", \.lifecycle, .table(.upgrade), "Another process takes over."),
             Key(
                 "shutdown_grace",
                 \.lifecycle.shutdownGrace,
@@ -48,7 +50,6 @@ extension Table where Root == ProxySettings {
                 "How long tunnels (WebSockets) of a process that drains may still last. Requests"
                     + " have no such bound: they end within the times of their listener."
             ),
-            Key("upgrade", \.lifecycle, .table(.upgrade), "Another process takes over."),
             Key(
                 "restarts",
                 \.lifecycle.restarts,
