@@ -16,7 +16,9 @@ struct Running: Sendable {
 
     /// Plugins whose files were let in by the rules that other settings have, too.
     func plugins(trustedBy settings: ProxySettings) -> [RunningPlugin] {
-        self.settings.integrity.isTrust(of: settings.integrity) ? plugins : []
+        // What stands in for a plugin has nothing of its file.
+        self.settings.integrity.isTrust(of: settings.integrity)
+            ? plugins.filter { !$0.isAbsent } : []
     }
 
     func plugin(_ name: String) -> RunningPlugin? {
