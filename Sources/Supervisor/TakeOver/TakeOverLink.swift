@@ -9,26 +9,6 @@ package struct TakeOverFailure: Error, Equatable, Sendable {
     package init(_ reason: String) { self.reason = reason }
 }
 
-    private static func take(
-        _ connection: SharedDescriptor
-    ) throws(Errno) -> DescriptorPassing.Received {
-        func once() throws(Errno) -> DescriptorPassing.Received {
-            try DescriptorPassing.receive(
-                connection.number,
-                bytesMax: TakeOverMessage.bytesMax,
-                waits: false
-            )
-        }
-        do throws(Errno) {
-            return try once()
-        } catch {
-            // The other end was closed before it read what was sent to it. The kernel says so once,
-            // ahead of what the other end had said, such as why it refuses.
-            guard error == .connectionReset else { throw error }
-            return try once()
-        }
-    }
-
 /// Messages over a connection of two processes.
 enum TakeOverLink {
     /// The next message with its sockets; nil when there is none yet.
@@ -60,6 +40,26 @@ enum TakeOverLink {
                 failure.isAnswered = true
                 throw failure
             }
+        }
+    }
+
+    private static func take(
+        _ connection: SharedDescriptor
+    ) throws(Errno) -> DescriptorPassing.Received {
+        func once() throws(Errno) -> DescriptorPassing.Received {
+            try DescriptorPassing.receive(
+                connection.number,
+                bytesMax: TakeOverMessage.bytesMax,
+                waits: false
+            )
+        }
+        do throws(Errno) {
+            return try once()
+        } catch {
+            // The other end was closed before it read what was sent to it. The kernel says so once,
+            // ahead of what the other end had said, such as why it refuses.
+            guard error == .connectionReset else { throw error }
+            return try once()
         }
     }
 }
