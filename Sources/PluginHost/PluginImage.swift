@@ -154,7 +154,9 @@ public final class PluginImage: Sendable {
     func unmap() -> Bool {
         let closes = state.withLock { state in
             guard !state.isClosed else { return false }
-            guard mayUnload, obstacles.isEmpty, state.users.isEmpty, Self.bytesOut(&state) == 0
+            // Whoever has loaded it may be about to make its first instance.
+            guard state.wasUsed, mayUnload, obstacles.isEmpty, state.users.isEmpty,
+                Self.bytesOut(&state) == 0
             else { return false }
             state.isClosed = true
             return true

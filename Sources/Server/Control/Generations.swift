@@ -265,7 +265,6 @@ final class Generations: @unchecked Sendable {
         ImageRegistry.shared.sweep()
         judgeImages()
         ledger.forget(plan.number)
-        ImageRegistry.shared.sweep()
         log.write(3) { line in
             line.text("generation ")
             line.number(Int(plan.number))
