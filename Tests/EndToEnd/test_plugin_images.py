@@ -125,7 +125,8 @@ def test_images_that_may_be_unmapped_are(reloader, build):
 
 def test_images_stay_otherwise_until_there_are_too_many(reloader, build):
     path = build()
-    r = reloader(plugins={"a": {"library": path}}, max_retired_images=3)
+    # The connections of the clients that saw the reloads keep the old process for so long.
+    r = reloader(plugins={"a": {"library": path}}, max_retired_images=3, shutdown_grace="100ms")
     pid = r.proxy.serving
     for number in range(2, 5):
         build()
