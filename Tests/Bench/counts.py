@@ -116,7 +116,7 @@ class Setting:
         # Without debug information, which valgrind can't read of every compiler.
         for name in ["libHeaders.so", "libRoundRobin.so"]:
             self.strip(os.path.join(harness.PLUGINS, name))
-        harness.BINARY = self.strip(BINARY)
+        options["binary"] = self.strip(BINARY)
         content = manifest(
             *self.origins, plugin_dir=self.folder.name, log={"level": "info"}, plugins={"hdr": {"library": "libHeaders.so"}},
             chain=["hdr"], upstream=self.peers.upstream,
