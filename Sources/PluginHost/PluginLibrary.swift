@@ -21,6 +21,8 @@ public struct PluginLibrary: @unchecked Sendable {
     public let sha256: String
     /// Nil of a plugin that is linked into this process.
     public let image: PluginImage?
+    /// What a crash in it is laid to; instances add their name.
+    let label: CrashLabel
 
     /// Loads a library from a private copy and shakes hands.
     ///
@@ -57,7 +59,8 @@ public struct PluginLibrary: @unchecked Sendable {
         }
         // Safe: the symbol's name fixes its type (`hello.h`).
         hello = try Self.shakeHands(unsafeBitCast(symbol, to: Hello.self), path: path, label)
-        try check()
+        try Self.check(hello, path: path)
+        self.label = Self.label(path: path, sha256: sha256, hello)
     }
 
     /// The function that a library exports as `sluice_plugin_hello_v0`.
@@ -75,7 +78,8 @@ public struct PluginLibrary: @unchecked Sendable {
         sha256 = ""
         let label = Self.label(path: name, sha256: "")
         self.hello = try Self.shakeHands(hello, path: name, label)
-        try check()
+        try Self.check(self.hello, path: name)
+        self.label = Self.label(path: name, sha256: "", self.hello)
     }
 
     /// Reads a file and loads it; see `PluginFile.init`.
@@ -88,6 +92,14 @@ public struct PluginLibrary: @unchecked Sendable {
         let label = UnsafeMutablePointer<CrashLabel>.allocate(capacity: 1)
         label.initialize(to: CrashLabel(name: "", library: path, sha256: sha256, version: ""))
         return UnsafePointer(label)
+    }
+
+    private static func label(
+        path: String,
+        sha256: String,
+        _ hello: UnsafePointer<sluice_plugin_hello>
+    ) -> CrashLabel {
+        CrashLabel(name: "", library: path, sha256: sha256, version: hello.pointee.version.text)
     }
 
     private static func open(
@@ -140,7 +152,10 @@ public struct PluginLibrary: @unchecked Sendable {
         return UnsafePointer(hello)
     }
 
-    private func check() throws(PluginError) {
+    private static func check(
+        _ hello: UnsafePointer<sluice_plugin_hello>,
+        path: String
+    ) throws(PluginError) {
         let size = Int(hello.pointee.size)
         guard size == MemoryLayout<sluice_plugin_hello>.size else {
             throw PluginError(
@@ -156,7 +171,7 @@ public struct PluginLibrary: @unchecked Sendable {
             Int(factory.pointee.size) == MemoryLayout<sluice_factory>.size,
             factory.pointee.create != nil
         else { throw PluginError("\(path): no usable sluice_factory") }
-        for name in Self.names(hello.pointee.required) {
+        for name in names(hello.pointee.required) {
             guard HostTable.offers(name) else {
                 throw PluginError("\(path): needs \(name), which this host does not offer")
             }

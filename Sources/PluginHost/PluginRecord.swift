@@ -98,13 +98,7 @@ public struct PluginRecord {
     ) -> UnsafeMutablePointer<PluginRecord> {
         let record = make(
             name: name,
-            label: CrashLabel(
-                name: name,
-                library: library.path,
-                sha256: library.sha256,
-                version: library.hello.pointee.version.text,
-                policy: guards.onCrash
-            ),
+            label: library.label.of(instance: name, policy: guards.onCrash),
             guards: guards,
             workerCount: workerCount
         )

@@ -4,15 +4,15 @@ import CLinux
 /// handler reads it.
 public struct CrashLabel {
     // The order and sizes are those of `clinux_label`; a test compares them.
-    let name: UnsafePointer<UInt8>?
+    private(set) var name: UnsafePointer<UInt8>?
     let library: UnsafePointer<UInt8>?
     let sha256: UnsafePointer<UInt8>?
     let version: UnsafePointer<UInt8>?
-    let nameLength: UInt32
+    private(set) var nameLength: UInt32
     let libraryLength: UInt32
     let sha256Length: UInt32
     let versionLength: UInt32
-    let policy: UInt32
+    private(set) var policy: UInt32
     let reserved: UInt32
 
     /// - Parameters:
@@ -37,6 +37,18 @@ public struct CrashLabel {
         versionLength = UInt32(clamping: version.utf8.count)
         self.policy = policy.rawValue
         reserved = 0
+    }
+
+    /// The label of an instance of a library that has this one; they share what is the library's.
+    public func of(instance name: String, policy: CrashPolicy) -> CrashLabel {
+        CrashLabel(of: self, name: name, policy: policy)
+    }
+
+    private init(of library: CrashLabel, name: String, policy: CrashPolicy) {
+        self = library
+        self.name = Self.permanent(name)
+        nameLength = UInt32(clamping: name.utf8.count)
+        self.policy = policy.rawValue
     }
 
     /// A copy of a text that is never freed.
