@@ -23,6 +23,8 @@ public final class RequestFixture {
     public var errorCode: UInt32 = 0
     /// The body of the reply that a hook gave.
     public var replyBody: String?
+    /// The id of the attempt's peer, for plugins that ask `sluice.peers/1`; 0 for none.
+    public var peerID: UInt64 = 0
     /// Bytes of request memory that plugins may take.
     public var memoryBudget = 65_536
 
