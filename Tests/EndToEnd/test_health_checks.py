@@ -198,6 +198,7 @@ def test_nginx_is_killed_and_comes_back(proxy, client, origin, tmp_path):
         p = proxy(active(initial="unhealthy"), a, address)
         c = client(p)
         wait_health(p, address, "healthy")
+        wait_health(p, a, "healthy")
         assert answers(c) == {"a", "nginx"}
         server.terminate()
         server.wait()
