@@ -92,7 +92,7 @@ package struct Worker: ~Copyable {
     /// Requests of plugins' own: those that were asked for, and those that run.
     let calloutPort: CalloutPort
     /// Of plugins' probes; those below `probeCount` are made.
-    let probes: UnsafeMutablePointer<ProbeSlot>
+    let probes = UnsafeMutablePointer<ProbeSlot>.allocate(capacity: ProbeSlot.countMax)
     var probeCount = 0
     var callouts = Slab<Callout>(chunkCount: 32, countMax: CalloutPort.calloutsMax)
     var firstCallout: UnsafeMutablePointer<Callout>?
@@ -242,7 +242,6 @@ package struct Worker: ~Copyable {
         ciphertext = .allocate(capacity: 1)
         ciphertext.initialize(to: output)
         sessions = .allocate(capacity: tables.peerRoom)
-        probes = .allocate(capacity: ProbeSlot.countMax)
         rest = scratch
         sessionInput = .allocate(capacity: Self.sessionInputBytes)
         headText = .allocate(capacity: Self.headTextBytes)
