@@ -83,6 +83,8 @@ struct Exchange {
     var drained = 0
     /// Bit per peer of the upstream: failed for this request.
     var tried: UnsafeMutablePointer<UInt64>?
+    /// Kept where the upstream has a `FailoverPlan`.
+    var failover: UnsafeMutablePointer<FailoverState>?
     var requestBody = BodyPipe()
     var responseBody = BodyPipe()
     /// What hooks wait for, by direction.
@@ -136,6 +138,7 @@ struct Exchange {
         exchange.pointee.upstream = nil
         exchange.pointee.head = head
         exchange.pointee.tried = nil
+        exchange.pointee.failover = nil
         exchange.pointee.requestBody = BodyPipe()
         exchange.pointee.responseBody = BodyPipe()
         exchange.pointee.requestWait = nil

@@ -133,7 +133,8 @@ struct PlanBuilder {
                     upstream,
                     tls: tls.upstreams[order],
                     peerIndices: indices,
-                    pick: built?.pick
+                    pick: built?.pick,
+                    load: tables.load(ofUpstream: upstream.name)
                 )
             )
             upstreams.append(plan)
@@ -171,7 +172,13 @@ struct PlanBuilder {
             newPeers.append(index)
             tables.idleCounts.clear(peer: index)
             tables.peers.advanced(by: index).initialize(
-                to: PeerPlan(peer, address: addresses[order], link, continuing: old)
+                to: PeerPlan(
+                    peer,
+                    address: addresses[order],
+                    link,
+                    tables.load(ofUpstream: upstream.name),
+                    continuing: old
+                )
             )
             indices.append(index)
             peerKeys[key] = index

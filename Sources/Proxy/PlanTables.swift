@@ -15,6 +15,8 @@ package final class PlanTables: @unchecked Sendable {
     var freeListeners: IndexPool
     var freePeers: IndexPool
     private var freeInstances: IndexPool
+    /// By the upstream's name.
+    private var loads: [String: UpstreamLoad] = [:]
 
     /// Listeners of all live plans together.
     package static let listenersMax = 4_096
@@ -31,6 +33,14 @@ package final class PlanTables: @unchecked Sendable {
         freeListeners = IndexPool(count: Self.listenersMax)
         freePeers = IndexPool(count: Self.peersMax)
         freeInstances = IndexPool(count: Self.instancesMax)
+    }
+
+    /// Counters of an upstream, which last over all plans that have one of this name. [control]
+    func load(ofUpstream name: String) -> UpstreamLoad {
+        if let load = loads[name] { return load }
+        let load = UpstreamLoad(workers: workerCount)
+        loads[name] = load
+        return load
     }
 
     /// A place for an instance in every worker's table of slots. [control]

@@ -17,12 +17,17 @@ package struct PeerPlan {
     let link: PeerLink
     /// Counters that balancers read.
     let load: UnsafeMutablePointer<sluice_peer_load>
+    /// Connections to it, over all workers.
+    private let connectionCount: UnsafeMutablePointer<Atomic<Int>>
+    /// Counters of all peers of its upstream.
+    let upstream: UpstreamLoad
 
     /// - Parameter old: the same peer of the plan before, whose requests still count.
     init(
         _ settings: PeerSettings,
         address: SocketAddress,
         _ link: PeerLink,
+        _ upstream: UpstreamLoad,
         continuing old: UnsafeMutablePointer<PeerPlan>?
     ) {
         self.address = address
@@ -30,11 +35,15 @@ package struct PeerPlan {
         let copy = sluice_slice(permanent: settings.address)
         text = Slice(copy.ptr, Int(copy.len))
         host = address.isUnix ? nil : Self.makeHost(settings.address)
+        self.upstream = upstream
         if let old {
             load = old.pointee.load
+            connectionCount = old.pointee.connectionCount
         } else {
             load = .allocate(capacity: 1)
             load.initialize(to: sluice_peer_load())
+            connectionCount = .allocate(capacity: 1)
+            connectionCount.initialize(to: Atomic(0))
         }
     }
 
@@ -54,6 +63,20 @@ package struct PeerPlan {
         // Safe: a 64-bit word, only ever touched by atomic operations.
         _ = UnsafeMutableRawPointer(load).assumingMemoryBound(to: Atomic<Int>.self)
             .pointee.wrappingAdd(change, ordering: .relaxed)
+    }
+
+    /// Requests that are with this peer now.
+    var inFlight: Int {
+        // Safe: as in `addInFlight`.
+        UnsafeMutableRawPointer(load).assumingMemoryBound(to: Atomic<Int>.self)
+            .pointee.load(ordering: .relaxed)
+    }
+
+    /// Counts connections to this peer, those that are being made included.
+    ///
+    /// - Returns: how many there are now.
+    func addConnections(_ change: Int) -> Int {
+        connectionCount.pointee.wrappingAdd(change, ordering: .relaxed).newValue
     }
 
     /// Moves the average time to the first byte by an eighth of the way to a new one.
@@ -92,6 +115,8 @@ package struct UpstreamPlan {
     let pick: Pick?
     let timeouts: UpstreamTimeouts
     let retries: RetrySettings
+    /// Nil when it does nothing beyond the usual.
+    let failover: UnsafeMutablePointer<FailoverPlan>?
     let pool: PoolSettings
     let hostOverride: Slice?
     let proxyProtocol: ProxyProtocolVersion?
@@ -116,7 +141,8 @@ package struct UpstreamPlan {
         _ settings: UpstreamSettings,
         tls: TLSClientContext?,
         peerIndices indices: [Int],
-        pick: Pick?
+        pick: Pick?,
+        load: UpstreamLoad
     ) {
         let copy = sluice_slice(permanent: settings.name)
         name = Slice(copy.ptr, Int(copy.len))
@@ -129,6 +155,7 @@ package struct UpstreamPlan {
         http2 = PeerHTTP2Plan(settings.http2)
         timeouts = settings.timeouts
         retries = settings.retries
+        failover = FailoverPlan.make(settings, load)
         pool = settings.pool
         proxyProtocol = settings.proxyProtocol
         hostOverride = settings.hostOverride.map { text in

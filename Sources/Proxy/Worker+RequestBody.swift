@@ -339,7 +339,7 @@ extension Worker {
         } else {
             timers.set(
                 timer(of: up),
-                deadline: now &+ UInt64(upstream.pointee.timeouts.firstByte)
+                deadline: responseDeadline(exchange, up, upstream)
             )
         }
     }
@@ -395,8 +395,14 @@ extension Worker {
     ) -> Bool {
         // Streams may be refused, which says that nothing was done (RFC 9113 §8.7).
         (up.pointee.isStream
-            || up.pointee.flags.contains(.reused) && exchange.pointee.head.method.isIdempotent)
+            || exchange.pointee.head.method.isIdempotent
+                && (up.pointee.flags.contains(.reused) || triesSentAgain(exchange)))
             && !exchange.pointee.flags.contains(.replayOverflow)
+    }
+
+    /// Whether the upstream's `retries.on` has what may happen after the body was sent.
+    private func triesSentAgain(_ exchange: UnsafeMutablePointer<Exchange>) -> Bool {
+        exchange.pointee.failover?.pointee.plan.pointee.on.includesSent == true
     }
 
     private mutating func keepReplay(

@@ -9,6 +9,7 @@ extension Worker {
     /// Begins the next attempt of a request; answers it when there is none left.
     mutating func attempt(_ exchange: UnsafeMutablePointer<Exchange>) {
         guard let upstream = exchange.pointee.upstream else { return }
+        if let plan = upstream.pointee.failover, !enter(exchange, plan) { return }
         while exchange.pointee.attempts < upstream.pointee.retries.attempts {
             // The only peer was tried: asking it again at once would get the same answer.
             if upstream.pointee.pick == nil, exchange.pointee.tried != nil { break }
@@ -18,6 +19,7 @@ extension Worker {
             )
             if exchange.pointee.attempts > 1 { forgetAttempt(exchange) }
             guard let local = pick(exchange, upstream) else {
+                if findsNoRoom(exchange) { return }
                 guard exchange.pointee.attempts == 1 else { break }
                 reply(exchange, 503, reason: "the balancer has no peer")
                 return
@@ -44,10 +46,27 @@ extension Worker {
             {
                 return
             }
+            if findsNoRoom(exchange) { return }
             markTried(exchange, upstream, local)
             reportAttempt(exchange, SLUICE_ATTEMPT_CONNECT)
+            guard triesOtherPeers(upstream) else { break }
         }
+        if goOnBeside(exchange) { return }
         reply(exchange, 502, reason: "no peer could be reached")
+    }
+
+    /// Lets an attempt wait that has just found a limit reached, or answers the request.
+    private mutating func findsNoRoom(_ exchange: UnsafeMutablePointer<Exchange>) -> Bool {
+        guard exchange.pointee.failover != nil, limitHit != .none else { return false }
+        // It was none.
+        exchange.pointee.attempts &-= 1
+        waitForRoom(exchange)
+        return true
+    }
+
+    /// Whether another peer is tried when a connect fails.
+    private func triesOtherPeers(_ upstream: UnsafeMutablePointer<UpstreamPlan>) -> Bool {
+        upstream.pointee.failover?.pointee.on.events.contains(.connect) != false
     }
 
     /// What plugins were told of the attempt before.
@@ -59,11 +78,14 @@ extension Worker {
 
     /// Index of a peer within its upstream; nil when there is none to use.
     @inline(__always)
-    private func pick(
+    private mutating func pick(
         _ exchange: UnsafeMutablePointer<Exchange>,
         _ upstream: UnsafeMutablePointer<UpstreamPlan>
     ) -> Int? {
-        guard upstream.pointee.pick != nil else { return 0 }
+        if upstream.pointee.failover != nil, let local = takeCandidate(exchange) { return local }
+        guard upstream.pointee.pick != nil else {
+            return upstream.pointee.failover == nil ? 0 : chooseOnly(upstream)
+        }
         return pick(
             upstream,
             request: exchange,
@@ -73,10 +95,19 @@ extension Worker {
         )
     }
 
-    /// Index of a peer within its upstream, which the balancer chooses.
+    /// The peer that was chosen before the attempt began.
+    private func takeCandidate(_ exchange: UnsafeMutablePointer<Exchange>) -> Int? {
+        guard let state = exchange.pointee.failover, state.pointee.candidate >= 0 else {
+            return nil
+        }
+        defer { state.pointee.candidate = -1 }
+        return Int(state.pointee.candidate)
+    }
+
+    /// Index of a peer within its upstream, which the balancer chooses; never one that was tried.
     ///
     /// - Parameter request: whose context a crash record tells of; nil for a callout.
-    func pick(
+    mutating func pick(
         _ upstream: UnsafeMutablePointer<UpstreamPlan>,
         request: UnsafeMutableRawPointer?,
         attempt: Int,
@@ -99,11 +130,14 @@ extension Worker {
         let result = pick.call(pick.state, slots[pick.instance], pick.table, pickCall)
         calls.worker.pointee.crumb.label = nil
         guard result == UInt32(SLUICE_PICK_OK), pickCall.pointee.count > 0 else { return nil }
+        guard tried == nil, upstream.pointee.failover == nil else {
+            return choose(upstream, tried: tried)
+        }
         let chosen = Int(pickCall.pointee.candidates.0)
         return chosen < upstream.pointee.peerCount ? chosen : nil
     }
 
-    private func markTried(
+    func markTried(
         _ exchange: UnsafeMutablePointer<Exchange>,
         _ upstream: UnsafeMutablePointer<UpstreamPlan>,
         _ local: Int
@@ -139,7 +173,7 @@ extension Worker {
         _ upstream: UnsafeMutablePointer<UpstreamPlan>,
         peer: Int
     ) -> Bool {
-        guard let (up, isEstablished) = openConnection(peer) else { return false }
+        guard let (up, isEstablished) = openConnection(peer, upstream) else { return false }
         bind(exchange, up)
         begin(up, upstream, isEstablished: isEstablished)
         return true
@@ -155,7 +189,7 @@ extension Worker {
             send(exchange)
             return
         }
-        if connect(exchange, upstream, peer: peer) { return }
+        if connect(exchange, upstream, peer: peer) || findsNoRoom(exchange) { return }
         markTried(exchange, upstream, upstream.pointee.local(of: peer))
         reportAttempt(exchange, SLUICE_ATTEMPT_CONNECT)
         attempt(exchange)
@@ -169,12 +203,18 @@ extension Worker {
             exchange,
             timedOut ? SLUICE_ATTEMPT_TIMEOUT : SLUICE_ATTEMPT_CONNECT
         )
+        if goOnBeside(exchange) { return }
         detachUpstream(exchange, reuse: false)
-        if exchange.pointee.attempts >= upstream.pointee.retries.attempts, timedOut {
+        let isLast =
+            exchange.pointee.attempts >= upstream.pointee.retries.attempts
+            || !triesOtherPeers(upstream)
+        if isLast, timedOut {
             reply(exchange, 504, reason: "connect timed out")
-            return
+        } else if isLast {
+            reply(exchange, 502, reason: "no peer could be reached")
+        } else {
+            attempt(exchange)
         }
-        attempt(exchange)
     }
 
     mutating func peerFailed(_ peer: Int, _ what: StaticString, _ error: Errno) {
@@ -219,6 +259,7 @@ extension Worker {
         _ index: Int,
         _ resumption: Resumption
     ) {
+        makeWaitingCurrent(exchange)
         let outcome = calls.run(
             .upstreamRequest,
             of: exchange.pointee.chain,
@@ -235,7 +276,7 @@ extension Worker {
     private mutating func sendHead(_ exchange: UnsafeMutablePointer<Exchange>) {
         guard let up = exchange.pointee.up, let upstream = exchange.pointee.upstream else { return }
         exchange.pointee.response = .head
-        timers.set(timer(of: up), deadline: now &+ UInt64(upstream.pointee.timeouts.firstByte))
+        timers.set(timer(of: up), deadline: responseDeadline(exchange, up, upstream))
         setAuthority(exchange, upstream)
         guard fitsOut(exchange) else {
             reply(exchange, 502, reason: "request head is too large with its added fields")
@@ -258,8 +299,11 @@ extension Worker {
         }
         if exchange.pointee.head.framing.isNone {
             // Most requests: there is no body to move.
-            if sendToPeer(exchange, up, headCount: count, scratch, 0, isEnd: true) == .done {
-                exchange.pointee.requestBody.isFinished = true
+            switch sendToPeer(exchange, up, headCount: count, scratch, 0, isEnd: true) {
+            case .done: exchange.pointee.requestBody.isFinished = true
+            // Of two attempts at the same time neither may hold bytes; the first has sent its own.
+            case .blocked: _ = goOnBeside(exchange)
+            case .failed: break
             }
             return
         }
@@ -371,17 +415,14 @@ extension Worker {
     ) {
         guard let up = exchange.pointee.up, let upstream = exchange.pointee.upstream else { return }
         let isReused = up.pointee.flags.contains(.reused)
-        let wasSent = exchange.pointee.flags.contains(.sentToPeer)
         let hasBytes = up.pointee.inputCount > 0 || exchange.pointee.interimCount > 0
         let peer = Int(up.pointee.peer)
         reportAttempt(exchange, SLUICE_ATTEMPT_CLOSED)
+        if goOnBeside(exchange) { return }
         detachUpstream(exchange, reuse: false)
         // A connection that waited in the pool may have been closed by the peer at any time, so
         // its failure says nothing of the request (RFC 9112 §9.3.1). A fresh one's does.
-        let isReplayable =
-            !exchange.pointee.flags.contains(.replayOverflow)
-            && (!wasSent || exchange.pointee.head.method.isIdempotent)
-        if isReused, isReplayable, !hasBytes,
+        if isReused, isReplayable(exchange), !hasBytes,
             exchange.pointee.attempts < upstream.pointee.retries.attempts
         {
             exchange.pointee.flags.insert(.freshConnection)
@@ -391,6 +432,10 @@ extension Worker {
             return
         }
         peers[peer].setFailures(true)
+        if !hasBytes, mayRetry(exchange, upstream, after: .reset, peer: peer) {
+            attempt(exchange)
+            return
+        }
         reply(exchange, status, reason: reason, peer: peer)
     }
 

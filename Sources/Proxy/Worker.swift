@@ -34,6 +34,13 @@ package enum WorkerMessage: Sendable {
     case census(Census)
     /// Stop what no plan has any more.
     case retire(Retirement)
+    /// Requests that wait for a limit of an upstream may find room.
+    case room(UpstreamRoom)
+}
+
+/// Names the upstream at which another worker has made room.
+package struct UpstreamRoom: Sendable {
+    let load: UpstreamLoad
 }
 
 /// One core's share of the proxy: its listeners, connections, buffers and timers, and the loop that
@@ -122,6 +129,12 @@ package struct Worker: ~Copyable {
     /// The worker that is asked first, in turn.
     var nextAsked = 0
     let pickCall: UnsafeMutablePointer<sluice_pick>
+    /// The limit for which the last choice or connect of an attempt came to nothing.
+    var limitHit = UpstreamLimit.none
+    /// Queues of requests that wait for a limit and may find room now.
+    var dueQueues: UnsafeMutablePointer<PendingQueue>?
+    /// The worker that is woken next when there is room, in turn.
+    var nextWoken = 0
     let responseLimits: HeadLimits
     let dateText: UnsafeMutablePointer<UInt8>
     /// What came behind the head that is being handled: still in the scratch buffer.
@@ -357,6 +370,7 @@ package struct Worker: ~Copyable {
         runQueued()
         while let node = timers.popExpired(now: now) { expire(node) }
         if calloutPort.hasRequests { beginCallouts() }
+        if dueQueues != nil { serveWaiting() }
         reap()
     }
 
