@@ -79,6 +79,9 @@ package struct PeerPlan {
         connectionCount.pointee.wrappingAdd(change, ordering: .relaxed).newValue
     }
 
+    /// Connections to this peer.
+    var connections: Int { connectionCount.pointee.load(ordering: .relaxed) }
+
     /// Moves the average time to the first byte by an eighth of the way to a new one.
     ///
     /// Workers may overwrite each other's step, which an average can bear: there is no loop.

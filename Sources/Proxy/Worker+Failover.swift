@@ -272,46 +272,4 @@ extension Worker {
             hashKey: exchange.pointee.context.hashKey
         )
     }
-
-    // MARK: Choosing
-
-    /// The first of the balancer's candidates that the request has not failed at and that has room.
-    ///
-    /// Sets `limitHit` when there is no such one for want of room.
-    mutating func choose(
-        _ upstream: UnsafeMutablePointer<UpstreamPlan>,
-        tried: UnsafeMutablePointer<UInt64>?
-    ) -> Int? {
-        limitHit = .none
-        let count = min(Int(pickCall.pointee.count), Int(SLUICE_PICK_MAX))
-        return withUnsafeBytes(of: &pickCall.pointee.candidates) { bytes in
-            let candidates = bytes.bindMemory(to: UInt32.self)
-            for place in 0..<count {
-                let local = Int(candidates[place])
-                guard local < upstream.pointee.peerCount else { continue }
-                if let tried, tried[local / 64] & 1 << UInt64(local % 64) != 0 { continue }
-                guard hasRoom(upstream, local) else {
-                    limitHit = .peerInFlight
-                    continue
-                }
-                limitHit = .none
-                return local
-            }
-            return nil
-        }
-    }
-
-    /// The only peer of an upstream without a balancer.
-    mutating func chooseOnly(_ upstream: UnsafeMutablePointer<UpstreamPlan>) -> Int? {
-        if hasRoom(upstream, 0) { return 0 }
-        limitHit = .peerInFlight
-        return nil
-    }
-
-    private func hasRoom(_ upstream: UnsafeMutablePointer<UpstreamPlan>, _ local: Int) -> Bool {
-        guard let plan = upstream.pointee.failover, plan.pointee.limits.perPeer.inFlight > 0 else {
-            return true
-        }
-        return peers[upstream.pointee.peer(local)].inFlight < plan.pointee.limits.perPeer.inFlight
-    }
 }

@@ -23,7 +23,7 @@ extension Worker {
     }
 
     /// A connection to a peer that takes one more stream; nil when there is none.
-    private mutating func sessionWithRoom(_ peer: Int) -> UnsafeMutablePointer<H2Session>? {
+    mutating func sessionWithRoom(_ peer: Int) -> UnsafeMutablePointer<H2Session>? {
         var next = pools[peer].firstSession
         while let up = next {
             next = up.pointee.next

@@ -100,7 +100,8 @@ extension Worker {
         guard reuse, !isDraining, !pools[Int(up.pointee.peer)].isRetired,
             !up.pointee.flags.contains(.readClosed),
             settings.requests == 0 || Int(up.pointee.requests) < settings.requests,
-            settings.idlePerPeer > 0, !yieldsConnection(upstream)
+            settings.idlePerPeer > 0,
+            upstream.pointee.failover == nil || !yieldsConnection(upstream)
         else {
             closeUpstream(up)
             return

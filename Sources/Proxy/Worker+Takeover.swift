@@ -71,7 +71,7 @@ extension Worker {
 
     /// A worker with more idle connections to the peer than this one has already asked for: a burst
     /// of requests does not wait for connections that are not there.
-    private mutating func findGiver(_ peer: Int) -> Int? {
+    mutating func findGiver(_ peer: Int) -> Int? {
         nextAsked = (nextAsked &+ 1) % mailboxes.count
         for offset in 0..<mailboxes.count {
             let other = (nextAsked &+ offset) % mailboxes.count

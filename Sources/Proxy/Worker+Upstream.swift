@@ -124,17 +124,23 @@ extension Worker {
             pickCall.pointee.hash_key = sluice_slice(hashKey)
         }
         pickCall.pointee.tried = UnsafePointer(tried)
-        pickCall.pointee.count = 0
         calls.worker.pointee.crumb.request = UnsafeRawPointer(request)
-        calls.worker.pointee.crumb.label = pick.label
-        let result = pick.call(pick.state, slots[pick.instance], pick.table, pickCall)
-        calls.worker.pointee.crumb.label = nil
-        guard result == UInt32(SLUICE_PICK_OK), pickCall.pointee.count > 0 else { return nil }
+        guard ask(pick) else { return nil }
         guard tried == nil, upstream.pointee.failover == nil else {
-            return choose(upstream, tried: tried)
+            return choose(upstream, pick, tried: tried)
         }
         let chosen = Int(pickCall.pointee.candidates.0)
         return chosen < upstream.pointee.peerCount ? chosen : nil
+    }
+
+    /// Calls the balancer; false when it has no candidate.
+    @inline(__always)
+    mutating func ask(_ pick: UpstreamPlan.Pick) -> Bool {
+        pickCall.pointee.count = 0
+        calls.worker.pointee.crumb.label = pick.label
+        let result = pick.call(pick.state, slots[pick.instance], pick.table, pickCall)
+        calls.worker.pointee.crumb.label = nil
+        return result == UInt32(SLUICE_PICK_OK) && pickCall.pointee.count > 0
     }
 
     func markTried(

@@ -129,6 +129,8 @@ package struct Worker: ~Copyable {
     /// The worker that is asked first, in turn.
     var nextAsked = 0
     let pickCall: UnsafeMutablePointer<sluice_pick>
+    /// Bit per peer of an upstream: what a balancer is asked to leave out.
+    let leftOut: UnsafeMutablePointer<UInt64>
     /// The limit for which the last choice or connect of an attempt came to nothing.
     var limitHit = UpstreamLimit.none
     /// Queues of requests that wait for a limit and may find room now.
@@ -200,6 +202,8 @@ package struct Worker: ~Copyable {
         blockBytes: H2Limits().headerBlockBytesMax,
         tableBytesMax: HPACKDecoder.tableBytesMax
     )
+    /// Bits for each of the peers that an upstream may have, 65,535.
+    static let leftOutWords = 1_024
     /// Of a head: what a manifest may allow at most, and what a response may have.
     static let fieldsMax = max(DownstreamLimits.fieldsMax, ResponseLimits.fieldsMax)
     /// Times that a session's streams are asked for more before others get their turn.
@@ -272,6 +276,7 @@ package struct Worker: ~Copyable {
         pools = .allocate(capacity: PlanTables.peersMax)
         pickCall = .allocate(capacity: 1)
         pickCall.initialize(to: sluice_pick())
+        leftOut = .allocate(capacity: Self.leftOutWords)
         dateText = .allocate(capacity: 32)
         lastIPText = Self.zeroes(IPAddress.textBytesMax)
         var limits = HeadLimits()
@@ -315,6 +320,7 @@ package struct Worker: ~Copyable {
         slots.deallocate()
         pools.deallocate()
         pickCall.deallocate()
+        leftOut.deallocate()
         dateText.deallocate()
         lastIPText.deallocate()
         listenerTimer.deallocate()
