@@ -155,5 +155,11 @@ struct Exchange {
 
     var isEnded: Bool { flags.contains(.ended) }
 
+    /// Whether what was sent of the request may be sent again, and can be (RFC 9110 §9.2.2).
+    var isReplayable: Bool {
+        !flags.contains(.replayOverflow)
+            && (!flags.contains(.sentToPeer) || head.method.isIdempotent)
+    }
+
     var hasWaits: Bool { requestWait != nil || responseWait != nil || holdWait != nil }
 }

@@ -198,6 +198,12 @@ struct FailoverState {
     /// A second attempt was made beside the first, or could not be.
     var isHedged = false
     var beside = AttemptBeside()
+
+    /// When all attempts of the request must be over.
+    var bound: UInt64 {
+        let timeout = plan.pointee.timeout
+        return timeout > 0 ? begun &+ timeout : .max
+    }
 }
 
 /// The attempt that is under way beside an exchange's current one: what the exchange has of that

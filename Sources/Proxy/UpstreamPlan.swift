@@ -167,6 +167,9 @@ package struct UpstreamPlan {
         }
     }
 
+    /// Whether another peer is tried when a connect fails.
+    var triesOtherPeers: Bool { failover?.pointee.on.events.contains(.connect) != false }
+
     /// Index in the tables of the peer that balancers call `local`, below `peerCount`.
     @inline(__always)
     func peer(_ local: Int) -> Int { Int(peerIndices[local]) }

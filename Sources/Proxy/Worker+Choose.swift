@@ -11,6 +11,7 @@ extension Worker {
     ///
     /// When none has room, the balancer is asked again without them. Sets `limitHit` when that was
     /// why there is none.
+    @inline(never)
     mutating func choose(
         _ upstream: UnsafeMutablePointer<UpstreamPlan>,
         _ pick: UpstreamPlan.Pick,
@@ -55,7 +56,7 @@ extension Worker {
         return nil
     }
 
-    private func leaveOutCandidates(_ upstream: UnsafeMutablePointer<UpstreamPlan>) {
+    private mutating func leaveOutCandidates(_ upstream: UnsafeMutablePointer<UpstreamPlan>) {
         for place in 0..<candidateCount {
             let local = candidate(place)
             guard local < upstream.pointee.peerCount else { continue }
@@ -63,9 +64,11 @@ extension Worker {
         }
     }
 
-    private var candidateCount: Int { min(Int(pickCall.pointee.count), Int(SLUICE_PICK_MAX)) }
+    private var candidateCount: Int {
+        mutating get { min(Int(pickCall.pointee.count), Int(SLUICE_PICK_MAX)) }
+    }
 
-    private func candidate(_ place: Int) -> Int {
+    private mutating func candidate(_ place: Int) -> Int {
         withUnsafeBytes(of: &pickCall.pointee.candidates) {
             Int($0.load(fromByteOffset: place &* MemoryLayout<UInt32>.stride, as: UInt32.self))
         }

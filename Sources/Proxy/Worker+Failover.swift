@@ -9,6 +9,7 @@ extension Worker {
     /// Begins an attempt of a request whose upstream has limits, times or conditions of its own.
     ///
     /// - Returns: false when the request waits, or was answered.
+    @inline(never)
     mutating func enter(
         _ exchange: UnsafeMutablePointer<Exchange>,
         _ plan: UnsafeMutablePointer<FailoverPlan>
@@ -51,19 +52,30 @@ extension Worker {
     ) -> UInt64 {
         let deadline = now &+ UInt64(upstream.pointee.timeouts.connect)
         guard let state = exchange?.pointee.failover else { return deadline }
-        return min(deadline, bound(state), state.pointee.tryDeadline)
+        return min(deadline, state.pointee.bound, state.pointee.tryDeadline)
     }
 
     /// When the present attempt must have its response's head, and is looked at for that.
     ///
     /// - Parameter up: keeps the first; the second may be earlier, to ask another peer as well.
+    @inline(__always)
     mutating func responseDeadline(
         _ exchange: UnsafeMutablePointer<Exchange>,
         _ up: UnsafeMutablePointer<Upstream>,
         _ upstream: UnsafeMutablePointer<UpstreamPlan>
     ) -> UInt64 {
-        var deadline = now &+ UInt64(upstream.pointee.timeouts.firstByte)
+        let deadline = now &+ UInt64(upstream.pointee.timeouts.firstByte)
         guard let state = exchange.pointee.failover else { return deadline }
+        return responseDeadline(exchange, up, state, most: deadline)
+    }
+
+    @inline(never)
+    private mutating func responseDeadline(
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ up: UnsafeMutablePointer<Upstream>,
+        _ state: UnsafeMutablePointer<FailoverState>,
+        most: UInt64
+    ) -> UInt64 {
         let plan = state.pointee.plan
         if !exchange.pointee.head.framing.isNone {
             // The client's time to send its body is no time of the peer's.
@@ -72,16 +84,10 @@ extension Worker {
                 state.pointee.tryDeadline = now &+ plan.pointee.tryTimeout
             }
         }
-        deadline = min(deadline, bound(state), state.pointee.tryDeadline)
+        let deadline = min(most, state.pointee.bound, state.pointee.tryDeadline)
         up.pointee.answersBy = deadline
         guard plan.pointee.hedgeAfter > 0, !state.pointee.isHedged else { return deadline }
         return min(deadline, now &+ plan.pointee.hedgeAfter)
-    }
-
-    /// When all attempts of a request must be over.
-    private func bound(_ state: UnsafeMutablePointer<FailoverState>) -> UInt64 {
-        let timeout = state.pointee.plan.pointee.timeout
-        return timeout > 0 ? state.pointee.begun &+ timeout : .max
     }
 
     /// A timer of an attempt that waits for its response fired before the attempt's time was over.
@@ -112,7 +118,7 @@ extension Worker {
         guard let state = exchange.pointee.failover,
             state.pointee.plan.pointee.on.events.contains(event),
             exchange.pointee.attempts < upstream.pointee.retries.attempts,
-            isReplayable(exchange)
+            exchange.pointee.isReplayable
         else { return false }
         markTried(exchange, upstream, upstream.pointee.local(of: peer))
         guard hasUntried(exchange, upstream), takeBudget(exchange, state) else { return false }
@@ -122,15 +128,8 @@ extension Worker {
         return true
     }
 
-    /// Whether what was sent of a request may be sent again, and can be.
-    func isReplayable(_ exchange: UnsafeMutablePointer<Exchange>) -> Bool {
-        !exchange.pointee.flags.contains(.replayOverflow)
-            && (!exchange.pointee.flags.contains(.sentToPeer)
-                || exchange.pointee.head.method.isIdempotent)
-    }
-
     /// Whether there is a peer that this request has not failed at.
-    private func hasUntried(
+    private mutating func hasUntried(
         _ exchange: UnsafeMutablePointer<Exchange>,
         _ upstream: UnsafeMutablePointer<UpstreamPlan>
     ) -> Bool {
@@ -187,6 +186,7 @@ extension Worker {
     /// Looks at the head of a response before anything is done with it.
     ///
     /// - Returns: false when the response is dropped, and the exchange goes on with another attempt.
+    @inline(never)
     mutating func accepts(
         _ exchange: UnsafeMutablePointer<Exchange>,
         _ up: UnsafeMutablePointer<Upstream>,
@@ -202,8 +202,8 @@ extension Worker {
             return !goOnBeside(exchange)
         }
         guard isListed, exchange.pointee.interimCount == 0,
-            exchange.pointee.attempts < upstream.pointee.retries.attempts, isReplayable(exchange),
-            isInTime(state)
+            exchange.pointee.attempts < upstream.pointee.retries.attempts,
+            exchange.pointee.isReplayable, now < state.pointee.bound
         else {
             endBeside(exchange, reports: true)
             return true
@@ -223,7 +223,7 @@ extension Worker {
         }
         detachUpstream(
             exchange,
-            reuse: isWhole(head, bodyCount: bodyCount) && head.flags.contains(.keepAlive)
+            reuse: Self.isWhole(head, bodyCount: bodyCount) && head.flags.contains(.keepAlive)
                 && exchange.pointee.requestBody.isFinished
                 && exchange.pointee.requestBody.reader.isDone
         )
@@ -233,12 +233,8 @@ extension Worker {
         return false
     }
 
-    private func isInTime(_ state: UnsafeMutablePointer<FailoverState>) -> Bool {
-        now < bound(state)
-    }
-
     /// Whether nothing of the response is still to come, so that its connection is of further use.
-    private func isWhole(_ head: ResponseHead, bodyCount: Int) -> Bool {
+    private static func isWhole(_ head: ResponseHead, bodyCount: Int) -> Bool {
         switch head.framing {
         case .none: bodyCount == 0
         case .length(let count): count == Int64(bodyCount)

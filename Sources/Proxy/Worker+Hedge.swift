@@ -33,7 +33,7 @@ extension Worker {
 
     /// Whether a request may be with two peers at the same time: it asks for nothing but to read,
     /// it has gone out whole, and nothing has come back.
-    private func mayHedge(
+    private mutating func mayHedge(
         _ exchange: UnsafeMutablePointer<Exchange>,
         _ up: UnsafeMutablePointer<Upstream>,
         _ upstream: UnsafeMutablePointer<UpstreamPlan>
@@ -50,7 +50,7 @@ extension Worker {
     }
 
     /// Puts the current attempt beside; the exchange's own values stay as they are.
-    private func setBeside(
+    private mutating func setBeside(
         _ exchange: UnsafeMutablePointer<Exchange>,
         _ state: UnsafeMutablePointer<FailoverState>
     ) {
@@ -65,7 +65,7 @@ extension Worker {
     }
 
     /// Makes an attempt the current one.
-    private func setCurrent(
+    private mutating func setCurrent(
         _ exchange: UnsafeMutablePointer<Exchange>,
         _ attempt: AttemptBeside
     ) {
@@ -85,7 +85,7 @@ extension Worker {
     /// An event is about this connection of an exchange: it is that of the current attempt from now
     /// on.
     @inline(__always)
-    func makeCurrent(
+    mutating func makeCurrent(
         _ up: UnsafeMutablePointer<Upstream>,
         _ exchange: UnsafeMutablePointer<Exchange>
     ) {
@@ -93,7 +93,7 @@ extension Worker {
     }
 
     @inline(never)
-    private func changePlaces(
+    private mutating func changePlaces(
         _ up: UnsafeMutablePointer<Upstream>,
         _ exchange: UnsafeMutablePointer<Exchange>
     ) {
@@ -104,7 +104,7 @@ extension Worker {
     }
 
     /// A hook of an attempt has waited: it is that of the second one, which the first can't be in.
-    func makeWaitingCurrent(_ exchange: UnsafeMutablePointer<Exchange>) {
+    mutating func makeWaitingCurrent(_ exchange: UnsafeMutablePointer<Exchange>) {
         guard let state = exchange.pointee.failover, let up = state.pointee.beside.up,
             exchange.pointee.response != .none
         else { return }

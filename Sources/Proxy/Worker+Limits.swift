@@ -219,7 +219,7 @@ extension Worker {
     }
 
     /// Raises the counts; lowers them again when one of them is over its limit, which is returned.
-    private func addConnection(
+    private mutating func addConnection(
         _ peer: Int,
         _ upstream: UnsafeMutablePointer<UpstreamPlan>
     ) -> UpstreamLimit {
@@ -281,7 +281,8 @@ extension Worker {
 
     /// Whether a connection that could go into the pool is closed instead, so that a request of
     /// another worker, which can't get at it, may make one.
-    func yieldsConnection(_ upstream: UnsafeMutablePointer<UpstreamPlan>) -> Bool {
+    @inline(never)
+    mutating func yieldsConnection(_ upstream: UnsafeMutablePointer<UpstreamPlan>) -> Bool {
         guard let plan = upstream.pointee.failover, plan.pointee.limits.connections > 0 else {
             return false
         }

@@ -61,7 +61,9 @@ extension Worker {
     }
 
     /// A number as the value of a field.
-    private func decimal(_ number: Int, _ exchange: UnsafeMutablePointer<Exchange>) -> Slice {
+    private mutating func decimal(_ number: Int, _ exchange: UnsafeMutablePointer<Exchange>)
+        -> Slice
+    {
         guard number > 1,
             let text = exchange.pointee.context.arena.allocate(UInt8.self, count: 20)
         else { return Slice("1") }

@@ -102,7 +102,7 @@ extension Worker {
         return readRequestBody(exchange, &bytes, &count)
     }
 
-    private func canSpliceRequest(
+    private mutating func canSpliceRequest(
         _ exchange: UnsafeMutablePointer<Exchange>,
         _ up: UnsafeMutablePointer<Upstream>
     ) -> Bool {
@@ -389,7 +389,7 @@ extension Worker {
 
     /// Whether the body must be kept: the connection may turn out to be closed already, and the
     /// method may be repeated.
-    private func keepsReplay(
+    private mutating func keepsReplay(
         _ exchange: UnsafeMutablePointer<Exchange>,
         _ up: UnsafeMutablePointer<Upstream>
     ) -> Bool {
@@ -401,7 +401,7 @@ extension Worker {
     }
 
     /// Whether the upstream's `retries.on` has what may happen after the body was sent.
-    private func triesSentAgain(_ exchange: UnsafeMutablePointer<Exchange>) -> Bool {
+    private mutating func triesSentAgain(_ exchange: UnsafeMutablePointer<Exchange>) -> Bool {
         exchange.pointee.failover?.pointee.plan.pointee.on.includesSent == true
     }
 

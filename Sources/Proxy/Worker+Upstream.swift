@@ -49,7 +49,7 @@ extension Worker {
             if findsNoRoom(exchange) { return }
             markTried(exchange, upstream, local)
             reportAttempt(exchange, SLUICE_ATTEMPT_CONNECT)
-            guard triesOtherPeers(upstream) else { break }
+            guard upstream.pointee.triesOtherPeers else { break }
         }
         if goOnBeside(exchange) { return }
         reply(exchange, 502, reason: "no peer could be reached")
@@ -62,11 +62,6 @@ extension Worker {
         exchange.pointee.attempts &-= 1
         waitForRoom(exchange)
         return true
-    }
-
-    /// Whether another peer is tried when a connect fails.
-    private func triesOtherPeers(_ upstream: UnsafeMutablePointer<UpstreamPlan>) -> Bool {
-        upstream.pointee.failover?.pointee.on.events.contains(.connect) != false
     }
 
     /// What plugins were told of the attempt before.
@@ -82,7 +77,9 @@ extension Worker {
         _ exchange: UnsafeMutablePointer<Exchange>,
         _ upstream: UnsafeMutablePointer<UpstreamPlan>
     ) -> Int? {
-        if upstream.pointee.failover != nil, let local = takeCandidate(exchange) { return local }
+        if upstream.pointee.failover != nil, let local = Self.takeCandidate(exchange) {
+            return local
+        }
         guard upstream.pointee.pick != nil else {
             return upstream.pointee.failover == nil ? 0 : chooseOnly(upstream)
         }
@@ -96,7 +93,7 @@ extension Worker {
     }
 
     /// The peer that was chosen before the attempt began.
-    private func takeCandidate(_ exchange: UnsafeMutablePointer<Exchange>) -> Int? {
+    private static func takeCandidate(_ exchange: UnsafeMutablePointer<Exchange>) -> Int? {
         guard let state = exchange.pointee.failover, state.pointee.candidate >= 0 else {
             return nil
         }
@@ -143,7 +140,7 @@ extension Worker {
         return result == UInt32(SLUICE_PICK_OK) && pickCall.pointee.count > 0
     }
 
-    func markTried(
+    mutating func markTried(
         _ exchange: UnsafeMutablePointer<Exchange>,
         _ upstream: UnsafeMutablePointer<UpstreamPlan>,
         _ local: Int
@@ -213,7 +210,7 @@ extension Worker {
         detachUpstream(exchange, reuse: false)
         let isLast =
             exchange.pointee.attempts >= upstream.pointee.retries.attempts
-            || !triesOtherPeers(upstream)
+            || !upstream.pointee.triesOtherPeers
         if isLast, timedOut {
             reply(exchange, 504, reason: "connect timed out")
         } else if isLast {
@@ -428,7 +425,7 @@ extension Worker {
         detachUpstream(exchange, reuse: false)
         // A connection that waited in the pool may have been closed by the peer at any time, so
         // its failure says nothing of the request (RFC 9112 §9.3.1). A fresh one's does.
-        if isReused, isReplayable(exchange), !hasBytes,
+        if isReused, exchange.pointee.isReplayable, !hasBytes,
             exchange.pointee.attempts < upstream.pointee.retries.attempts
         {
             exchange.pointee.flags.insert(.freshConnection)
