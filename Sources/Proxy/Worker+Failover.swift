@@ -105,6 +105,17 @@ extension Worker {
         return true
     }
 
+    /// Which time of an attempt is over.
+    mutating func lateReason(_ exchange: UnsafeMutablePointer<Exchange>) -> StaticString {
+        guard let state = exchange.pointee.failover else {
+            return "timeouts.first_byte: no response in time"
+        }
+        if state.pointee.bound <= now { return "retries.timeout: no response in time" }
+        return state.pointee.tryDeadline <= now
+            ? "retries.try_timeout: no response in time"
+            : "timeouts.first_byte: no response in time"
+    }
+
     // MARK: Another attempt
 
     /// Decides whether an attempt that ended without a response is followed by one at another peer,

@@ -74,7 +74,12 @@ extension Worker {
         let queue = load.queue(index)
         queue.pointee.append(state)
         timers.set(timer(of: state), deadline: until)
-        if queue.pointee.first == state { look(state, queue) }
+        if queue.pointee.first == state {
+            look(state, queue)
+        } else if plan.pointee.limits.perPeer != PeerLimits() {
+            // Those in front may wait for another peer.
+            setDue(queue)
+        }
     }
 
     private mutating func refuse(

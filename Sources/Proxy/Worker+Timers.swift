@@ -202,7 +202,7 @@ extension Worker {
         case .head:
             if isEarly(exchange, up) { return }
             doubt(up, after: timeouts.firstByte)
-            peerTimedOut(exchange, peer, "timeouts.first_byte: no response in time")
+            peerTimedOut(exchange, peer, lateReason(exchange))
         case .body:
             // It may wait for what the client has still to send, which `checkClient` bounds.
             let isClientsTurn =

@@ -195,7 +195,12 @@ extension Worker {
         if connect(exchange, upstream, peer: peer) || findsNoRoom(exchange) { return }
         markTried(exchange, upstream, upstream.pointee.local(of: peer))
         reportAttempt(exchange, SLUICE_ATTEMPT_CONNECT)
-        attempt(exchange)
+        if goOnBeside(exchange) { return }
+        if upstream.pointee.triesOtherPeers {
+            attempt(exchange)
+        } else {
+            reply(exchange, 502, reason: "no peer could be reached")
+        }
     }
 
     /// The connection that was being made to a peer has come to nothing: tries the next peer.

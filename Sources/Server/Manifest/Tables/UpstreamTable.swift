@@ -292,7 +292,8 @@ extension Table where Root == UpstreamTimeouts {
                 "first_byte",
                 \.firstByte,
                 .time,
-                "From the end of the request until the response's head is whole. After it: 504."
+                "From the end of the request until the response's head is whole. After it: another"
+                    + " attempt where `retries.on` has `\"timeout\"`, else 504."
             ),
             Key(
                 "read",
@@ -304,7 +305,7 @@ extension Table where Root == UpstreamTimeouts {
                 "write",
                 \.write,
                 .time,
-                "Between two writes that the peer took bytes of. After it: 504."
+                "Between two writes that the peer took bytes of. After it: as `first_byte`."
             ),
             Key("idle", \.idle, .time, "An unused connection in the pool. After it: closed."),
         ]
