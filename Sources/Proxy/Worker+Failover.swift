@@ -235,6 +235,7 @@ extension Worker {
         detachUpstream(
             exchange,
             reuse: Self.isWhole(head, bodyCount: bodyCount) && head.flags.contains(.keepAlive)
+                && !exchange.pointee.flags.contains(.closeUpstream)
                 && exchange.pointee.requestBody.isFinished
                 && exchange.pointee.requestBody.reader.isDone
         )

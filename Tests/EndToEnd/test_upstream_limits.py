@@ -5,6 +5,8 @@ import time
 import pytest
 
 import reloading
+from h2frames import CANCEL
+from h2wire import H2, get
 from harness import eventually, serve
 from wire import reply, request
 
@@ -283,3 +285,25 @@ def test_what_is_in_flight_counts_over_a_reload(sluice, origin, client):
     gate.open(1)
     assert client(p).request().status == 200
 
+
+
+# -------------------------------------------------------- clients of HTTP/2
+def test_streams_of_clients_wait_and_leave(sluice, origin):
+    """A stream that is reset gives its place in the queue back, and the next one has its turn."""
+    gate = Gate()
+    app = origin(gate)
+    p = sluice(app, listener={"protocols": ["h1", "h2c"]}, upstream={
+        "limits": {"in_flight": 1, "pending": 2, "pending_timeout": "20s"}})
+    c = H2(p.address).open()
+    streams = [c.request(get("/%d" % number)) for number in range(3)]
+    app.wait_requests(1)
+    full = c.fetch(get("/full"))
+    assert full.status == 503 and ("retry-after", "1") in full.fields
+    c.rst(streams[1], CANCEL)
+    # In its place.
+    streams.append(c.request(get("/3")))
+    gate.open(3)
+    for number in [0, 2, 3]:
+        answer = c.response(streams[number])
+        assert bytes(answer.body) == b"ok /%d" % number
+    assert [r.target for r in app.requests] == ["/0", "/2", "/3"]
