@@ -266,6 +266,8 @@ package struct UpstreamSettings: Sendable, Equatable {
     package var isDiscovered = false
     package var timeouts = UpstreamTimeouts()
     package var retries = RetrySettings()
+    package var hedge = HedgeSettings()
+    package var limits = UpstreamLimits()
     package var pool = PoolSettings()
     /// Value of Host that the peers see; nil keeps the client's.
     package var hostOverride: String?
@@ -355,16 +357,6 @@ package struct UpstreamTimeouts: Sendable, Equatable {
     package var write = 60_000
     /// An idle connection in the pool.
     package var idle = 60_000
-
-    package init() {}
-}
-
-/// When a request is tried again.
-package struct RetrySettings: Sendable, Equatable {
-    /// Attempts in all, the first one included: 1 to 16.
-    package var attempts = 3
-    /// Bytes of a request body kept to send them again: 0 to 1,048,576.
-    package var replayBytes = 65_536
 
     package init() {}
 }
