@@ -318,6 +318,12 @@ package struct PeerSettings: Sendable, Equatable {
     package var weight = 1
     /// 0 first.
     package var priority = 0
+    /// Whether it is used only when no other peer can be, whatever their priorities.
+    package var isBackup = false
+    /// Where it is, as balancers compare it; nil when nothing is said.
+    package var zone: String?
+    /// Whether it gets no new sessions: it stays for those that balancers keep with it.
+    package var isDraining = false
 
     package init(address: String) { self.address = address }
 }
