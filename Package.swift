@@ -11,6 +11,7 @@ let plugins = [
 
 /// What several plugins are made of; each library has a copy of its own.
 let sharedByPlugins: [String: [Target.Dependency]] = [
+    "RoundRobin": ["Balancing"],
     "Ketama": ["Balancing"],
     "Maglev": ["Balancing"],
     "Random": ["Balancing"],

@@ -40,11 +40,12 @@ struct ImportTests {
     ]
 
     /// What several plugins are made of.
-    static let shared: [String: Set<String>] = ["Balancing": ["SluiceSDK"]]
+    static let shared: [String: Set<String>] = ["Balancing": ["SluiceSDK", "Synchronization"]]
 
     /// Plugins that are made of something shared.
     static let sharing: [String: Set<String>] = [
-        "Ketama": ["Balancing"], "Maglev": ["Balancing"], "Random": ["Balancing"],
+        "RoundRobin": ["Balancing"], "Ketama": ["Balancing"], "Maglev": ["Balancing"],
+        "Random": ["Balancing"],
         "LeastConnections": ["Balancing"],
     ]
 
