@@ -12,6 +12,7 @@ let plugins = [
 
 /// What several plugins are made of; each library has a copy of its own.
 let sharedByPlugins: [String: [Target.Dependency]] = [
+    "RoundRobin": ["Balancing"],
     "Ketama": ["Balancing"],
     "Maglev": ["Balancing"],
     "Random": ["Balancing"],
