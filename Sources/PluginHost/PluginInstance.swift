@@ -268,6 +268,7 @@ public final class PluginInstance: @unchecked Sendable {
             return
         }
         handle.mark(.destroy) { table.pointee.destroy?(table.pointee.state) }
+        PeerDirectory.shared.forget(handle)
         defer { library.image?.ended(handle) }
         let bytes = handle.memoryInUse
         guard bytes > 0 else { return }

@@ -89,6 +89,9 @@ package struct Worker: ~Copyable {
     var suspensions: Slab<Suspension>
     /// Requests of plugins' own: those that were asked for, and those that run.
     let calloutPort: CalloutPort
+    /// Of plugins' probes; those below `probeCount` are made.
+    let probes: UnsafeMutablePointer<ProbeSlot>
+    var probeCount = 0
     var callouts = Slab<Callout>(chunkCount: 32, countMax: CalloutPort.calloutsMax)
     var firstCallout: UnsafeMutablePointer<Callout>?
     /// Where the bodies stand in an exchange: looked up once, because a key path is not folded.
@@ -236,7 +239,8 @@ package struct Worker: ~Copyable {
         guard let output = TLSOutput() else { preconditionFailure("no memory") }
         ciphertext = .allocate(capacity: 1)
         ciphertext.initialize(to: output)
-        sessions = .allocate(capacity: PlanTables.peersMax)
+        sessions = .allocate(capacity: tables.peerRoom)
+        probes = .allocate(capacity: ProbeSlot.countMax)
         rest = scratch
         sessionInput = .allocate(capacity: Self.sessionInputBytes)
         headText = .allocate(capacity: Self.headTextBytes)
@@ -256,7 +260,7 @@ package struct Worker: ~Copyable {
         )
         Suspensions.register(waits, worker: index)
         calloutPort = CalloutPort.of(worker: index)
-        pools = .allocate(capacity: PlanTables.peersMax)
+        pools = .allocate(capacity: tables.peerRoom)
         pickCall = .allocate(capacity: 1)
         pickCall.initialize(to: sluice_pick())
         dateText = .allocate(capacity: 32)
@@ -286,7 +290,9 @@ package struct Worker: ~Copyable {
     deinit {
         scratch.deallocate()
         for peer in 0..<knownPeers { sessions[peer].clear() }
+        for place in 0..<probeCount { sessions[probes[place].peer].clear() }
         sessions.deallocate()
+        probes.deallocate()
         places.deallocate()
         ciphertext.deinitialize(count: 1)
         ciphertext.deallocate()
@@ -365,6 +371,7 @@ package struct Worker: ~Copyable {
         logHTTP2()
         while let callout = firstCallout { end(callout) }
         for peer in 0..<knownPeers { closePool(of: peer) }
+        closeProbes()
         closeMailbox()
         reap()
         port.close()

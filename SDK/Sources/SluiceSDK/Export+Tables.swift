@@ -73,6 +73,7 @@ func makeServices(
             peers: UnsafePointer(bitPattern: load(peersAddress)),
             handle: args.pointee.host,
             folder: Bytes(args.pointee.folder),
+            workerCount: Int(args.pointee.worker_count),
             perform: offer.perform,
             run: offer.run,
             finish: offer.finish,

@@ -125,8 +125,14 @@ public struct Peers: BitwiseCopyable {
     ///
     /// Any thread.
     public func peers(of upstream: Bytes) -> [PeerState]? {
-        guard let services, let table = services.pointee.peers else { return nil }
         var version: UInt64 = 0
+        return peers(of: upstream, version: &version)
+    }
+
+    /// The peers of an upstream, and the version of the set; see `peers(of:)`.
+    public func peers(of upstream: Bytes, version: inout UInt64) -> [PeerState]? {
+        guard let services, let table = services.pointee.peers else { return nil }
+        var latest: UInt64 = 0
         let found = read(sluice_peer_info()) { to, capacity, count in
             table.pointee.peers(
                 services.pointee.handle,
@@ -134,9 +140,10 @@ public struct Peers: BitwiseCopyable {
                 to,
                 capacity,
                 count,
-                &version
+                &latest
             )
         }
+        version = latest
         return found?.map { PeerState($0) }
     }
 

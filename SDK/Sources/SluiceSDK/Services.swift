@@ -38,6 +38,7 @@ struct Services {
     @usableFromInline let peers: UnsafePointer<sluice_peers>?
     @usableFromInline let handle: OpaquePointer?
     @usableFromInline let folder: Bytes
+    @usableFromInline let workerCount: Int
     // The plugin's own C functions, which the host calls back.
     @usableFromInline let perform: sluice_task?
     @usableFromInline let run: Offer.Run?

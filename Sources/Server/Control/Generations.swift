@@ -40,6 +40,12 @@ final class Generations: @unchecked Sendable {
     /// Asks for another process in place of this one, and says why; nil when nobody can.
     var wantsReplacement: (@Sendable (String) -> Void)?
     var canary: Canary?
+    /// Sets of peers that plugins gave, by upstream.
+    var discovered: [String: [NewPeer]] = [:]
+    /// There are sets that are not in use yet.
+    var arePeersDue = false
+    /// When the next may be put in use, by the kernel's clock.
+    var nextPeers: UInt64 = 0
     /// What became of the last one.
     var lastCanary: String?
     private var watch: CertificateWatch
@@ -60,6 +66,9 @@ final class Generations: @unchecked Sendable {
         number = running.plan.number
         watch = CertificateWatch(running.settings, running.tls)
         log = ErrorLog(level: running.settings.logLevel.rawValue, source: "control")
+        PeerDirectory.shared.setWake { [self] in
+            _ = ledger.submit { [self] in arePeersDue = true }
+        }
     }
 
     var workerCount: Int { mailboxes.count }
@@ -84,12 +93,14 @@ final class Generations: @unchecked Sendable {
                 watch.pass(passed, &log)
             }
             if canary != nil { judge() }
+            if arePeersDue { usePeers() }
         }
     }
 
     /// How long there is nothing to look at, in milliseconds; nil for ever.
     private var pause: Int? {
         if canary != nil { return Canary.lookMilliseconds }
+        if arePeersDue { return Int(Self.peersPauseMilliseconds) }
         return watch.isEmpty ? nil : CertificateWatch.tick
     }
 
@@ -109,6 +120,7 @@ final class Generations: @unchecked Sendable {
 
     /// Ends all that is left, after the last worker has ended. [control]
     func end() {
+        PeerDirectory.shared.setWake(nil)
         let live = [running] + retiring.map(\.running) + [canary?.running].compactMap(\.self)
         for (index, one) in live.enumerated() {
             one.plan.dropTables(keeping: live[..<index].map(\.plan))
@@ -164,8 +176,9 @@ final class Generations: @unchecked Sendable {
 
     /// Has all workers go over to what was prepared.
     ///
+    /// - Parameter keepsWatch: the files that are watched are the same.
     /// - Returns: whether all have; the others will, as soon as they can.
-    func switchOver(to next: Running) -> Bool {
+    func switchOver(to next: Running, keepsWatch: Bool = false) -> Bool {
         let workers = post { worker in
             .adopt(Adoption(plan: next.plan, listening: next.listening(ofWorker: worker)))
         }
@@ -189,7 +202,8 @@ final class Generations: @unchecked Sendable {
             plugin.instance.setLogLevel(running.settings.logLevel.rawValue)
         }
         log.setLevel(running.settings.logLevel.rawValue)
-        watch = CertificateWatch(running.settings, running.tls)
+        if !keepsWatch { watch = CertificateWatch(running.settings, running.tls) }
+        publishPeers()
         letGo()
         return isWhole
     }

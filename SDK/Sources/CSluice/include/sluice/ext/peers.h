@@ -115,7 +115,7 @@ typedef struct sluice_probe_result {
     uint32_t status;     /* 200 to 999 when there is a whole response, else 0 */
     uint64_t duration_ns;
     const sluice_headers *headers;  /* with a status; else NULL */
-    const sluice_headers *trailers; /* of HTTP/2, as a message without a body has them, too; NULL */
+    const sluice_headers *trailers; /* of HTTP/2; NULL without any */
     sluice_slice body;
     sluice_slice reason; /* of a failure, in a few words; else empty */
     uint64_t reserved[4];
@@ -130,9 +130,9 @@ typedef struct sluice_probe {
     uint32_t port; /* in place of the peer's; 0: the peer's */
     uint32_t tls;  /* SLUICE_PROBE_TLS_* */
     sluice_probe_tls_context *tls_context; /* with SLUICE_PROBE_TLS_OWN */
-    sluice_slice method;    /* empty: "GET" */
-    sluice_slice path;      /* begins with '/'; empty: "/" */
-    sluice_slice authority; /* the Host; empty: the peer's address */
+    sluice_slice method; /* empty: "GET" */
+    sluice_slice path;   /* begins with '/'; empty: "/" */
+    sluice_slice authority; /* the Host; empty: the upstream's `host`, or the peer's address */
     const sluice_pair *fields; /* not the ones of framing or Host */
     uint32_t field_count;
     uint32_t reserved0;
@@ -167,7 +167,8 @@ typedef struct sluice_peers {
         uint64_t capacity, uint64_t *count, uint64_t *version);
 
     /* Says how a peer is: `state` is SLUICE_HEALTH_*, `flags` SLUICE_HEALTH_USED or 0, `reason` a
-     * few words for operators, cut at 128 bytes. It stays with the address until it is said anew.
+     * few words for operators, cut at 128 bytes. It stays with the address until it is said anew,
+     * or the instance that said it last is destroyed.
      * SLUICE_ESTALE when the peer is gone, SLUICE_EINVAL for another state or flag. [any] */
     int32_t (*set_health)(const sluice_host *host, uint64_t peer, uint32_t state, uint32_t flags,
         sluice_slice reason);
