@@ -28,7 +28,7 @@ public struct UpstreamState: BitwiseCopyable {
 }
 
 /// How a peer is.
-public enum PeerHealth: UInt32, Sendable {
+public enum PeerHealth: UInt32, Sendable, BitwiseCopyable {
     /// It is picked.
     case healthy = 0
     /// Its checks fail.
