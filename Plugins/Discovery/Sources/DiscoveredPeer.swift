@@ -50,6 +50,9 @@ struct PeerList: Equatable {
         }
     }
 
+    /// "1 peer", "2 peers".
+    var text: String { "\(peers.count) " + (peers.count == 1 ? "peer" : "peers") }
+
     private static func isBefore(_ left: DiscoveredPeer, _ right: DiscoveredPeer) -> Bool {
         if left.address != right.address {
             return left.address.lexicographicallyPrecedes(right.address)

@@ -130,6 +130,7 @@ extension DiscoveryPlugin {
             guard let list = saved.peers(of: upstream.name, from: upstream.source) else { continue }
             do throws(PluginError) {
                 try give(list, to: index)
+                host.log(.info) { "upstream \(String(upstream.name)): begins with \(list.text)" }
             } catch {
                 host.log(.warn) { "upstream \(String(upstream.name)): \(error.message)" }
             }

@@ -236,7 +236,7 @@ package final class DiscoveryWorker {
         plugin.counts[index].changes.add()
         plugin.host.log(.info) {
             let name = String(plugin.configuration.upstreams[index].name)
-            var line = "upstream \(name): \(list.peers.count) peers"
+            var line = "upstream \(name): \(list.text)"
             if !change.isEmpty { line += ": " + change.text }
             return note.isEmpty ? line : line + "; " + note
         }
@@ -293,11 +293,11 @@ package final class DiscoveryWorker {
     private func tell(_ index: Int, _ failure: RefreshFailure, _ plugin: DiscoveryPlugin) {
         guard upstreams[index].failure != failure else { return }
         upstreams[index].failure = failure
-        let count = upstreams[index].list?.peers.count ?? 0
+        let list = upstreams[index].list ?? PeerList([])
         let name = String(plugin.configuration.upstreams[index].name)
         plugin.host.log(.warn) {
             "upstream \(name): \(failure.message); "
-                + (count == 0 ? "it has no peers" : "its \(count) peers stay")
+                + (list.peers.isEmpty ? "it has no peers" : "it keeps its \(list.text)")
         }
     }
 
