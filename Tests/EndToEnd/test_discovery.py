@@ -4,6 +4,7 @@ import os
 import pytest
 
 import harness
+from discovering import answers, discovered, wait_answers
 from harness import eventually, serve
 from nameserver import (A, AAAA, NXDOMAIN, SERVFAIL, Dnsmasq, Nameserver, a, aaaa, free_port, soa,
                         srv)
@@ -53,34 +54,11 @@ def loopbacks(origin):
     return make
 
 
-def discovered(sluice, source, config=None, **over):
-    """A proxy with one upstream whose peers a plugin discovers."""
-    over.setdefault("plugins", {}).update(
-        rr={"library": "libRoundRobin.so"},
-        disco={"library": "libDiscovery.so",
-               "config": {"upstreams": {"web": source}, **(config or {})}})
-    over.setdefault("upstreams", {})["web"] = {"discovery": True, "balancer": "rr"}
-    return sluice(routes=[{"match": {}, "upstream": "web"}], **over)
-
-
 def by_dns(sluice, server, port=None, config=None, upstream=None, **dns):
     source = {"dns": {"name": NAME, **({"port": port} if port else {}), **dns},
               "jitter": 0, "retry": "200ms", "retry_max": "1s", **(upstream or {})}
     return discovered(sluice, source, {"resolvers": [server.address], "timeout": "500ms",
                                        "attempts": 1, **(config or {})})
-
-
-def answers(proxy, count=12):
-    """Who answers: bodies, or the status of what is no answer."""
-    found = set()
-    for _ in range(count):
-        response = Client(proxy.address).request()
-        found.add(response.body.decode() if response.status == 200 else response.status)
-    return found
-
-
-def wait_answers(proxy, *wanted):
-    eventually(lambda: answers(proxy) == set(wanted), "answers from %r" % (wanted,))
 
 
 # ------------------------------------------------------------------------ file
