@@ -27,8 +27,8 @@ struct ConsulSource: Equatable {
         return path
     }
 
-    /// The time for all of it: Consul adds up to a sixteenth to a wait, so that not all clients come
-    /// at once.
+    /// The time for all of it: Consul adds up to a sixteenth to a wait, so that not all clients
+    /// come at once.
     func timeoutNanoseconds(index: UInt64) -> UInt64 {
         guard index > 0 else { return Self.timeoutAtOnce }
         return min(waitNanoseconds + waitNanoseconds / 16 + Self.timeoutSpare, Self.timeoutMost)
@@ -60,13 +60,13 @@ struct ConsulSource: Equatable {
 
 /// The index of a blocking query: what of the catalog the last answer showed.
 struct ConsulIndex: Equatable {
-    /// 0 when the next question is to be answered at once. It is never sent.
+    /// 0 when the next question is to be answered at once; it is never sent.
     private(set) var value: UInt64 = 0
 
     /// Takes the index of an answer.
     ///
     /// One that goes backwards, as after a restore of the servers, begins anew; one that is missing
-    /// or 0 is a fault of the server, and counts as 1, so that the next question waits all the same.
+    /// or 0 is a fault of the server, and counts as 1, so that the next question waits, too.
     mutating func take(_ header: UInt64?) {
         let index = max(header ?? 1, 1)
         value = index < value ? 0 : index

@@ -40,8 +40,8 @@ struct DNSQuery: Equatable {
     /// What a server answers.
     ///
     /// - Parameter isStream: whether it came by TCP, where nothing is truncated.
-    /// - Throws: `foreign` for what does not answer this question, `malformed` for what does, and is
-    ///   broken.
+    /// - Throws: `foreign` for what does not answer this question, `malformed` for what does, and
+    ///   is broken.
     func reply(_ bytes: [UInt8], isStream: Bool = false) throws(DNSFault) -> DNSReply {
         guard bytes.count >= Self.headerBytes else { throw .foreign }
         var reader = DNSReader(bytes)
@@ -59,15 +59,7 @@ struct DNSQuery: Equatable {
             return DNSReply(code: code, isTruncated: false)
         }
         guard questions == 1 else { throw .foreign }
-        do {
-            let name = try reader.name()
-            let type = try reader.word()
-            guard name == question.name, type == question.type, try reader.word() == 1 else {
-                throw DNSFault.foreign
-            }
-        } catch {
-            throw .foreign
-        }
+        guard repeats(&reader) else { throw .foreign }
         if flags & 0x0200 != 0 {
             guard !isStream else { throw .malformed(.truncatedStream) }
             return DNSReply(code: code, isTruncated: true)
@@ -75,6 +67,18 @@ struct DNSQuery: Equatable {
         var reply = DNSReply(code: code, isTruncated: false)
         try reply.read(&reader, answers, authorities, additional)
         return reply
+    }
+
+    /// Whether the question is this one.
+    private func repeats(_ reader: inout DNSReader) -> Bool {
+        do throws(DNSFault) {
+            let name = try reader.name()
+            let type = try reader.word()
+            let kind = try reader.word()
+            return name == question.name && type == question.type && kind == 1
+        } catch {
+            return false
+        }
     }
 }
 
@@ -130,8 +134,8 @@ struct DNSReply: Equatable {
 
 /// What an answer means for its question.
 enum DNSFinding: Equatable {
-    /// Records of the type that was asked for, at the name that its aliases lead to, and the seconds
-    /// that all of it may be kept.
+    /// Records of the type that was asked for, at the name that its aliases lead to, and the
+    /// seconds that all of it may be kept.
     case records([DNSRecord], seconds: Int)
     /// There is none, and for how many seconds that may be kept; nil when the server does not say.
     case none(isNoSuchName: Bool, seconds: Int?)
@@ -170,8 +174,8 @@ extension DNSReply {
         return .failed(code: ResponseCode.serverFailure)
     }
 
-    /// For how long it may be kept that there is nothing: the lesser of the zone's record's own time
-    /// and its minimum (RFC 2308 §5).
+    /// For how long it may be kept that there is nothing: the lesser of the zone's record's own
+    /// time and its minimum (RFC 2308 §5).
     private var negativeSeconds: Int? {
         for record in authorities {
             if case .zone(let minimum) = record.content {

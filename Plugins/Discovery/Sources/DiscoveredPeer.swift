@@ -41,8 +41,8 @@ struct DiscoveredPeer: Equatable {
 struct PeerList: Equatable {
     private(set) var peers: [DiscoveredPeer] = []
 
-    /// Of an address that is there twice the first in order stays: of the least priority, then of the
-    /// greatest weight.
+    /// Of an address that is there twice the first in order stays: of the least priority, then of
+    /// the greatest weight.
     init(_ peers: [DiscoveredPeer]) {
         for peer in peers.sorted(by: Self.isBefore)
         where self.peers.last?.address != peer.address {

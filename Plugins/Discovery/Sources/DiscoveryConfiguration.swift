@@ -164,7 +164,7 @@ struct DiscoveryConfiguration {
         try value.allowKeys(["name", "port", "type", "min_ttl", "max_ttl", "negative_ttl"])
         let name = try value.required("name")
         let text = [UInt8](try name.string())
-        // The search list may make it longer, so a name of that length is seen when it is asked for.
+        // The search list may make it too long; that is seen when it is asked for.
         guard let known = DomainName(text: text), known != .root else {
             throw name.error("expected a name such as \"app.example\", up to 253 bytes")
         }

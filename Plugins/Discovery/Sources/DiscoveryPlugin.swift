@@ -151,7 +151,9 @@ extension DiscoveryPlugin {
         if !list.peers.isEmpty || upstream.clearsWhenEmpty { save(list, of: index) }
     }
 
-    /// Puts a set in use. Any thread.
+    /// Puts a set in use.
+    ///
+    /// Any thread.
     ///
     /// - Throws: why the host does not take it.
     func give(_ list: PeerList, to index: Int) throws(PluginError) {

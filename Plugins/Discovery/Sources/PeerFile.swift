@@ -99,7 +99,9 @@ enum PeerFile {
             throw RefreshFailure("\(path):\(error.line): \(error.message)")
         }
         guard case .array(let elements) = root.value else {
-            throw RefreshFailure("\(path):\(root.line): expected an array, found \(root.value.kind)")
+            throw RefreshFailure(
+                "\(path):\(root.line): expected an array, found \(root.value.kind)"
+            )
         }
         var peers: [DiscoveredPeer] = []
         for element in elements {
@@ -117,7 +119,7 @@ enum PeerFile {
     }
 
     private static func duplicate(_ peers: [DiscoveredPeer]) -> String {
-        let sorted = peers.map(\.address).sorted { $0.lexicographicallyPrecedes($1) }
+        let sorted = peers.map { $0.address }.sorted { $0.lexicographicallyPrecedes($1) }
         for index in 1..<sorted.count where sorted[index] == sorted[index - 1] {
             return String(decoding: sorted[index], as: UTF8.self)
         }

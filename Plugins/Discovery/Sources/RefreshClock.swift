@@ -65,8 +65,8 @@ struct RefreshClock: Equatable {
         return max(settings.least, min(most, isOver ? .max : product))
     }
 
-    /// Longer by chance and never shorter: asked earlier, a resolver answers from its cache with the
-    /// little time that is left.
+    /// Longer by chance and never shorter: asked earlier, a resolver answers from its cache with
+    /// the little time that is left.
     private func spread(_ delay: UInt64, _ random: UInt64) -> UInt64 {
         let most = delay / 100 * settings.jitterPercent
         return most == 0 ? delay : delay + random % (most + 1)

@@ -26,19 +26,25 @@ final class SavedPeers {
 
     deinit { discovery_lock_free(lock) }
 
-    /// Tells lookups that nobody waits for them any more. Any thread.
+    /// Tells lookups that nobody waits for them any more.
+    ///
+    /// Any thread.
     func stop() { discovery_stop(lock) }
 
     var isStopping: Bool { discovery_is_stopping(lock) != 0 }
 
-    /// All sets. Any thread.
+    /// All sets.
+    ///
+    /// Any thread.
     var all: [Entry] {
         discovery_lock_take(lock)
         defer { discovery_lock_give(lock) }
         return entries
     }
 
-    /// Takes the new set of an upstream. Any thread.
+    /// Takes the new set of an upstream.
+    ///
+    /// Any thread.
     func put(_ entry: Entry) {
         discovery_lock_take(lock)
         defer { discovery_lock_give(lock) }

@@ -64,7 +64,8 @@ struct ConsulTests {
     }
 
     @Test func `instances become peers`() throws {
-        let text = "["
+        let text =
+            "["
             + [
                 Self.entry("10.0.0.1", more: ",\"Weights\":{\"Passing\":7,\"Warning\":2}"),
                 Self.entry("", port: 81),

@@ -148,7 +148,10 @@ struct DNSMessageTests {
             )
         }
         message = message.record(
-            RecordType.a, [192, 0, 2, 1], name: Self.wire("n\(count).example"))
+            RecordType.a,
+            [192, 0, 2, 1],
+            name: Self.wire("n\(count).example")
+        )
         #expect((Self.addresses(try Self.finding(message)).count == 1) == isFollowed)
     }
 

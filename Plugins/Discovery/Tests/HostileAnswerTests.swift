@@ -73,121 +73,184 @@ struct HostileAnswerTests {
         broken("a record that ends in its type", .short, Message().with([0xC0, 12, 0])),
         broken("a record that ends in its class", .short, Message().with([0xC0, 12, 0, 1, 0])),
         broken(
-            "a record that ends in its time", .short,
-            Message().with([0xC0, 12, 0, 1, 0, 1, 0, 0])),
+            "a record that ends in its time",
+            .short,
+            Message().with([0xC0, 12, 0, 1, 0, 1, 0, 0])
+        ),
         broken(
-            "a record that ends in its length", .short,
-            Message().with([0xC0, 12, 0, 1, 0, 1, 0, 0, 0, 9, 0])),
+            "a record that ends in its length",
+            .short,
+            Message().with([0xC0, 12, 0, 1, 0, 1, 0, 0, 0, 9, 0])
+        ),
         broken("data of no length", .length, Message().record(RecordType.a, [])),
         broken("an address of 3 bytes", .length, Message().record(RecordType.a, [1, 2, 3])),
         broken("an address of 5 bytes", .length, Message().record(RecordType.a, [1, 2, 3, 4, 5])),
         broken(
-            "more length than bytes", .short,
-            Message().record(RecordType.a, [1, 2, 3, 4], length: 5)),
+            "more length than bytes",
+            .short,
+            Message().record(RecordType.a, [1, 2, 3, 4], length: 5)
+        ),
         broken(
-            "65,535 bytes of data", .short,
-            Message().record(RecordType.a, [1, 2, 3, 4], length: 65_535)),
+            "65,535 bytes of data",
+            .short,
+            Message().record(RecordType.a, [1, 2, 3, 4], length: 65_535)
+        ),
         broken(
-            "less length than an address", .length,
-            Message().record(RecordType.a, [1, 2, 3, 4], length: 2)),
+            "less length than an address",
+            .length,
+            Message().record(RecordType.a, [1, 2, 3, 4], length: 2)
+        ),
         broken("IPv4 as IPv6", .length, Message().record(RecordType.aaaa, [1, 2, 3, 4])),
         broken(
-            "an IPv6 address of 17 bytes", .length,
-            Message().record(RecordType.aaaa, [UInt8](repeating: 1, count: 17))),
+            "an IPv6 address of 17 bytes",
+            .length,
+            Message().record(RecordType.aaaa, [UInt8](repeating: 1, count: 17))
+        ),
         broken("bytes behind the end", .trailing, Message().record4(1).with([0])),
         broken("a record more than said", .trailing, Message().record4(1).record4(2)),
         broken(
-            "length that hides a record's end", .short,
-            Message(answers: 2).record(16, [1], length: 12).record4(1)),
+            "length that hides a record's end",
+            .short,
+            Message(answers: 2).record(16, [1], length: 12).record4(1)
+        ),
         broken(
-            "a service of 6 bytes", .short,
+            "a service of 6 bytes",
+            .short,
             Message(type: RecordType.srv).record(RecordType.srv, [0, 1, 0, 1, 0, 80]),
-            type: RecordType.srv),
+            type: RecordType.srv
+        ),
         broken(
-            "a service with bytes behind its target", .length,
+            "a service with bytes behind its target",
+            .length,
             Message(type: RecordType.srv)
                 .record(RecordType.srv, [0, 1, 0, 1, 0, 80] + wire("a.example") + [0]),
-            type: RecordType.srv),
+            type: RecordType.srv
+        ),
         broken(
-            "a service whose target runs out of its data", .length,
+            "a service whose target runs out of its data",
+            .length,
             Message(answers: 2, type: RecordType.srv)
                 .record(RecordType.srv, [0, 1, 0, 1, 0, 80, 3], length: 7)
                 .record(RecordType.a, [1, 2, 3, 4], name: [0]),
-            type: RecordType.srv),
+            type: RecordType.srv
+        ),
         broken("an alias without a target", .short, Message().record(RecordType.cname, [])),
         broken(
-            "an alias with bytes behind it", .length,
-            Message().record(RecordType.cname, wire("a.example") + [7])),
+            "an alias with bytes behind it",
+            .length,
+            Message().record(RecordType.cname, wire("a.example") + [7])
+        ),
         broken(
-            "a zone that is cut off", .short,
-            Message(answers: 0, authorities: 1).record(RecordType.soa, [0, 0, 1, 2, 3])),
+            "a zone that is cut off",
+            .short,
+            Message(answers: 0, authorities: 1).record(RecordType.soa, [0, 0, 1, 2, 3])
+        ),
         broken(
-            "a zone with bytes behind it", .length,
+            "a zone with bytes behind it",
+            .length,
             Message(answers: 0, authorities: 1)
-                .record(RecordType.soa, [0, 0] + [UInt8](repeating: 0, count: 21))),
+                .record(RecordType.soa, [0, 0] + [UInt8](repeating: 0, count: 21))
+        ),
     ]
 
     static let nameRows: [Row] = [
-        broken("a pointer to itself", .pointer, Message().record(1, [1, 2, 3, 4], name: [0xC0, 29])),
+        broken(
+            "a pointer to itself",
+            .pointer,
+            Message().record(1, [1, 2, 3, 4], name: [0xC0, 29])
+        ),
         broken("a pointer ahead", .pointer, Message().record(1, [1, 2, 3, 4], name: [0xC0, 60])),
         broken(
-            "a pointer behind the end", .pointer,
-            Message().record(1, [1, 2, 3, 4], name: [0xFF, 0xFF])),
+            "a pointer behind the end",
+            .pointer,
+            Message().record(1, [1, 2, 3, 4], name: [0xFF, 0xFF])
+        ),
         broken(
-            "a label, and a pointer to it", .pointer,
-            Message().record(1, [1, 2, 3, 4], name: [1, 0x61, 0xC0, 29])),
+            "a label, and a pointer to it",
+            .pointer,
+            Message().record(1, [1, 2, 3, 4], name: [1, 0x61, 0xC0, 29])
+        ),
         broken(
-            "two pointers in a circle", .pointer,
+            "two pointers in a circle",
+            .pointer,
             Message(answers: 2)
                 .record(16, [0xC0, 43, 0xC0, 41])
-                .record(1, [1, 2, 3, 4], name: [0xC0, 41])),
+                .record(1, [1, 2, 3, 4], name: [0xC0, 41])
+        ),
         broken(
-            "a pointer within the piece that it ends", .pointer,
-            Message().record(1, [1, 2, 3, 4], name: [2, 0x61, 0x62, 0xC0, 30])),
+            "a pointer within the piece that it ends",
+            .pointer,
+            Message().record(1, [1, 2, 3, 4], name: [2, 0x61, 0x62, 0xC0, 30])
+        ),
         broken("a label of kind 01", .label, Message().record(1, [1, 2, 3, 4], name: [0x41, 0])),
         broken("a label of kind 10", .label, Message().record(1, [1, 2, 3, 4], name: [0x80, 0])),
         broken(
-            "a label of 64 bytes", .label,
-            Message().record(1, [1, 2, 3, 4], name: [64] + [UInt8](repeating: 0x61, count: 65))),
-        broken(
-            "a label that runs out of the message", .short,
-            Message().with([63] + [UInt8](repeating: 0x61, count: 10))),
-        broken(
-            "a name of 256 bytes", .nameLength,
-            Message().record(1, [1, 2, 3, 4], name: longName(last: 62))),
-        broken(
-            "a name that pointers make too long", .nameLength,
-            Message(answers: 2)
-                .record(16, longName(last: 50))
-                .record(1, [1, 2, 3, 4], name: [20] + [UInt8](repeating: 0x62, count: 20) + [0xC0, 41])
+            "a label of 64 bytes",
+            .label,
+            Message().record(1, [1, 2, 3, 4], name: [64] + [UInt8](repeating: 0x61, count: 65))
         ),
         broken(
-            "an alias to a circle", .pointer,
-            Message().record(RecordType.cname, [0xC0, 41])),
+            "a label that runs out of the message",
+            .short,
+            Message().with([63] + [UInt8](repeating: 0x61, count: 10))
+        ),
         broken(
-            "a service whose target points ahead", .pointer,
+            "a name of 256 bytes",
+            .nameLength,
+            Message().record(1, [1, 2, 3, 4], name: longName(last: 62))
+        ),
+        broken(
+            "a name that pointers make too long",
+            .nameLength,
+            Message(answers: 2)
+                .record(16, longName(last: 50))
+                .record(
+                    1,
+                    [1, 2, 3, 4],
+                    name: [20] + [UInt8](repeating: 0x62, count: 20) + [0xC0, 41]
+                )
+        ),
+        broken(
+            "an alias to a circle",
+            .pointer,
+            Message().record(RecordType.cname, [0xC0, 41])
+        ),
+        broken(
+            "a service whose target points ahead",
+            .pointer,
             Message(type: RecordType.srv).record(RecordType.srv, [0, 1, 0, 1, 0, 80, 0xC0, 90]),
-            type: RecordType.srv),
+            type: RecordType.srv
+        ),
     ]
 
     static let optionRows: [Row] = [
         broken(
-            "options as an answer", .edns,
-            Message().with([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0])),
+            "options as an answer",
+            .edns,
+            Message().with([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0])
+        ),
         broken(
-            "options as an authority", .edns,
-            Message(answers: 0, authorities: 1).with([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0])),
+            "options as an authority",
+            .edns,
+            Message(answers: 0, authorities: 1).with([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0])
+        ),
         broken(
-            "options twice", .edns,
+            "options twice",
+            .edns,
             Message(answers: 0, additional: 2)
                 .with([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0])
-                .with([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0])),
+                .with([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0])
+        ),
         broken(
-            "options with a name", .edns,
-            Message(answers: 0, additional: 1).record(RecordType.opt, [])),
+            "options with a name",
+            .edns,
+            Message(answers: 0, additional: 1).record(RecordType.opt, [])
+        ),
         broken(
-            "options that are too long", .short,
-            Message(answers: 0, additional: 1).with([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 9])),
+            "options that are too long",
+            .short,
+            Message(answers: 0, additional: 1).with([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 9])
+        ),
         Row(
             what: "truncated on a stream",
             bytes: Message(flags: 0x8380).record4(1).bytes,
@@ -210,7 +273,10 @@ struct HostileAnswerTests {
     @Test func `there are many rows`() { #expect(Self.rows.count >= 60) }
 
     @Test(arguments: rows) func `is refused`(row: Row) throws {
-        let query = DNSQuery(id: DNSMessageTests.id, question: try DNSMessageTests.question(row.type))
+        let query = DNSQuery(
+            id: DNSMessageTests.id,
+            question: try DNSMessageTests.question(row.type)
+        )
         #expect(throws: row.fault) { try query.reply(row.bytes, isStream: row.isStream) }
     }
 

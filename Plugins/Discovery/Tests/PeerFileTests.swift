@@ -43,24 +43,41 @@ struct PeerFileTests {
         ("[\"10.0.0.1:8", "1: a string without an end"),
         ("[1]", "1: expected an address or an object, found a number"),
         ("[\n{}]", "2: a peer without \"address\""),
-        ("[\"web:80\"]", "1: address: expected \"192.0.2.1:80\", \"[2001:db8::1]:80\" or "
-            + "\"unix:/path\", found \"web:80\""),
+        (
+            "[\"web:80\"]",
+            "1: address: expected \"192.0.2.1:80\", \"[2001:db8::1]:80\" or "
+                + "\"unix:/path\", found \"web:80\""
+        ),
         ("[{\"address\":5}]", "1: address: expected a string, found a number"),
-        ("[{\"address\":\"10.0.0.1:80\",\n\"weight\":0}]",
-            "2: weight: expected a whole number of 1 to 65535"),
-        ("[{\"address\":\"10.0.0.1:80\",\"weight\":65536}]",
-            "1: weight: expected a whole number of 1 to 65535"),
-        ("[{\"address\":\"10.0.0.1:80\",\"weight\":1.0}]",
-            "1: weight: expected a whole number of 1 to 65535"),
-        ("[{\"address\":\"10.0.0.1:80\",\"priority\":-1}]",
-            "1: priority: expected a whole number of 0 to 65535"),
+        (
+            "[{\"address\":\"10.0.0.1:80\",\n\"weight\":0}]",
+            "2: weight: expected a whole number of 1 to 65535"
+        ),
+        (
+            "[{\"address\":\"10.0.0.1:80\",\"weight\":65536}]",
+            "1: weight: expected a whole number of 1 to 65535"
+        ),
+        (
+            "[{\"address\":\"10.0.0.1:80\",\"weight\":1.0}]",
+            "1: weight: expected a whole number of 1 to 65535"
+        ),
+        (
+            "[{\"address\":\"10.0.0.1:80\",\"priority\":-1}]",
+            "1: priority: expected a whole number of 0 to 65535"
+        ),
         ("[{\"address\":\"10.0.0.1:80\",\"backup\":1}]", "1: backup: expected true or false"),
-        ("[{\"address\":\"10.0.0.1:80\",\"zone\":\"\\n\"}]",
-            "1: zone: up to 64 bytes without control characters"),
-        ("[{\"address\":\"10.0.0.1:80\",\"wieght\":1}]",
-            "1: unknown key \"wieght\"; there are address, weight, priority, zone, backup"),
-        ("[{\"address\":\"10.0.0.1:80\",\"address\":\"10.0.0.2:80\"}]",
-            "1: the key \"address\" is there twice"),
+        (
+            "[{\"address\":\"10.0.0.1:80\",\"zone\":\"\\n\"}]",
+            "1: zone: up to 64 bytes without control characters"
+        ),
+        (
+            "[{\"address\":\"10.0.0.1:80\",\"wieght\":1}]",
+            "1: unknown key \"wieght\"; there are address, weight, priority, zone, backup"
+        ),
+        (
+            "[{\"address\":\"10.0.0.1:80\",\"address\":\"10.0.0.2:80\"}]",
+            "1: the key \"address\" is there twice"
+        ),
     ])
     func `what is wrong is named with its line`(text: String, wanted: String) {
         #expect(throws: RefreshFailure("p.json:" + wanted)) { try Self.peers(text) }

@@ -18,7 +18,8 @@ struct ResolverSettingsTests {
     }
 
     @Test func `servers are taken in order, three at most`() {
-        let text = "# a comment\nnameserver 10.0.0.1\n;nameserver 10.0.0.9\r\n"
+        let text =
+            "# a comment\nnameserver 10.0.0.1\n;nameserver 10.0.0.9\r\n"
             + "nameserver\t2001:db8::53 # more\nnameserver x\nnameserver\n"
             + "nameserver 10.0.0.3\nnameserver 10.0.0.4"
         #expect(Self.servers(text) == ["10.0.0.1:53", "[2001:db8::53]:53", "10.0.0.3:53"])

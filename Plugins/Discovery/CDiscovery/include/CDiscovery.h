@@ -1,7 +1,7 @@
 /*
  * What asking name servers and watching files need of the C library: Embedded Swift has no module
- * of it. Nothing here blocks but `discovery_poll`, and reads of regular files. Results below 0 are a
- * negative errno.
+ * of it. Nothing here blocks but `discovery_poll`, and reads of regular files. Results below 0 are
+ * a negative errno.
  */
 #ifndef SLUICE_DISCOVERY_H
 #define SLUICE_DISCOVERY_H
