@@ -15,7 +15,7 @@ public struct ProbeTLSContext: BitwiseCopyable {
 }
 
 /// How a probe speaks TLS.
-public enum ProbeTLS {
+public enum ProbeTLS: BitwiseCopyable {
     /// As the upstream's `tls` says.
     case upstream
     /// Not at all.
@@ -29,7 +29,7 @@ public enum ProbeTLS {
 /// What it points to is copied by the start.
 public struct ProbeRequest {
     /// How it speaks.
-    public enum ProbeProtocol: UInt32, Sendable {
+    public enum ProbeProtocol: UInt32, Sendable, BitwiseCopyable {
         /// A connection alone.
         case tcp = 0
         /// HTTP/1.1.
