@@ -194,7 +194,7 @@ extension ProxySettings {
         let names = upstreams.map(\.name) + (others?.upstreams.map(\.name) ?? [])
         CalloutPort.setUpstreams(Set(names))
         PeerDirectory.shared.announce((upstreams + (others?.upstreams ?? [])).map(\.entry))
-        PeerDirectory.shared.setOpening { ProbeContexts.open($0) }
+        ProbeContexts.install()
     }
 }
 

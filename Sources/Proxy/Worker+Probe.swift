@@ -278,7 +278,10 @@ extension Worker {
 }
 
 /// Contexts of TLS that plugins' probes have; kept for ever.
-enum ProbeContexts {
+package enum ProbeContexts {
+    /// Has plugins get contexts; before the first of them is made.
+    package static func install() { PeerDirectory.shared.setOpening { open($0) } }
+
     static func context(_ pointer: OpaquePointer) -> TLSClientContext {
         // Safe: made by `open`, which never lets go.
         Unmanaged<TLSClientContext>.fromOpaque(UnsafeRawPointer(pointer)).takeUnretainedValue()

@@ -411,7 +411,8 @@ def test_status_shows_it(proxy, origin):
 
 
 @pytest.mark.parametrize("config, problem", [
-    ({}, "active or passive is needed"),
+    ({}, "must have at least 1 key"),
+    ({"panic": 10}, "active or passive is needed"),
     ({"active": {"type": "udp"}}, "type"),
     ({"active": {"path": "x"}}, 'a path begins with "/"'),
     ({"active": {"type": "tcp", "path": "/"}}, "has no meaning for this type of check"),

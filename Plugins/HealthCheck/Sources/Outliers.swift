@@ -23,7 +23,10 @@ package struct OutlierRules: Equatable, BitwiseCopyable {
     /// most; the only one never, since nothing would be left.
     package func ejectedMax(of peers: Int) -> Int {
         guard ejectedPercentMax > 0, peers > 1 else { return 0 }
-        return min(max(peers * ejectedPercentMax / 100, 1), ejectedPercentMax == 100 ? peers : peers - 1)
+        return min(
+            max(peers * ejectedPercentMax / 100, 1),
+            ejectedPercentMax == 100 ? peers : peers - 1
+        )
     }
 
     /// How long a peer is out.

@@ -32,10 +32,8 @@ struct CheckStateTests {
 
     @Test func `says when it changes, and only then`() {
         var state = CheckState(isUp: true)
-        #expect(!state.note(false, rise: 1, fall: 2))
-        #expect(state.note(false, rise: 1, fall: 2))
-        #expect(!state.note(false, rise: 1, fall: 2))
-        #expect(state.note(true, rise: 1, fall: 2))
+        let changes = [false, false, false, true].map { state.note($0, rise: 1, fall: 2) }
+        #expect(changes == [false, true, false, true])
     }
 
     @Test(arguments: [0, 1, 999, UInt64.max])

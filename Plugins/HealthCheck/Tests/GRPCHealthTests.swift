@@ -29,24 +29,26 @@ struct GRPCHealthTests {
         #expect(frame == [0, 0, 0, UInt8(length >> 8), UInt8(length & 0xFF), 0x0A] + prefix + name)
     }
 
-    @Test(arguments: [
-        ([0, 0, 0, 0, 2, 8, 1], nil),
-        ([0, 0, 0, 0, 2, 8, 2], "the service says NOT_SERVING"),
-        ([0, 0, 0, 0, 2, 8, 3], "the service says SERVICE_UNKNOWN"),
-        ([0, 0, 0, 0, 0], "the service says UNKNOWN"),
-        ([0, 0, 0, 0, 3, 8, 0x81, 0x01], "the service says status 129"),
-        // Other fields are passed over.
-        ([0, 0, 0, 0, 6, 0x12, 2, 9, 9, 8, 1], nil),
-        ([0, 0, 0, 0, 7, 0x1D, 1, 2, 3, 4, 8, 1], nil),
-        ([], "no health answer"),
-        ([0, 0, 0, 0], "no health answer"),
-        ([1, 0, 0, 0, 2, 8, 1], "no health answer"),
-        ([0, 0, 0, 0, 3, 8, 1], "no health answer"),
-        ([0, 0, 0, 0, 1, 8], "no health answer"),
-        ([0, 0, 0, 0, 2, 0x12, 9], "no health answer"),
-        ([0, 0, 0, 0, 2, 8, 0x80], "no health answer"),
-        ([0, 255, 255, 255, 255, 8, 1], "no health answer"),
-    ] as [([UInt8], String?)])
+    @Test(
+        arguments: [
+            ([0, 0, 0, 0, 2, 8, 1], nil),
+            ([0, 0, 0, 0, 2, 8, 2], "the service says NOT_SERVING"),
+            ([0, 0, 0, 0, 2, 8, 3], "the service says SERVICE_UNKNOWN"),
+            ([0, 0, 0, 0, 0], "the service says UNKNOWN"),
+            ([0, 0, 0, 0, 3, 8, 0x81, 0x01], "the service says status 129"),
+            // Other fields are passed over.
+            ([0, 0, 0, 0, 6, 0x12, 2, 9, 9, 8, 1], nil),
+            ([0, 0, 0, 0, 7, 0x1D, 1, 2, 3, 4, 8, 1], nil),
+            ([], "no health answer"),
+            ([0, 0, 0, 0], "no health answer"),
+            ([1, 0, 0, 0, 2, 8, 1], "no health answer"),
+            ([0, 0, 0, 0, 3, 8, 1], "no health answer"),
+            ([0, 0, 0, 0, 1, 8], "no health answer"),
+            ([0, 0, 0, 0, 2, 0x12, 9], "no health answer"),
+            ([0, 0, 0, 0, 2, 8, 0x80], "no health answer"),
+            ([0, 255, 255, 255, 255, 8, 1], "no health answer"),
+        ] as [([UInt8], String?)]
+    )
     func `reads an answer`(body: [UInt8], expected: String?) {
         #expect(complaint("0", body) == expected)
     }

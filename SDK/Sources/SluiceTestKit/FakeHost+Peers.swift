@@ -380,8 +380,7 @@ extension PendingProbe {
 extension PluginFixture {
     /// Tells the plugin on every worker that the peers of an upstream have changed.
     public func tellPeers(_ upstream: String, workers: Int = 1) {
-        let arena = Arena()
-        let name = arena.slice(upstream)
+        let name = host.peerTexts.slice(upstream)
         for watch in host.watches where watch.upstream.isEmpty || watch.upstream == upstream {
             for worker in 0..<workers {
                 let slot = slot(worker)
@@ -390,7 +389,6 @@ extension PluginFixture {
                 }
             }
         }
-        arena.poison()
     }
 
     /// Gives the plugin the answers of `FakeHost.probeAnswer` to the probes that wait.

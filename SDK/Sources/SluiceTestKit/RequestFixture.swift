@@ -111,6 +111,9 @@ public final class RequestFixture {
         facts.secure = 1
     }
 
+    /// The status of the attempt's response.
+    public func setStatus(_ status: Int) { facts.status = UInt32(status) }
+
     /// Sets the version of the client's request: 10, 11 or 20.
     public func setHTTPVersion(_ version: UInt32) { facts.http_version = version }
 

@@ -91,7 +91,7 @@ public final class CalloutRequest {
         guard probe.pointee.body.len <= UInt64(ProbeOrder.bodyBytesMax),
             probe.pointee.body_max <= UInt64(Self.bodyBytesMost),
             probe.pointee.timeout_ns <= Self.timeoutMost,
-            let head = Self.head(call, takesTrailers: order.speaks == UInt32(SLUICE_PROBE_HTTP2))
+            let head = Self.head(call)
         else { return nil }
         done = nil
         self.probe = order
@@ -130,8 +130,7 @@ public final class CalloutRequest {
 
     // MARK: The head
 
-    /// - Parameter takesTrailers: says so to the peer, as servers of gRPC ask for it.
-    private static func head(_ call: sluice_call, takesTrailers: Bool = false) -> [UInt8]? {
+    private static func head(_ call: sluice_call) -> [UInt8]? {
         let method = call.method.len == 0 ? Array("GET".utf8) : bytes(call.method)
         let path = bytes(call.path)
         guard isToken(method), path.first == UInt8(ascii: "/"),
@@ -142,7 +141,6 @@ public final class CalloutRequest {
         if call.body.len > 0 || method == Array("POST".utf8) || method == Array("PUT".utf8) {
             head += Array("Content-Length: \(call.body.len)\r\n".utf8)
         }
-        if takesTrailers { head += Array("TE: trailers\r\n".utf8) }
         return head + Array("\r\n".utf8)
     }
 
