@@ -1,5 +1,6 @@
 """Discovery: peers that follow a file and name servers, with traffic; and what is refused."""
 import os
+import threading
 
 import pytest
 
@@ -9,7 +10,7 @@ from harness import eventually, serve
 from nameserver import (A, AAAA, NXDOMAIN, SERVFAIL, Dnsmasq, Nameserver, a, aaaa, free_port, soa,
                         srv)
 from reloading import manifest_of, reload
-from wire import Client, reply
+from wire import Client, reply, request
 
 NAME = "app.example"
 
@@ -362,6 +363,54 @@ def test_another_instance_begins_with_the_last_good_set(sluice, loopbacks, dnsma
     reload(proxy, manifest)
     assert proxy.log.count("begins with 2 peers") == 2
     assert answers(proxy) == {"127.0.0.1", "127.0.0.2"}
+
+
+def test_an_old_instance_asks_no_more(sluice, loopbacks, origin, tmp_path):
+    port, _ = loopbacks("127.0.0.1", "127.0.0.2")
+    held = threading.Event()
+
+    def hold(connection):
+        connection.read_request()
+        held.wait(30)
+        connection.send(reply(b"held"))
+
+    holding = origin(hold)
+    paths = [tmp_path / "old.json", tmp_path / "new.json"]
+    write(paths[0], '["%s"]' % holding.address)
+    write(paths[1], '["127.0.0.2:%d"]' % port)
+    source = {"file": {"path": str(paths[0]), "interval": "100ms"}}
+    proxy = discovered(sluice, source)
+    eventually(lambda: "begins with 1 peer" in proxy.log, "a peer")
+    waiting = Client(proxy.address)
+    waiting.send(request())
+    holding.wait_requests(1)
+    manifest = manifest_of(proxy)
+    manifest["plugins"]["disco"]["config"]["upstreams"]["web"]["file"]["path"] = str(paths[1])
+    reload(proxy, manifest)
+    wait_answers(proxy, "127.0.0.2")
+    # The old instance lives for the request that waits, and its file changes.
+    write(paths[0], '["127.0.0.1:%d"]' % port)
+    write(paths[1], '["127.0.0.2:%d", "127.0.0.2:%d"]' % (port, port))
+    proxy.wait_log("127.0.0.2:%d is there twice" % port)
+    assert answers(proxy, 30) == {"127.0.0.2"}
+    assert "added (127.0.0.1:" not in proxy.log
+    held.set()
+    assert waiting.response().body == b"held"
+
+
+def test_an_upstream_that_was_left_out_for_a_while(sluice, loopbacks, tmp_path):
+    port, _ = loopbacks("127.0.0.1")
+    path = tmp_path / "peers.json"
+    write(path, '["127.0.0.1:%d"]' % port)
+    proxy = discovered(sluice, {"file": {"path": str(path), "interval": "100ms"}})
+    wait_answers(proxy, "127.0.0.1")
+    manifest = manifest_of(proxy)
+    manifest["upstreams"]["web"] = {"peers": ["127.0.0.9:%d" % port]}
+    reload(proxy, manifest)
+    assert answers(proxy, 2) == {502}
+    manifest["upstreams"]["web"] = {"discovery": True, "balancer": "rr"}
+    reload(proxy, manifest)
+    wait_answers(proxy, "127.0.0.1")
 
 
 # ---------------------------------------------------------------------- refusals

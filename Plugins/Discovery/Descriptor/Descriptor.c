@@ -7,7 +7,9 @@ SLUICE_DESCRIPTOR({
     "description": "Peers of upstreams from DNS, a watched file or Consul.",
     "hooks": [],
     "roles": ["sluice.handover/1"],
-    "required": ["sluice.core/1", "sluice.http_client/1", "sluice.peers/1"],
+    "required": [
+        "sluice.core/1", "sluice.http_client/1", "sluice.shared/1", "sluice.peers/1"
+    ],
     "config": {
         "type": "object",
         "additionalProperties": false,

@@ -87,13 +87,20 @@ struct DNSReply: Equatable {
     private(set) var code: Int
     /// Whether there is more than a datagram holds: then nothing of it is read.
     let isTruncated: Bool
-    private(set) var answers: [DNSRecord] = []
+    private(set) var answers: [DNSRecord]
     private(set) var authorities: [DNSRecord] = []
-    private(set) var additional: [DNSRecord] = []
+    private(set) var additional: [DNSRecord]
 
-    init(code: Int, isTruncated: Bool) {
+    init(
+        code: Int,
+        isTruncated: Bool = false,
+        answers: [DNSRecord] = [],
+        additional: [DNSRecord] = []
+    ) {
         self.code = code
         self.isTruncated = isTruncated
+        self.answers = answers
+        self.additional = additional
     }
 
     fileprivate mutating func read(

@@ -4,12 +4,14 @@ package import SluiceSDK
 ///
 /// All of it happens on worker 0 and on threads that may block; no request passes through it. A
 /// source that fails leaves the last good set as it is.
-package struct DiscoveryPlugin: HandoverPlugin, WorkHook, JobHook, CalloutHook {
+package struct DiscoveryPlugin: HandoverPlugin, WorkHook, JobHook, CalloutHook,
+    PeersHook
+{
     package static let id: StaticString = "org.sluice.discovery"
     package static let version: StaticString = "0.1.0"
     package static let summary: StaticString =
         "Peers of upstreams from DNS, a watched file or Consul."
-    package static var needs: HostTables { [.peers] }
+    package static var needs: HostTables { [.peers, .shared] }
 
     /// The worker that does it all.
     static let ownWorker = 0
@@ -29,6 +31,7 @@ package struct DiscoveryPlugin: HandoverPlugin, WorkHook, JobHook, CalloutHook {
     let saved: SavedPeers
     let counts: [UpstreamCounts]
     let peers: Peers
+    let tenure: Tenure
     let scheduler: Scheduler<DiscoveryPlugin>
     let jobs: Jobs<DiscoveryPlugin>
     let callouts: Callouts<DiscoveryPlugin>
@@ -39,11 +42,17 @@ package struct DiscoveryPlugin: HandoverPlugin, WorkHook, JobHook, CalloutHook {
         self.configuration = try DiscoveryConfiguration(configuration, host)
         saved = SavedPeers()
         peers = Peers(host)
+        tenure = try Tenure(host)
         scheduler = Scheduler(host)
         jobs = Jobs(host)
         callouts = Callouts(host)
         counts = try UpstreamCounts.make(self.configuration.upstreams, host)
         guard !host.isChecking else { return }
+        do throws(ServiceError) {
+            try peers.watch()
+        } catch {
+            throw PluginError("can't watch upstreams: \(error.text)")
+        }
         let known = peers.upstreams()
         for upstream in self.configuration.upstreams where !known.isEmpty {
             let path = "upstreams." + String(upstream.name)
@@ -86,6 +95,10 @@ package struct DiscoveryPlugin: HandoverPlugin, WorkHook, JobHook, CalloutHook {
         worker.answered(Int(callout.upstream), result, self)
     }
 
+    package func peersChanged(_ upstream: Bytes, on worker: inout DiscoveryWorker) {
+        worker.changed(upstream, self)
+    }
+
     package static func offer(_ offer: inout Offer) {
         offer.create = { Export<DiscoveryPlugin>.create($0, $1, $2) }
         offer.check = { Export<DiscoveryPlugin>.check($0, $1) }
@@ -93,6 +106,7 @@ package struct DiscoveryPlugin: HandoverPlugin, WorkHook, JobHook, CalloutHook {
         offer.run = { Export<DiscoveryPlugin>.run($0, $1) }
         offer.finish = { Export<DiscoveryPlugin>.finish($0, $1, $2) }
         offer.calloutDone = { Export<DiscoveryPlugin>.calloutDone($0, $1, $2, $3) }
+        offer.peersChanged = { Export<DiscoveryPlugin>.peersChanged($0, $1, $2, $3) }
         offer.exportState = { Export<DiscoveryPlugin>.exportState($0, $1, $2) }
         offer.importState = { Export<DiscoveryPlugin>.importState($0, $1, $2) }
         offer.warm = { Export<DiscoveryPlugin>.warm($0, $1) }

@@ -24,20 +24,25 @@ package final class DiscoveryWorker {
 
     private(set) var upstreams: [Upstream]
     private let saved: SavedPeers
-    private let isOwn: Bool
+    private let tenure: Tenure
+    /// Of this instance; 0 on other workers.
+    private let number: Int
     private var lookups = 0
     private var waiting: [Int] = []
     private var turn = 0
 
     init(_ plugin: DiscoveryPlugin, isOwn: Bool) {
-        self.isOwn = isOwn
+        tenure = plugin.tenure
+        number = isOwn ? plugin.tenure.begin() : 0
         saved = plugin.saved
         let list = isOwn ? plugin.configuration.upstreams : []
         upstreams = list.map { Upstream(clock: RefreshClock($0.clock)) }
     }
 
     deinit {
-        if isOwn { saved.stop() }
+        guard number > 0 else { return }
+        saved.stop()
+        tenure.end(number)
     }
 
     /// Takes what there is from before the worker's start, and asks for what there is not.
@@ -53,10 +58,24 @@ package final class DiscoveryWorker {
         }
     }
 
+    /// The host has other peers of an upstream: none, if a reload left it out for a while.
+    func changed(_ name: Bytes, _ plugin: DiscoveryPlugin) {
+        guard number > 0, tenure.isCurrent(number) else { return }
+        let list = plugin.configuration.upstreams
+        guard let index = list.firstIndex(where: { $0.name == name }),
+            let known = upstreams[index].list, !known.peers.isEmpty,
+            plugin.peers.peers(of: name)?.isEmpty == true
+        else { return }
+        give(known, to: index, plugin)
+    }
+
     // MARK: Asking
 
     /// Asks the source of an upstream.
     func refresh(_ index: Int, _ plugin: DiscoveryPlugin) {
+        guard tenure.isCurrent(number) else {
+            return schedule(index, after: Tenure.pauseNanoseconds, plugin)
+        }
         switch plugin.configuration.upstreams[index].source {
         case .dns:
             waiting.append(index)
@@ -149,6 +168,9 @@ package final class DiscoveryWorker {
         if case .dns = upstream.source {
             lookups -= 1
             startLookups(plugin)
+        }
+        guard tenure.isCurrent(number) else {
+            return schedule(index, after: Tenure.pauseNanoseconds, plugin)
         }
         if case .read(let stamp) = job.fileNews { upstreams[index].stamp = stamp }
         if case .unread = job.fileNews { upstreams[index].stamp = nil }
