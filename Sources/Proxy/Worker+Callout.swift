@@ -426,32 +426,6 @@ extension Worker {
         request.finish(worker: index, &result)
     }
 
-    mutating func calloutView(
-        _ callout: UnsafeMutablePointer<Callout>,
-        _ arena: inout Arena
-    ) -> UnsafePointer<sluice_headers>? {
-        var head = ResponseHead()
-        let method = callout.pointee.request._withUnsafeGuaranteedRef { $0.method }
-        let outcome = HeadParser.parseResponse(
-            callout.pointee.head.first,
-            count: callout.pointee.head.count,
-            limits: responseLimits,
-            fields: responseFields,
-            requestMethod: method,
-            into: &head
-        )
-        guard outcome == .complete else { return nil }
-        var message = Message(
-            isRequest: false,
-            head: callout.pointee.head.first,
-            fields: responseFields
-        )
-        message.fieldCount = Int(head.fieldCount)
-        message.fieldsEnd = Int(head.fieldsEnd)
-        message.status = head.status
-        return calls.makeView(of: &message, &arena)
-    }
-
     /// Ends the callouts of a request that is over; their plugins don't hear of them.
     mutating func endCallouts(of exchange: UnsafeMutablePointer<Exchange>) {
         let owner = context(of: exchange)

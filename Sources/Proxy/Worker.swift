@@ -16,6 +16,8 @@ package enum WorkerMessage: Sendable {
     case drain(handsOver: Bool)
     /// End the tunnels that stand.
     case endTunnels
+    /// Cuts what still goes on with a generation.
+    case cut(generation: UInt32)
     /// Say that the loop turns.
     case ping(WorkerRound)
     /// A request that waits goes on.
@@ -90,7 +92,7 @@ package struct Worker: ~Copyable {
     /// Requests of plugins' own: those that were asked for, and those that run.
     let calloutPort: CalloutPort
     /// Of plugins' probes; those below `probeCount` are made.
-    let probes: UnsafeMutablePointer<ProbeSlot>
+    let probes = UnsafeMutablePointer<ProbeSlot>.allocate(capacity: ProbeSlot.countMax)
     var probeCount = 0
     var callouts = Slab<Callout>(chunkCount: 32, countMax: CalloutPort.calloutsMax)
     var firstCallout: UnsafeMutablePointer<Callout>?
@@ -240,7 +242,6 @@ package struct Worker: ~Copyable {
         ciphertext = .allocate(capacity: 1)
         ciphertext.initialize(to: output)
         sessions = .allocate(capacity: tables.peerRoom)
-        probes = .allocate(capacity: ProbeSlot.countMax)
         rest = scratch
         sessionInput = .allocate(capacity: Self.sessionInputBytes)
         headText = .allocate(capacity: Self.headTextBytes)

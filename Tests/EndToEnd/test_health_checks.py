@@ -198,6 +198,7 @@ def test_nginx_is_killed_and_comes_back(proxy, client, origin, tmp_path):
         p = proxy(active(initial="unhealthy"), a, address)
         c = client(p)
         wait_health(p, address, "healthy")
+        wait_health(p, a, "healthy")
         assert answers(c) == {"a", "nginx"}
         server.terminate()
         server.wait()
@@ -431,3 +432,49 @@ def test_refuses(tmp_path, config, problem):
         "upstreams": {"app": {"peers": ["127.0.0.1:1"]}}, "routes": [{"upstream": "app"}]}))
     done = harness.run("check", "--manifest", str(path))
     assert done.returncode == 78 and "plugins.h" in done.stderr and problem in done.stderr
+
+
+# ------------------------------------------------------------------ the example
+def test_the_example(tmp_path):
+    """`examples/health-checks` as its page says, with other ports."""
+    import re
+    folder = os.path.join(harness.ROOT, "examples/health-checks")
+    ports = {}
+
+    def port(match):
+        return ports.setdefault(match.group(), reloading.free_port())
+
+    with open(os.path.join(folder, "sluice.json5")) as file:
+        text = re.sub(r"127\.0\.0\.1:\d+", port, file.read())
+    (tmp_path / "sluice.json5").write_text(
+        text.replace("version: 1,", 'version: 1, plugin_dir: "%s",' % harness.PLUGINS))
+    peers = [ports["127.0.0.1:%d" % n] for n in (3001, 3002, 3003)]
+    services = [subprocess.Popen(["/usr/bin/python3", os.path.join(folder, "service.py"),
+                                  peer.rpartition(":")[2]]) for peer in peers]
+    proxy = subprocess.Popen([harness.BINARY, "run", "--manifest",
+                              str(tmp_path / "sluice.json5")], stderr=subprocess.DEVNULL)
+
+    def curl(address, path="/", *arguments):
+        done = subprocess.run(["curl", "-s", *arguments, "http://" + address + path],
+                              capture_output=True, text=True, timeout=20)
+        return done.stdout.strip()
+
+    def answering():
+        return {curl(ports["127.0.0.1:8080"]) for _ in range(9)}
+
+    try:
+        everyone = {peer.rpartition(":")[2] for peer in peers}
+        eventually(lambda: answering() == everyone, "all services to answer")
+        curl(peers[1], "/sick", "-X", "POST")
+        eventually(lambda: answering() == everyone - {peers[1].rpartition(":")[2]},
+                   "the unwell one to get no requests")
+        done = harness.run("status", "--manifest", str(tmp_path / "sluice.json5"))
+        assert "upstream app, healthy: 2 of 3:" in done.stdout and "status 503" in done.stdout
+        curl(peers[1], "/well", "-X", "POST")
+        eventually(lambda: answering() == everyone, "it to come back")
+    finally:
+        proxy.terminate()
+        for one in services:
+            one.kill()
+            one.wait()
+        proxy.wait(20)

@@ -8,7 +8,9 @@ public protocol PeersHook: Plugin, ~Copyable {
     func peersChanged(_ upstream: Bytes, on worker: inout Worker)
 }
 
-/// An upstream as it is now. Its name is valid for the process.
+/// An upstream as it is now.
+///
+/// Its name is valid for the process.
 public struct UpstreamState: BitwiseCopyable {
     /// As in the manifest.
     public let name: Bytes
@@ -37,7 +39,9 @@ public enum PeerHealth: UInt32, Sendable, BitwiseCopyable {
     case ejected = 2
 }
 
-/// A peer as it is now. Its address and zone are valid for the process.
+/// A peer as it is now.
+///
+/// Its address and zone are valid for the process.
 public struct PeerState: BitwiseCopyable {
     /// Of this address in this upstream, while it is there; 0 of a draining one.
     public let id: UInt64

@@ -38,6 +38,7 @@ struct Serving: ~Copyable {
         self.manifest = manifest
         self.surroundings = surroundings
         self.admin = admin
+        PeerDirectory.shared.publish(running.plan.directory(running.settings))
     }
 
     /// Serves until the last worker has ended.
@@ -57,7 +58,6 @@ struct Serving: ~Copyable {
             log.write(1) { $0.text("a worker could not be started: \(error.description)") }
             return .failure
         }
-        PeerDirectory.shared.publish(running.plan.directory(running.settings))
         for index in 0..<running.plan.workerCount {
             threads.append(Self.startWorker(index, running, mailboxes, ledger, started))
         }

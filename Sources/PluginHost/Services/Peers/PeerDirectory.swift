@@ -75,7 +75,9 @@ public final class PeerDirectory: Sendable {
         var peer: Peer
     }
 
-    /// A function that wants to hear of changes. Its note for each upstream is never freed: a task
+    /// A function that wants to hear of changes.
+    ///
+    /// Its note for each upstream is never freed: a task
     /// that is on its way points there.
     struct Watch: @unchecked Sendable {
         // Safe: the handle is never freed.
