@@ -369,21 +369,20 @@ def test_an_old_instance_asks_no_more(sluice, loopbacks, origin, tmp_path):
     port, _ = loopbacks("127.0.0.1", "127.0.0.2")
     held = threading.Event()
 
-    def hold(connection):
-        connection.read_request()
-        held.wait(30)
-        connection.send(reply(b"held"))
+    def answer(head):
+        if head.target == "/held":
+            held.wait(30)
+        return reply(b"holding")
 
-    holding = origin(hold)
+    holding = origin(serve(answer))
     paths = [tmp_path / "old.json", tmp_path / "new.json"]
     write(paths[0], '["%s"]' % holding.address)
     write(paths[1], '["127.0.0.2:%d"]' % port)
-    source = {"file": {"path": str(paths[0]), "interval": "100ms"}}
-    proxy = discovered(sluice, source)
-    eventually(lambda: "begins with 1 peer" in proxy.log, "a peer")
+    proxy = discovered(sluice, {"file": {"path": str(paths[0]), "interval": "100ms"}})
+    wait_answers(proxy, "holding")
     waiting = Client(proxy.address)
-    waiting.send(request())
-    holding.wait_requests(1)
+    waiting.send(request(target="/held"))
+    holding.wait(lambda: "/held" in [head.target for head in holding.requests], "/held")
     manifest = manifest_of(proxy)
     manifest["plugins"]["disco"]["config"]["upstreams"]["web"]["file"]["path"] = str(paths[1])
     reload(proxy, manifest)
@@ -395,7 +394,7 @@ def test_an_old_instance_asks_no_more(sluice, loopbacks, origin, tmp_path):
     assert answers(proxy, 30) == {"127.0.0.2"}
     assert "added (127.0.0.1:" not in proxy.log
     held.set()
-    assert waiting.response().body == b"held"
+    assert waiting.response().body == b"holding"
 
 
 def test_an_upstream_that_was_left_out_for_a_while(sluice, loopbacks, tmp_path):
