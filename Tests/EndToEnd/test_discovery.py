@@ -1,6 +1,7 @@
 """Discovery: peers that follow a file and name servers, with traffic; and what is refused."""
 import os
 import threading
+import time
 
 import pytest
 
@@ -142,6 +143,29 @@ def test_more_peers_than_may_be_are_refused(sluice, loopbacks, tmp_path):
     write(path, str(["127.0.0.%d:%d" % (n, port) for n in (1, 2, 3)]).replace("'", '"'))
     proxy.wait_log("3 peers; max_peers is 2; it keeps its 2 peers")
     assert answers(proxy) == {"127.0.0.1", "127.0.0.2"}
+
+
+def test_what_happens_is_counted(sluice, loopbacks, tmp_path):
+    port, _ = loopbacks("127.0.0.1")
+    path, admin = tmp_path / "peers.json", str(tmp_path / "admin")
+    write(path, '["127.0.0.1:%d", "127.0.0.2:%d"]' % (port, port))
+    proxy = discovered(sluice, {"file": {"path": str(path), "interval": "100ms"}},
+                       admin={"listen": "unix:" + admin})
+
+    def count(name):
+        text = Client(admin).request(target="/v1/metrics").body.decode()
+        line = 'sluice_plugin_discovery_%s{plugin="disco",upstream="web"} ' % name
+        return int(text.split(line)[1].split("\n")[0])
+
+    eventually(lambda: count("refreshes_total") == 1, "an answer")
+    assert (count("peers"), count("changes_total"), count("failures_total")) == (2, 0, 0)
+    assert abs(count("last_refresh_timestamp_seconds") - time.time()) < 30
+    write(path, "[")
+    eventually(lambda: count("failures_total") == 1, "a failure")
+    assert count("peers") == 2
+    write(path, '["127.0.0.1:%d"]' % port)
+    eventually(lambda: count("changes_total") == 1, "a change")
+    assert (count("peers"), count("refreshes_total")) == (1, 2)
 
 
 # ----------------------------------------------------------------- real server
