@@ -11,6 +11,7 @@ from harness import eventually, serve
 from nameserver import A, AAAA, NXDOMAIN, SERVFAIL, a, aaaa, soa, srv
 from wire import Client, reply
 
+
 # ------------------------------------------------------------------------ file
 def test_a_file_is_followed(sluice, loopbacks, tmp_path):
     port, origins = loopbacks("127.0.0.1", "127.0.0.2", "127.0.0.3")

@@ -4,8 +4,9 @@ import SluiceSDK
 ///
 /// One that another has taken the place of lives on until its last request has ended. It must not
 /// ask meanwhile: its sources may be other ones, and its answers would push out those of the new
-/// instance. So each takes a number when its worker starts, and the greatest one counts. An instance
-/// that ends as the newest, as after a trial, gives its number back, and the one before goes on.
+/// instance. So each takes a number when its worker starts, and the greatest one counts. An
+/// instance that ends as the newest, as after a trial, gives its number back, and the one before
+/// goes on.
 struct Tenure: BitwiseCopyable {
     /// How often an instance whose place is taken looks whether it is free again.
     static let pauseNanoseconds: UInt64 = 5_000_000_000
