@@ -7,6 +7,7 @@ import PackageDescription
 /// `Descriptor` and `Tests`.
 let plugins = [
     "RoundRobin", "Ketama", "Maglev", "Random", "LeastConnections", "Headers", "Respond",
+    "RateLimit",
 ]
 
 /// What several plugins are made of; each library has a copy of its own.
@@ -15,6 +16,7 @@ let sharedByPlugins: [String: [Target.Dependency]] = [
     "Maglev": ["Balancing"],
     "Random": ["Balancing"],
     "LeastConnections": ["Balancing"],
+    "RateLimit": ["RateLimiting"],
 ]
 
 let strict: [SwiftSetting] = [
@@ -100,6 +102,24 @@ let cacheCore: [Target] = [
         dependencies: ["TinyUFO", "TinyUFOWorkloads"],
         path: "Plugins/Cache/CoreTests",
         swiftSettings: strict
+    ),
+]
+
+/// What limits count in and how they talk with a store, which knows nothing of plugins.
+let rateLimitCore: [Target] = [
+    .target(name: "CRateLimit", path: "Plugins/RateLimit/CRateLimit"),
+    // Its tests count millions of requests, so it is optimized in debug builds, too.
+    .target(
+        name: "RateLimiting",
+        dependencies: ["CRateLimit"],
+        path: "Plugins/RateLimit/Core",
+        swiftSettings: strict + embedded + optimized
+    ),
+    .testTarget(
+        name: "RateLimitingTests",
+        dependencies: ["RateLimiting", "TinyUFOWorkloads"],
+        path: "Plugins/RateLimit/CoreTests",
+        swiftSettings: strict + optimized
     ),
 ]
 
@@ -228,6 +248,7 @@ let package = Package(
         ),
     ]
         + cacheCore
+        + rateLimitCore
         + plugins.flatMap { name -> [Target] in
             [
                 .target(

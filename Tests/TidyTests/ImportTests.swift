@@ -36,7 +36,8 @@ struct ImportTests {
 
     /// Logic of a plugin in a module of its own, by folder: it knows nothing of plugins.
     static let cores: [String: Set<String>] = [
-        "Plugins/Cache/Core": ["CTinyUFO", "Synchronization"]
+        "Plugins/Cache/Core": ["CTinyUFO", "Synchronization"],
+        "Plugins/RateLimit/Core": ["CRateLimit", "Synchronization"],
     ]
 
     /// What several plugins are made of.
@@ -45,7 +46,7 @@ struct ImportTests {
     /// Plugins that are made of something shared.
     static let sharing: [String: Set<String>] = [
         "Ketama": ["Balancing"], "Maglev": ["Balancing"], "Random": ["Balancing"],
-        "LeastConnections": ["Balancing"],
+        "LeastConnections": ["Balancing"], "RateLimit": ["RateLimiting"],
     ]
 
     @Test(arguments: table.keys.sorted())
