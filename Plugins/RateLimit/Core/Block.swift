@@ -171,7 +171,7 @@ public struct SketchShape: BitwiseCopyable, Equatable, Sendable {
         precondition(SketchShape.widthRange.contains(width), "width \(width)")
         let bits = Int.bitWidth - (width - 1).leadingZeroBitCount
         self.width = 1 << bits
-        shift = UInt64(64 - bits)
+        shift = UInt64(32 - bits)
     }
 
     /// Words of such a sketch.
@@ -183,10 +183,12 @@ public struct SketchShape: BitwiseCopyable, Equatable, Sendable {
 
     /// The place of a key in a row, 0 up to `wordCount`.
     ///
-    /// One hash makes all rows, by its two halves (Kirsch and Mitzenmacher, 2006).
+    /// Each row has 32 bits of the key for itself: rows that are sums of two hashes would collide
+    /// together.
     @inline(__always)
     func index(_ key: KeyHash, _ row: Int) -> Int {
-        let word = key.low &+ UInt64(truncatingIfNeeded: row) &* (key.high | 1)
-        return row &* width &+ Int(truncatingIfNeeded: word >> shift)
+        let word = row & 2 == 0 ? key.low : key.high
+        let bits = row & 1 == 0 ? word >> 32 : word & 0xFFFF_FFFF
+        return row &* width &+ Int(truncatingIfNeeded: bits >> shift)
     }
 }
