@@ -54,7 +54,7 @@ SLUICE_DESCRIPTOR({
                         "dry_run": { "type": "boolean", "default": false },
                         "width": { "type": "integer", "minimum": 256, "maximum": 1048576 },
                         "keys": { "type": "integer", "minimum": 1024, "maximum": 4194304 },
-                        "shared": { "type": "boolean", "default": false },
+                        "shared": { "type": "boolean" },
                         "status": {
                             "type": "integer", "minimum": 400, "maximum": 599, "default": 429
                         },

@@ -9,7 +9,7 @@ package struct RateLimitFilter: RequestHeadersHook, ResponseHeadersHook, Request
     package static let version: StaticString = "0.1.0"
     package static let summary: StaticString =
         "Limits requests by rate and by how many are under way."
-    package static var needs: HostTables { [.shared] }
+    package static var needs: HostTables { [.shared, .waitset] }
 
     /// Rules of a configuration that count requests under way: each has a place in every request.
     static let holdsMax = 4
