@@ -1,5 +1,6 @@
 """Limits of several machines with a store in common: two proxies and a real Redis, which is also
 frozen, killed and started again while requests run."""
+import json
 import os
 import re
 import socket
@@ -9,7 +10,7 @@ import time
 import pytest
 
 import redis
-from harness import eventually, run, serve
+from harness import eventually, manifest, run, serve
 from wire import Client, reply
 
 pytestmark = pytest.mark.skipif(not redis.PROGRAM, reason="there is no redis-server")
@@ -55,8 +56,9 @@ def proxy(sluice, app, tmp_path):
 
 
 def ask(proxy, count, user="ann", pause=0.0):
-    """How many of so many requests are let in, and the longest time that one took."""
-    admitted, longest, wire = 0, 0.0, None
+    """How many of so many requests are let in, and the longest time that one took of those that
+    are not the slowest hundredth, which an odd pause of the machine makes."""
+    admitted, times, wire = 0, [], None
     for number in range(count):
         if number % 500 == 0:
             if wire:
@@ -64,13 +66,13 @@ def ask(proxy, count, user="ann", pause=0.0):
             wire = Client(proxy.address)
         begin = time.monotonic()
         status = wire.request(fields=[("X-User", user)]).status
-        longest = max(longest, time.monotonic() - begin)
+        times.append(time.monotonic() - begin)
         assert status in (200, 429, 503)
         admitted += status == 200
         if pause:
             time.sleep(pause)
     wire.close()
-    return admitted, longest
+    return admitted, sorted(times)[(len(times) * 99 - 1) // 100]
 
 
 def sum_of(store):
@@ -137,7 +139,7 @@ def test_a_killed_store_and_its_return(proxy, store, down):
     made.wait_log(r"warn plugin=limit store 127\.0\.0\.1:\d+ .*; until it is back")
     admitted, longest = ask(made, 100, "during")
     assert admitted == {"local": 50, "allow": 100, "refuse": 0}[down]
-    assert longest < 0.5
+    assert longest < 0.1
     if down == "refuse":
         assert Client(made.address).request(fields=[("X-User", "x")]).status == 503
     # Without the value there is no key, and nothing to ask a store about.
@@ -155,10 +157,10 @@ def test_no_request_waits_for_a_store_that_hangs(proxy, store):
     usual = ask(made, 200, "usual")[1]
     server.freeze()
     admitted, longest = ask(made, 1000, "frozen", pause=0.001)
-    print("longest request with the store: %.1f ms, without: %.1f ms"
+    print("99 of 100 requests take %.1f ms at most with the store, %.1f ms while it hangs"
           % (usual * 1000, longest * 1000))
     # A request that waited for the store would take its timeout.
-    assert admitted == 1000 and longest < 0.4
+    assert admitted == 1000 and longest < 0.1
     made.wait_log("does not answer: Connection timed out; until it is back")
     server.thaw()
     made.wait_log("is back")
@@ -197,8 +199,6 @@ def test_a_stranger_is_no_store(proxy, store):
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o644])
 def test_a_password_that_others_read_is_refused(tmp_path, mode):
-    from harness import manifest
-    import json
     (tmp_path / "password").write_text("x\n")
     os.chmod(tmp_path / "password", mode)
     config = {"rules": [{"name": "a", "limit": 1, "shared": True}],

@@ -155,7 +155,9 @@ public struct WindowSketch: BitwiseCopyable, Sendable {
     public func look(_ key: KeyHash, at instant: Instant) -> Usage {
         var least = Usage(running: 0, before: 0, weight: 0)
         for row in 0..<SketchShape.depth {
-            let known = block.word(firstWord &+ shape.index(key, row)).pointee.load(ordering: .relaxed)
+            let known = block.word(firstWord &+ shape.index(key, row)).pointee.load(
+                ordering: .relaxed
+            )
             let cell = Self.turned(known, to: instant.epoch & Bits.epochMask)
             let usage = Self.usage(cell, instant)
             if row == 0 || usage.scaled < least.scaled { least = usage }

@@ -162,7 +162,9 @@ struct KeyTableTests {
         Threads.run(threads) { _ in
             for key in 1...64 {
                 for _ in 0..<100 {
-                    if let slot = table.slot(UInt64(key * 8) << 32) { _ = table.add(slot, at: time) }
+                    if let slot = table.slot(UInt64(key * 8) << 32) {
+                        _ = table.add(slot, at: time)
+                    }
                 }
             }
         }

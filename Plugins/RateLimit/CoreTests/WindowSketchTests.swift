@@ -52,7 +52,9 @@ struct WindowSketchTests {
         let key = KeyHash(low: 5, high: 6)
         _ = sketch.add(key, at: instant(1.999))
         #expect(sketch.add(key, at: instant(2)).count == 2)
-        #expect(sketch.add(key, at: instant(1.999)) == .init(running: 2, before: 1, weight: 1 << 24))
+        #expect(
+            sketch.add(key, at: instant(1.999)) == .init(running: 2, before: 1, weight: 1 << 24)
+        )
     }
 
     @Test func `a cell counts up to its bound and stays there`() throws {

@@ -107,7 +107,10 @@ struct Decider {
         let usage: WindowSketch.Usage
         let instant: WindowSketch.Instant
         if let table = rule.table {
-            instant = WindowSketch.Instant(now: rule.block.wallNanoseconds(now), window: rule.window)
+            instant = WindowSketch.Instant(
+                now: rule.block.wallNanoseconds(now),
+                window: rule.window
+            )
             let isDown = rule.block.isStoreDown
             if isDown, policy == .refuse { return refuse(index, rule, 1_000_000_000, status: 503) }
             if let slot = table.slot(tallies[index].hash.low) {

@@ -107,7 +107,8 @@ struct KeyParts: BitwiseCopyable {
         if parts.count == 1 {
             return withValue(parts[0], exchange) { $0.map { hashing.hash($0) } }
         }
-        return withUnsafeTemporaryAllocation(of: KeyHash.self, capacity: KeyParts.partsMax) { room in
+        return withUnsafeTemporaryAllocation(of: KeyHash.self, capacity: KeyParts.partsMax) {
+            room in
             // Safe: there are at most `partsMax` parts, and as many hashes are read as are written.
             guard let start = room.baseAddress else { return nil }
             for index in 0..<parts.count {

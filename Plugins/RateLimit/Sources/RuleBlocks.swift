@@ -53,7 +53,9 @@ final class RuleBlocks {
             return block
         }
         guard let block = Block(wordCount: words) else {
-            throw PluginError("no memory for the \(words * 8) bytes of rule \(String(identity.name))")
+            throw PluginError(
+                "no memory for the \(words * 8) bytes of rule \(String(identity.name))"
+            )
         }
         let place = Place(process: Machine.process, address: UInt64(block.address))
         owned.append(Owned(key: key, place: place, block: block))

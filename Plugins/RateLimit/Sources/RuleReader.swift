@@ -65,7 +65,8 @@ struct RuleReader: ~Copyable {
                     ?? 1_000_000_000
             ),
             key: try KeyParts(value, host),
-            hashing: isShared ? .machines(hashKey ?? KeyHash(low: 0, high: 0))
+            hashing: isShared
+                ? .machines(hashKey ?? KeyHash(low: 0, high: 0))
                 : .process(places.buckets),
             allow: try networks("allow", of: value, host),
             counters: try metrics.counters(name),

@@ -45,7 +45,8 @@ struct StoreReader {
         } else if let user = try store.member("user") {
             throw user.error("needs \"password_file\"")
         }
-        syncNanoseconds = try StoreReader.duration(store, "sync", StoreReader.syncRange)
+        syncNanoseconds =
+            try StoreReader.duration(store, "sync", StoreReader.syncRange)
             ?? 100_000_000
         settings.timeoutNanoseconds =
             try StoreReader.duration(store, "timeout", StoreReader.timeoutRange) ?? 250_000_000

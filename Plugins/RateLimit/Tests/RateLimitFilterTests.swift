@@ -192,7 +192,8 @@ struct RateLimitFilterTests {
         let request = RequestFixture()
         _ = plugin.requestHeaders(request)
         #expect(
-            request.attribute("ratelimit.decision", on: plugin.host) == .bytes(Array("dry_run".utf8))
+            request.attribute("ratelimit.decision", on: plugin.host)
+                == .bytes(Array("dry_run".utf8))
         )
         #expect(!plugin.hookedPhases.contains(Int(Phase.responseHeaders.rawValue)))
     }
