@@ -7,8 +7,8 @@ typealias Word = UnsafeMutablePointer<Atomic<UInt64>>
 /// Memory of one rule, in which all workers count, and for a while two instances: the one that goes
 /// and the one that takes its place.
 ///
-/// A header, then words that begin at 0. It is freed when the last instance has let it go; instances
-/// come and go on one thread.
+/// A header, then words that begin at 0. It is freed when the last instance has let it go;
+/// instances come and go on one thread.
 public struct Block: BitwiseCopyable, @unchecked Sendable {
     // Safe: every word of the memory is only used as an atomic.
 
@@ -85,7 +85,7 @@ public struct Block: BitwiseCopyable, @unchecked Sendable {
     /// A word; `index` is below the count that the block was made with.
     @inline(__always)
     func word(_ index: Int) -> Word {
-        // Safe: the caller's index is masked or bounded by the geometry that the block was made for.
+        // Safe: the caller's index is masked or bounded by what the block was made for.
         (start + (Block.headerBytes + index * 8)).assumingMemoryBound(to: Atomic<UInt64>.self)
     }
 

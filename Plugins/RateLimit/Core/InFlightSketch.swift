@@ -6,7 +6,9 @@ internal import Synchronization
 /// A count can be too high by other keys' requests that are under way at the same time, and never
 /// too low: no more than the limit are let in.
 public struct InFlightSketch: BitwiseCopyable, Sendable {
+    /// Where the counts lie.
     public let block: Block
+    /// Rows and columns.
     public let shape: SketchShape
 
     /// A sketch in a block of as many words as the shape has.
@@ -45,7 +47,9 @@ public struct InFlightSketch: BitwiseCopyable, Sendable {
         return least
     }
 
-    /// About how many keys have requests under way. Reads `width` words: not for a worker's thread.
+    /// About how many keys have requests under way.
+    ///
+    /// Reads `width` words: not for a worker's thread.
     public func keyCount() -> Int {
         var empty = 0
         for column in 0..<shape.width

@@ -26,6 +26,7 @@ public struct KeyTable: BitwiseCopyable, Sendable {
         case pushed = 5
     }
 
+    /// Where the slots lie.
     public let block: Block
     /// Slots, a power of two.
     public let capacity: Int
@@ -144,8 +145,11 @@ public struct KeyTable: BitwiseCopyable, Sendable {
 
     /// What the store is to be told of one key in one window.
     public struct Change: BitwiseCopyable, Equatable, Sendable {
+        /// The key's slot.
         public let slot: Int
+        /// The key.
         public let key: UInt64
+        /// The number of the window.
         public let epoch: UInt64
         /// Let in here since the store was told last; less than 0 when some were taken back.
         public let amount: Int64
@@ -205,7 +209,9 @@ public struct KeyTable: BitwiseCopyable, Sendable {
         return false
     }
 
-    /// Keys that have a slot. Reads them all: not for a worker's thread.
+    /// Keys that have a slot.
+    ///
+    /// Reads them all: not for a worker's thread.
     public func keyCount() -> Int {
         var count = 0
         for slot in 0..<capacity

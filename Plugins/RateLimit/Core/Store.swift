@@ -6,16 +6,18 @@ public struct StoreSettings {
     public var host: String
     /// 1 to 65,535; 0 of a Unix socket.
     public var port: UInt16
+    /// Whether `host` is the path of a socket.
     public var isUnix: Bool
     /// Empty for none.
     public var user: [UInt8] = []
-    /// Empty for none. A secret: it goes to the store and nowhere else.
+    /// A secret, which goes to the store and nowhere else; empty for none.
     public var password: [UInt8] = []
     /// Number of the database.
     public var database = 0
     /// For a connection, and for each batch, in nanoseconds.
     public var timeoutNanoseconds: UInt64 = 250_000_000
 
+    /// A place, and the usual ways.
     public init(host: String, port: UInt16, isUnix: Bool) {
         self.host = host
         self.port = port
@@ -25,6 +27,7 @@ public struct StoreSettings {
 
 /// Why the store did not do what it should: one line, without a secret.
 public struct StoreFailure: Error, Equatable {
+    /// What the store does, as in "has closed the connection".
     public let line: String
 }
 
@@ -41,6 +44,7 @@ public final class Store {
     private var batch = StoreBatch()
     private var received: [UInt8] = []
 
+    /// Connects when it is first used.
     public init(_ settings: StoreSettings) { self.settings = settings }
 
     deinit {

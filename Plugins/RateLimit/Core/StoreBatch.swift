@@ -2,10 +2,12 @@
 ///
 /// The memory is kept from one batch to the next.
 public struct StoreBatch {
+    /// What is to be sent.
     public private(set) var bytes: [UInt8] = []
     /// Replies that the commands will get.
     public private(set) var replyCount = 0
 
+    /// No commands.
     public init() { bytes.reserveCapacity(32_768) }
 
     /// Forgets the commands.

@@ -1,6 +1,6 @@
 /// One reply of a Redis server (RESP 2), as it begins a run of bytes.
 ///
-/// Only what the commands of limits get: numbers, short lines, errors, and strings that are skipped.
+/// Only what the commands of limits get: numbers, lines, errors, and strings that are skipped.
 public enum StoreReply: Equatable, Sendable {
     /// ":5"
     case integer(Int64)
@@ -15,8 +15,9 @@ public enum StoreReply: Equatable, Sendable {
     /// Not a reply of this protocol, or a longer one than any of these commands gets.
     case malformed
 
-    /// Bytes of a line, and of a string.
+    /// Bytes of a line.
     public static let lineBytesMax = 1_024
+    /// Bytes of a string.
     public static let stringBytesMax = 65_536
 
     /// Reads the reply that begins at an offset, which is moved behind it when it is complete.

@@ -37,6 +37,7 @@ public struct WindowSketch: BitwiseCopyable, Sendable {
         /// Requests, rounded up.
         public var count: UInt64 { (scaled &+ (1 << 24 &- 1)) >> 24 }
 
+        /// Takes the numbers as they are.
         public init(running: UInt64, before: UInt64, weight: UInt64) {
             self.running = running
             self.before = before
@@ -88,7 +89,9 @@ public struct WindowSketch: BitwiseCopyable, Sendable {
         }
     }
 
+    /// Where the counts lie.
     public let block: Block
+    /// Rows and columns.
     public let shape: SketchShape
     private let firstWord: Int
 
@@ -179,7 +182,9 @@ public struct WindowSketch: BitwiseCopyable, Sendable {
         return linearCount(width: shape.width, empty: empty)
     }
 
-    /// A cell at the window of this number. One that is ahead stays: another worker's clock is.
+    /// A cell at the window of this number.
+    ///
+    /// One that is ahead stays: another worker's clock is.
     @inline(__always)
     private static func turned(_ cell: UInt64, to epoch: UInt64) -> UInt64 {
         let ahead = (epoch &- cell >> Bits.epochShift) & Bits.epochMask

@@ -39,9 +39,9 @@ struct Tally: BitwiseCopyable {
 
 /// Goes through the rules for one request.
 ///
-/// First those whose counts can be taken back, then the token buckets, whose tokens can't: a request
-/// that one rule refuses uses up nothing of the others. Only when another worker takes the last
-/// token of a second bucket between a look and a take, a token of the first is lost.
+/// First those whose counts can be taken back, then the token buckets, whose tokens can't: a
+/// request that one rule refuses uses up nothing of the others. Only when another worker takes the
+/// last token of a second bucket between a look and a take, a token of the first is lost.
 struct Decider {
     let rules: List<Rule>
     /// One for each rule.
@@ -52,6 +52,8 @@ struct Decider {
     var decision = Decision()
     private var leastRemaining = UInt64.max
     private var pendingCount = 0
+    /// Whether nobody may wait for one of the buckets any more.
+    private var isQueueFull = false
 
     init(
         _ configuration: borrowing RateLimitConfiguration,
@@ -71,6 +73,7 @@ struct Decider {
         decision = Decision()
         leastRemaining = .max
         pendingCount = 0
+        isQueueFull = false
         run(exchange)
     }
 
@@ -87,6 +90,7 @@ struct Decider {
             if rule.bucket != nil {
                 tallies[index].state = .pending
                 pendingCount += 1
+                if rule.delay > 0, rule.block.waitingCount >= rule.queue { isQueueFull = true }
             } else if rule.inFlight != nil {
                 countInFlight(index, rule)
             } else {
@@ -94,7 +98,7 @@ struct Decider {
             }
             if decision.refusedBy != nil { return undo(index) }
         }
-        if pendingCount > 1 { lookAtBuckets() }
+        if pendingCount > 1 || isQueueFull { lookAtBuckets() }
         if decision.refusedBy == nil, pendingCount > 0 { takeFromBuckets() }
         if decision.refusedBy != nil { undo(rules.count) }
     }
@@ -178,10 +182,14 @@ struct Decider {
     private mutating func lookAtBuckets() {
         for index in 0..<rules.count where tallies[index].state == .pending {
             let rule = rules[index]
-            guard let bucket = rule.bucket, let answer = answer(index, rule, cost: 0),
-                answer.tokens < bucket.cost
-            else { continue }
-            refuse(index, rule, bucket.nanoseconds(bucket.cost - answer.tokens))
+            guard let bucket = rule.bucket, let answer = answer(index, rule, cost: 0) else {
+                continue
+            }
+            // With less than the reserve left a request waits.
+            let isFull = rule.delay > 0 && rule.block.waitingCount >= rule.queue
+            let needed = isFull ? bucket.reserve + bucket.cost : bucket.cost
+            if answer.tokens >= needed { continue }
+            refuse(index, rule, bucket.nanoseconds(needed - answer.tokens))
             if decision.refusedBy != nil { return }
         }
     }

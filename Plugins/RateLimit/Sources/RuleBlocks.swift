@@ -1,13 +1,13 @@
 import RateLimiting
 import SluiceSDK
 
-/// The memory that an instance's rules count in, which it has in common with the instance before it.
+/// The memory that an instance's rules count in, in common with the instance before it.
 ///
-/// Where a block lies is a value of `sluice.shared`, which belongs to the instance's name: who takes
-/// an instance's place finds it, and both count in the same words until the old one is gone. So a
-/// swap neither loses a count nor counts one twice, and what is under way is taken back where it was
-/// counted. Values also move to a process that takes this one's place, where the address is none:
-/// the process is part of the value.
+/// Where a block lies is a value of `sluice.shared`, which belongs to the instance's name: who
+/// takes an instance's place finds it, and both count in the same words until the old one is gone.
+/// So a swap neither loses a count nor counts one twice, and what is under way is taken back where
+/// it was counted. Values also move to a process that takes this one's place, where the address is
+/// none: the process is part of the value.
 final class RuleBlocks {
     /// What two instances' rules must have in common to have the same block.
     struct Identity {

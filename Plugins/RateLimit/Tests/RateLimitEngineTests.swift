@@ -5,14 +5,19 @@ import Testing
 struct RateLimitEngineTests {
     private static let library = Engine.libraryPath("RateLimit")
 
+    /// Tables of the host belong to the process: each test has a rule of its own.
     private func engine(
-        _ rule: TestValue,
-        _ versions: Engine.Versions,
-        answers: Bool = true
+        _ rule: [String: TestValue],
+        _ versions: Engine.Versions
     ) throws -> Engine {
-        let engine = try Engine(library: Self.library, ["rules": [rule]], Engine.Options(versions))
-        if answers { engine.origin.answer = { _ in Engine.Origin.Answer(200, body: "ok") } }
+        let rules: TestValue = [.object(rule)]
+        let engine = try Engine(library: Self.library, ["rules": rules], Engine.Options(versions))
+        engine.origin.answer = { _ in Engine.Origin.Answer(200, body: "ok") }
         return engine
+    }
+
+    private func name(_ name: String, _ versions: Engine.Versions) -> TestValue {
+        .string("\(name)-\(versions.client)-\(versions.origin)")
     }
 
     private func status(_ engine: Engine) throws -> Int? {
@@ -24,14 +29,14 @@ struct RateLimitEngineTests {
         versions: Engine.Versions
     ) throws {
         let engine = try engine(
-            ["name": "a", "algorithm": "token_bucket", "limit": 2, "burst": 1],
+            ["name": name("back", versions), "algorithm": "token_bucket", "limit": 2, "burst": 1],
             versions
         )
         #expect(try status(engine) == 200)
         let refused = try engine.request("GET", "/")
         #expect(refused.response?.status == 429)
         #expect(refused.response?["retry-after"] == "1")
-        #expect(refused.response?["ratelimit"] == "\"a\";r=0;t=1")
+        #expect(refused.response?["ratelimit"]?.hasSuffix("\";r=0;t=1") == true)
         try engine.advance(.seconds(1))
         #expect(try status(engine) == 200)
         try engine.close()
@@ -43,8 +48,8 @@ struct RateLimitEngineTests {
     ) throws {
         let engine = try engine(
             [
-                "name": "a", "algorithm": "token_bucket", "limit": 10, "burst": 1, "delay": "1s",
-                "queue": 1,
+                "name": name("leaves", versions), "algorithm": "token_bucket", "limit": 10,
+                "burst": 1, "delay": "1s", "queue": 1,
             ],
             versions
         )
@@ -67,20 +72,17 @@ struct RateLimitEngineTests {
     @Test(arguments: Engine.Versions.all)
     func `requests under way make room however they end`(versions: Engine.Versions) throws {
         let engine = try engine(
-            ["name": "c", "algorithm": "concurrency", "limit": 1],
-            versions,
-            answers: false
+            ["name": name("under", versions), "algorithm": "concurrency", "limit": 1],
+            versions
         )
+        engine.origin.answer = nil
         let first = try engine.request("GET", "/")
         #expect(try status(engine) == 429)
         first.close()
         try engine.move()
-        for _ in 0..<2 {
-            let next = try engine.request("GET", "/")
-            #expect(next.response == nil)
-            try engine.origin.respond(200, body: "ok")
-            #expect(next.response?.status == 200)
-        }
+        engine.origin.answer = { _ in Engine.Origin.Answer(200, body: "ok") }
+        #expect(try status(engine) == 200)
+        #expect(try status(engine) == 200)
         try engine.close()
     }
 }

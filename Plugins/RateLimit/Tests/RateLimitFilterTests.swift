@@ -103,6 +103,8 @@ struct RateLimitFilterTests {
         let second = RequestFixture()
         #expect(plugin.requestHeaders(first) == .suspend)
         #expect(plugin.requestHeaders(second) == .suspend)
+        // Refused for the queue, they use up no turn.
+        #expect(admitted(plugin, of: 9) == 0)
         #expect(
             first.attribute("ratelimit.decision", on: plugin.host) == .bytes(Array("delayed".utf8))
         )

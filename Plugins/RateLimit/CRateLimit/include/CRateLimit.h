@@ -67,7 +67,9 @@ static inline int ratelimit_mode(const char *_Nonnull path) {
 }
 
 /* The message of a negative errno. */
-static inline const char *_Nonnull ratelimit_error(int64_t result) { return strerror((int)-result); }
+static inline const char *_Nonnull ratelimit_error(int64_t result) {
+    return strerror((int)-result);
+}
 
 /* Waits for a socket until a time of the monotonic clock. */
 static inline int ratelimit_wait(int socket, short events, uint64_t deadline) {
