@@ -11,7 +11,8 @@ from harness import serve
 from wire import Client, reply
 
 FOLDER = os.path.join(harness.ROOT, ".build-embedded")
-PLUGINS = ["Headers", "Respond", "RoundRobin", "Ketama", "Maglev", "Random", "LeastConnections"]
+PLUGINS = ["Headers", "Respond", "RoundRobin", "Ketama", "Maglev", "Random", "LeastConnections",
+           "RateLimit"]
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,8 @@ def test_they_are_small_and_need_no_runtime(built):
     for library in built.values():
         needed = subprocess.run(["readelf", "-d", library], capture_output=True, text=True)
         assert "NEEDED" in needed.stdout and "libswift" not in needed.stdout
-        assert os.path.getsize(library) < 160 * 1024
+        # The largest one, RateLimit, speaks with a store besides.
+        assert os.path.getsize(library) < 200 * 1024
 
 
 def test_they_say_what_the_others_say(built):

@@ -26,7 +26,7 @@ struct RateLimitConfiguration {
         guard 1...Self.rulesMax ~= entries.count else {
             throw list.error("\(entries.count) rules; there may be 1 to \(Self.rulesMax)")
         }
-        var reader = try RuleReader(host, blocks, hashKey: store?.hashKey)
+        var reader = try RuleReader(host, blocks, store: store?.identity)
         var made: [Rule] = []
         for entry in entries { made.append(try reader.read(entry)) }
         rules = host.memory.list(made)

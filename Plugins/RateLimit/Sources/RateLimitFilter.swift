@@ -248,6 +248,7 @@ package struct RateLimitFilter: RequestHeadersHook, ResponseHeadersHook, Request
             if exchange.context.deadline == 0 {
                 exchange.context.deadline = decider.now + rule.delay
                 rule.counters.delayed.add()
+                leave(exchange, rule, "delayed")
             }
             guard exchange.context.deadline > decider.now,
                 rule.block.beginWait(most: rule.queue)
@@ -262,7 +263,6 @@ package struct RateLimitFilter: RequestHeadersHook, ResponseHeadersHook, Request
             }
             exchange.context.stage = .room
             exchange.context.waitingRule = UInt16(index)
-            leave(exchange, rule, "delayed")
             return .suspend
         }
         return refuse(exchange, decider.decision)

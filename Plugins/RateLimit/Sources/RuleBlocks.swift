@@ -17,6 +17,8 @@ final class RuleBlocks {
         let window: UInt64
         let words: UInt64
         let table: UInt64
+        /// Which store has been told of the counts; 0 for none.
+        let store: UInt64
     }
 
     /// A value of the table.
@@ -70,15 +72,16 @@ final class RuleBlocks {
     }
 
     private func key(_ identity: Identity) -> SharedKey {
-        withUnsafeTemporaryAllocation(of: UInt64.self, capacity: 4) { words in
-            // Safe: there are four words.
+        withUnsafeTemporaryAllocation(of: UInt64.self, capacity: 5) { words in
+            // Safe: there are five words.
             let start = words.baseAddress.unsafelyUnwrapped
             start.initialize(to: identity.algorithm)
             (start + 1).initialize(to: identity.window)
             (start + 2).initialize(to: identity.words)
             (start + 3).initialize(to: identity.table)
+            (start + 4).initialize(to: identity.store)
             let bytes = UnsafeRawPointer(start).assumingMemoryBound(to: UInt8.self)
-            let numbers = Bytes(bytes, count: 32)
+            let numbers = Bytes(bytes, count: 40)
             return values.key(of: host.memory.join([numbers, identity.name]))
         }
     }

@@ -13,7 +13,7 @@ struct RuleReader: ~Copyable {
     let host: Host
     let blocks: RuleBlocks
     /// Nil without a store.
-    let hashKey: KeyHash?
+    let store: StoreIdentity?
     let metrics: RuleMetrics
     private var names: [Bytes] = []
     private var holds = 0
@@ -21,11 +21,11 @@ struct RuleReader: ~Copyable {
     init(
         _ host: Host,
         _ blocks: RuleBlocks,
-        hashKey: KeyHash?
+        store: StoreIdentity?
     ) throws(PluginError) {
         self.host = host
         self.blocks = blocks
-        self.hashKey = hashKey
+        self.store = store
         metrics = try RuleMetrics(host)
     }
 
@@ -66,7 +66,7 @@ struct RuleReader: ~Copyable {
             ),
             key: try KeyParts(value, host),
             hashing: isShared
-                ? .machines(hashKey ?? KeyHash(low: 0, high: 0))
+                ? .machines(store?.hashKey ?? KeyHash(low: 0, high: 0))
                 : .process(places.buckets),
             allow: try networks("allow", of: value, host),
             counters: try metrics.counters(name),
@@ -145,7 +145,7 @@ struct RuleReader: ~Copyable {
             }
             return false
         }
-        guard hashKey != nil else { throw shared.error("there is no \"store\"") }
+        guard store != nil else { throw shared.error("there is no \"store\"") }
         guard window >= 1_000_000_000 else {
             throw shared.error("needs a window of a second or more")
         }
@@ -228,7 +228,8 @@ struct Places {
                 algorithm: UInt64(algorithm.rawValue),
                 window: UInt64(window),
                 words: UInt64(words),
-                table: UInt64(tableWords)
+                table: UInt64(tableWords),
+                store: isShared ? reader.store?.number ?? 0 : 0
             )
         )
         switch algorithm {

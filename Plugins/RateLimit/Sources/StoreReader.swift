@@ -11,6 +11,14 @@ enum StoreDownPolicy: UInt8, BitwiseCopyable {
     case refuse
 }
 
+/// Which store it is.
+struct StoreIdentity {
+    /// What all machines hash keys with.
+    let hashKey: KeyHash
+    /// Another one for another address, prefix, password or database.
+    let number: UInt64
+}
+
 /// Reads `store`.
 struct StoreReader {
     /// 10 ms to 10 s.
@@ -66,11 +74,21 @@ struct StoreReader {
         self.settings = settings
     }
 
+    /// What its rules need to know of it.
+    var identity: StoreIdentity {
+        let key = hashKey
+        var hash = KeyedHash(key: key)
+        var address = address
+        address.withUTF8 { hash.add(UnsafeRawBufferPointer($0)) }
+        hash.add(UInt64(settings.database))
+        return StoreIdentity(hashKey: key, number: hash.finish())
+    }
+
     /// What all machines hash keys with.
     ///
     /// It depends on the password, so that who does not know that can't look for keys that are the
     /// same; without one only on the prefix.
-    var hashKey: KeyHash {
+    private var hashKey: KeyHash {
         var hash = KeyedHash(key: KeyHash(low: 0x534c_5549_4345, high: 1))
         hash.add(UnsafeRawBufferPointer(start: prefix.start, count: prefix.count))
         settings.password.withUnsafeBytes { hash.add($0) }

@@ -230,7 +230,7 @@ struct RateLimitFilterTests {
         #expect(admitted(next, of: 2, other) == 1)
     }
 
-    @Test func `the host's own requests are not limited`() throws {
+    @Test func `a rule without its value limits nobody, and hooks only what it needs`() throws {
         let plugin = try plugin(["name": "s", "limit": 1, "key": "header:x"])
         #expect(admitted(plugin, of: 3) == 3)
         #expect(plugin.hookedPhases == [0, 8])
