@@ -1,6 +1,8 @@
 """The RateLimit plugin in the real proxy: what is let in with several workers, who waits, what
 clients are told, and what a swap leaves of the counts."""
 import json
+import shutil
+import signal
 import threading
 import time
 
@@ -238,17 +240,48 @@ def test_a_queue_for_requests_under_way(origin, sluice):
 
 
 # ---------------------------------------------------------------------- swaps
+@pytest.mark.parametrize("library", ["the same", "another"])
 @pytest.mark.parametrize("algorithm", ["sliding_window", "token_bucket"])
-def test_a_reload_keeps_the_counts(proxy, client, algorithm):
+def test_a_reload_keeps_the_counts(proxy, client, tmp_path, algorithm, library):
     rule = {"name": "keep", "algorithm": algorithm, "limit": 10, "window": "1h"}
     made = proxy(rule, workers=2)
     assert [client(made).request().status for _ in range(6)] == [200] * 6
     content = manifest_of(made)
     content["plugins"]["limit"]["config"]["body"] = "other\n"
+    if library == "another":
+        # A file of its own has code of its own, which takes over what the other has counted.
+        path = str(tmp_path / "libOther.so")
+        shutil.copy(harness.PLUGINS + "/libRateLimit.so", path)
+        content["plugins"]["limit"]["library"] = path
     generation = reload(made, content)
     wait_gone(made, generation - 1)
     statuses = [client(made).request().status for _ in range(6)]
     assert statuses == [200] * 4 + [429] * 2
+
+
+def test_another_process_begins_with_the_buckets_alone(proxy, client):
+    """Where memory lies means nothing to a process that takes this one's place."""
+    made = proxy(
+        {"name": "bucket", "algorithm": "token_bucket", "limit": 10, "window": "1h",
+         "key": "header:x-bucket"},
+        {"name": "window", "limit": 10, "window": "1h", "key": "header:x-window"},
+        {"name": "under", "algorithm": "concurrency", "limit": 20, "key": []}, workers=2)
+
+    def ask(name, count):
+        statuses = []
+        for _ in range(count):
+            wire = client(made)
+            statuses.append(wire.request(fields=[(name, "a")]).status)
+            wire.close()
+        return statuses
+
+    assert ask("X-Bucket", 6) == ask("X-Window", 6) == [200] * 6
+    old = made.serving
+    made.process.send_signal(signal.SIGUSR2)
+    made.wait_log(r"process %d drains" % old)
+    harness.eventually(lambda: old not in made.processes, "the old process ends")
+    assert ask("X-Bucket", 6) == [200] * 4 + [429] * 2
+    assert ask("X-Window", 11) == [200] * 10 + [429]
 
 
 def test_requests_under_way_count_across_a_reload(origin, sluice, client):

@@ -3,7 +3,6 @@ import SluiceSDK
 
 /// Makes rules of a configuration, and what they count in.
 struct RuleReader: ~Copyable {
-    private static let bucketKeys: [StaticString] = ["burst"]
     private static let keys: [StaticString] = [
         "name", "algorithm", "key", "limit", "window", "burst", "delay", "queue", "ipv4_prefix",
         "ipv6_prefix", "if_missing", "allow", "dry_run", "width", "keys", "shared", "status",
