@@ -7,7 +7,7 @@ import PackageDescription
 /// `Descriptor` and `Tests`.
 let plugins = [
     "RoundRobin", "Ketama", "Maglev", "Random", "LeastConnections", "Headers", "Respond",
-    "HealthCheck", "Discovery",
+    "HealthCheck", "Discovery", "RateLimit",
 ]
 
 /// What several plugins are made of, of which each library has a copy, and what is C in one.
@@ -18,6 +18,7 @@ let sharedByPlugins: [String: [Target.Dependency]] = [
     "Random": ["Balancing"],
     "LeastConnections": ["Balancing"],
     "Discovery": ["CDiscovery"],
+    "RateLimit": ["RateLimiting"],
 ]
 
 let strict: [SwiftSetting] = [
@@ -103,6 +104,24 @@ let cacheCore: [Target] = [
         dependencies: ["TinyUFO", "TinyUFOWorkloads"],
         path: "Plugins/Cache/CoreTests",
         swiftSettings: strict
+    ),
+]
+
+/// What limits count in and how they talk with a store, which knows nothing of plugins.
+let rateLimitCore: [Target] = [
+    .target(name: "CRateLimit", path: "Plugins/RateLimit/CRateLimit"),
+    // Its tests count millions of requests, so it is optimized in debug builds, too.
+    .target(
+        name: "RateLimiting",
+        dependencies: ["CRateLimit"],
+        path: "Plugins/RateLimit/Core",
+        swiftSettings: strict + embedded + optimized
+    ),
+    .testTarget(
+        name: "RateLimitingTests",
+        dependencies: ["RateLimiting", "TinyUFOWorkloads"],
+        path: "Plugins/RateLimit/CoreTests",
+        swiftSettings: strict + optimized
     ),
 ]
 
@@ -232,6 +251,7 @@ let package = Package(
         .target(name: "CDiscovery", path: "Plugins/Discovery/CDiscovery"),
     ]
         + cacheCore
+        + rateLimitCore
         + plugins.flatMap { name -> [Target] in
             [
                 .target(
