@@ -7,10 +7,13 @@ import PackageDescription
 /// `Descriptor` and `Tests`.
 let plugins = [
     "RoundRobin", "Ketama", "Maglev", "Random", "LeastConnections", "Headers", "Respond",
+    "Compression",
 ]
 
-/// What several plugins are made of; each library has a copy of its own.
+/// What several plugins are made of, of which each library has a copy of its own, and what a plugin
+/// has in C.
 let sharedByPlugins: [String: [Target.Dependency]] = [
+    "Compression": ["CCompression"],
     "Ketama": ["Balancing"],
     "Maglev": ["Balancing"],
     "Random": ["Balancing"],
@@ -218,6 +221,8 @@ let package = Package(
             path: "Plugins/Shared/Balancing",
             swiftSettings: strict + embedded
         ),
+        // Opens zlib, Brotli and Zstandard at run time, so that neither a build nor a start needs them.
+        .target(name: "CCompression", path: "Plugins/Compression/CCompression"),
         .testTarget(
             name: "BalancingTests",
             dependencies: [
