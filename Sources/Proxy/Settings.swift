@@ -190,6 +190,8 @@ package struct PluginSettings: Sendable, Equatable {
     package var memoryBytes = 67_108_864
     /// Milliseconds that a hook may take; 0 is no bound.
     package var hookBudget = 0
+    /// Milliseconds that a call outside of requests may take; 0 is no bound.
+    package var controlBudget = 30_000
     package var circuit = PluginCircuitSettings()
     package var onCrash = CrashPolicy.restart
     package var unload = UnloadRule.never

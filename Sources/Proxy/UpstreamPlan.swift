@@ -213,19 +213,14 @@ package struct BuiltTable {
         set.pointee.upstream = sluice_slice(permanent: upstream.name)
         set.pointee.peers = UnsafePointer(list)
         set.pointee.worker_count = UInt32(tables.workerCount)
-        var table: UnsafeMutableRawPointer?
-        let made = PluginInstance.withErrorText { error in
-            table = Breadcrumb.mark(.build, of: balancer.label) {
-                build(balancer.state, set, error)
-            }
-            return table == nil ? Int32(SLUICE_ECONFIG) : Int32(SLUICE_OK)
-        }
-        guard let table else {
+        let table: UnsafeMutableRawPointer
+        switch try balancer.build(build, set) {
+        case .table(let built): table = built
+        case .refused(let reason):
             list.deallocate()
             set.deallocate()
             throw PluginError(
-                "upstreams.\(upstream.name).balancer: plugin \(balancer.name): "
-                    + (made.text.isEmpty ? "no table" : made.text)
+                "upstreams.\(upstream.name).balancer: plugin \(balancer.name): \(reason)"
             )
         }
         self.upstream = upstream.name
@@ -246,9 +241,7 @@ package struct BuiltTable {
 
     /// Gives the table back to the balancer; no worker uses it any more. [control]
     func drop() {
-        Breadcrumb.mark(.destroy, of: balancer.label) {
-            role.pointee.drop?(balancer.state, table)
-        }
+        guard balancer.drop(role.pointee.drop, table) else { return }
         list.deallocate()
         set.deallocate()
     }

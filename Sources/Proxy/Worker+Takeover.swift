@@ -218,7 +218,7 @@ extension Worker {
             case .retire(let retirement):
                 reports?.send(index, .retired(retirement.number))
             case .ping(let round): round.answer()
-            case .drain, .endTunnels, .tasks, .resume: break
+            case .drain, .endTunnels, .cut, .tasks, .resume: break
             }
         }
     }

@@ -16,6 +16,8 @@ package enum WorkerMessage: Sendable {
     case drain(handsOver: Bool)
     /// End the tunnels that stand.
     case endTunnels
+    /// Cuts what still goes on with a generation.
+    case cut(generation: UInt32)
     /// Say that the loop turns.
     case ping(WorkerRound)
     /// A request that waits goes on.

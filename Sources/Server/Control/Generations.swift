@@ -18,6 +18,8 @@ final class Generations: @unchecked Sendable {
         var running: Running
         /// Its workers were told to stop what no other has.
         var isAsked = false
+        /// Its requests were told to end.
+        var isCut = false
         var since: UInt64
     }
 
@@ -84,13 +86,36 @@ final class Generations: @unchecked Sendable {
                 watch.pass(passed, &log)
             }
             if canary != nil { judge() }
+            cutWhatIsOver(now)
         }
     }
 
     /// How long there is nothing to look at, in milliseconds; nil for ever.
     private var pause: Int? {
-        if canary != nil { return Canary.lookMilliseconds }
-        return watch.isEmpty ? nil : CertificateWatch.tick
+        var waits: [Int] = []
+        if canary != nil { waits.append(Canary.lookMilliseconds) }
+        if !watch.isEmpty { waits.append(CertificateWatch.tick) }
+        let now = Clock.kernelNanoseconds()
+        waits += retiring.compactMap { one in
+            end(of: one).map { $0 > now ? Int(($0 - now) / 1_000_000) + 1 : 0 }
+        }
+        return waits.min()
+    }
+
+    /// When a generation's requests are cut; nil when they are not, or have been.
+    private func end(of one: Retiring) -> UInt64? {
+        let grace = running.settings.lifecycle.reloadGrace
+        guard grace > 0, !one.isCut, !one.isAsked else { return nil }
+        return one.since + UInt64(grace) * 1_000_000
+    }
+
+    private func cutWhatIsOver(_ now: UInt64) {
+        for place in retiring.indices {
+            guard let end = end(of: retiring[place]), end <= now else { continue }
+            retiring[place].isCut = true
+            let number = retiring[place].running.plan.number
+            post { _ in .cut(generation: number) }
+        }
     }
 
     /// Has the control thread do something, and waits for what comes of it; nil when that thread
@@ -227,12 +252,20 @@ final class Generations: @unchecked Sendable {
         return plans
     }
 
+    /// Plans that requests may still begin or go on with.
+    private var begun: [Plan] {
+        [running.plan] + [canary?.running.plan].compactMap(\.self)
+            + retiring.filter { !$0.isAsked }.map(\.running.plan)
+    }
+
     private func letGo() {
         for place in retiring.indices.reversed() {
             let plan = retiring[place].running.plan
             if !retiring[place].isAsked, ledger.hasDrained(plan.number, workers: workerCount) {
                 retiring[place].isAsked = true
-                let live = live(without: place)
+                // What only generations have that were asked already is stopped for this one: they
+                // left it to whoever comes last.
+                let live = begun
                 let retirement = Retirement(
                     number: plan.number,
                     instances: plan.instances(notIn: live),
