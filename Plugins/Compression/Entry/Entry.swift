@@ -8,5 +8,8 @@ public func sluice_plugin_hello_v0(
     _ host: UnsafePointer<sluice_host_hello>?,
     _ out: UnsafeMutablePointer<sluice_plugin_hello>?
 ) -> Int32 {
-    Export<CompressionFilter>.hello(host, out)
+    let result = Export<CompressionFilter>.hello(host, out)
+    // What `sluice plugin inspect --load` shows: the codings that this machine has.
+    if result == 0, let out { out.pointee.description = CompressionFilter.found().slice }
+    return result
 }

@@ -71,7 +71,7 @@ struct CompressionConfiguration {
             guard !codings.isEmpty else {
                 throw PluginError(path: "encodings", "no library is there, not even libz.so.1")
             }
-            return host.memory.list(codings.map(\.rawValue))
+            return host.memory.list(codings.map { $0.rawValue })
         }
         for element in try value.array() {
             let name = try element.string()
@@ -90,7 +90,7 @@ struct CompressionConfiguration {
             }
             codings.append(coding)
         }
-        return host.memory.list(codings.map(\.rawValue))
+        return host.memory.list(codings.map { $0.rawValue })
     }
 
     private static func levels(_ value: ConfigurationValue?) throws(PluginError) -> Levels {

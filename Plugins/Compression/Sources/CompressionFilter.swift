@@ -28,6 +28,17 @@ package struct CompressionFilter: RequestHeadersHook, RequestBodyHook, UpstreamR
         host.log(.info) { "found \(found)" }
     }
 
+    /// The libraries of this machine, in words that live for ever; for the handshake alone.
+    package static func found() -> Bytes {
+        var text = "Compresses and decodes by what is here: " + Libraries.open().description + "."
+        return text.withUTF8 { utf8 in
+            let copy = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: utf8.count)
+            _ = copy.initialize(from: utf8)
+            // Safe: the text is not empty, and nobody frees the copy.
+            return Bytes(UnsafePointer(copy.baseAddress.unsafelyUnwrapped), count: utf8.count)
+        }
+    }
+
     package func makeWorker(_ index: Int) -> StreamPool {
         StreamPool(libraries, configuration.pool)
     }

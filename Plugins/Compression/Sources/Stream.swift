@@ -1,7 +1,7 @@
 import CCompression
 import SluiceSDK
 
-/// One encoder or decoder with its memory, at a place that doesn't change: zlib's state points back.
+/// One encoder or decoder with its memory.
 struct Stream {
     /// Least and greatest window of zlib: 512 bytes and 32 KiB.
     static let zlibWindow = 9...15
@@ -22,8 +22,8 @@ struct Stream {
     /// The next one on the shelf.
     var next: UnsafeMutablePointer<Stream>?
 
-    /// zlib's, when `isOpen`.
-    var zlib = compression_zstream()
+    /// zlib's, at a place of its own that doesn't change, because zlib's state points back to it.
+    let zlib: UnsafeMutablePointer<compression_zstream>
     /// Brotli's or Zstandard's.
     var handle: UnsafeMutableRawPointer?
     /// Whether zlib's state has been made.
@@ -43,6 +43,8 @@ struct Stream {
         self.coding = coding
         self.isDecoder = isDecoder
         self.windowBits = windowBits
+        zlib = .allocate(capacity: 1)
+        zlib.initialize(to: compression_zstream())
     }
 
     /// Where a stream of this kind is kept: those of one shelf can stand in for each other.

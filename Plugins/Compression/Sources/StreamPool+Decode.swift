@@ -131,7 +131,7 @@ extension StreamPool {
         stream.pointee.isBetween = false
         switch stream.pointee.coding {
         case .gzip:
-            let state = pointer(toZlibOf: stream)
+            let state = stream.pointee.zlib
             return libraries.zlib.map { Int($0.inflate_reset(state)) == COMPRESSION_Z_OK } ?? false
         case .zstandard: return true
         case .deflate, .brotli: return false
@@ -158,7 +158,7 @@ extension StreamPool {
         _ capacity: Int
     ) -> Step {
         guard let zlib = libraries.zlib else { return Step(state: .failed) }
-        let state = pointer(toZlibOf: stream)
+        let state = stream.pointee.zlib
         let (count, space) = (UInt32(clamping: input.count), UInt32(clamping: capacity))
         state.pointee.next_in = input.start
         state.pointee.avail_in = count

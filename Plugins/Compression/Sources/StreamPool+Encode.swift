@@ -32,7 +32,7 @@ extension StreamPool {
         _ capacity: Int
     ) -> Step {
         guard let zlib = libraries.zlib else { return Step(state: .failed) }
-        let state = pointer(toZlibOf: stream)
+        let state = stream.pointee.zlib
         let (count, space) = (UInt32(clamping: input.count), UInt32(clamping: capacity))
         state.pointee.next_in = input.start
         state.pointee.avail_in = count

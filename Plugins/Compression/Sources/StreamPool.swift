@@ -122,8 +122,7 @@ package final class StreamPool {
 
     private func beginDeflate(_ stream: StreamPointer, _ windowBits: Int) -> Bool {
         guard let zlib = libraries.zlib else { return false }
-        // Safe: the stream lies where it lay when its state was made.
-        let state = pointer(toZlibOf: stream)
+        let state = stream.pointee.zlib
         if stream.pointee.isOpen { return zlib.deflate_reset(state) == COMPRESSION_Z_OK }
         let memoryLevel = Self.memoryLevelMax - (Stream.zlibWindow.upperBound - windowBits)
         let result = zlib.deflate_init(
@@ -187,7 +186,7 @@ package final class StreamPool {
         switch stream.pointee.coding {
         case .gzip, .deflate:
             guard let zlib = libraries.zlib else { return false }
-            let state = pointer(toZlibOf: stream)
+            let state = stream.pointee.zlib
             if stream.pointee.isOpen { return zlib.inflate_reset(state) == COMPRESSION_Z_OK }
             let result = zlib.inflate_init(
                 state,
@@ -225,7 +224,7 @@ package final class StreamPool {
     private func close(_ stream: StreamPointer) {
         let isDecoder = stream.pointee.isDecoder
         if stream.pointee.isOpen, let zlib = libraries.zlib {
-            let state = pointer(toZlibOf: stream)
+            let state = stream.pointee.zlib
             _ = isDecoder ? zlib.inflate_end(state) : zlib.deflate_end(state)
             stream.pointee.isOpen = false
         }
@@ -241,18 +240,9 @@ package final class StreamPool {
     private func drop(_ stream: StreamPointer) {
         close(stream)
         stream.pointee.between?.deallocate()
+        stream.pointee.zlib.deallocate()
         stream.deinitialize(count: 1)
         stream.deallocate()
-    }
-
-    /// Where zlib's struct lies within a stream.
-    func pointer(toZlibOf stream: StreamPointer) -> UnsafeMutablePointer<compression_zstream> {
-        guard let offset = MemoryLayout<Stream>.offset(of: \.zlib) else {
-            preconditionFailure("a stored property has an offset")
-        }
-        // Safe: the member lies there, for as long as the stream.
-        return (UnsafeMutableRawPointer(stream) + offset)
-            .assumingMemoryBound(to: compression_zstream.self)
     }
 }
 
