@@ -221,7 +221,7 @@ let package = Package(
             path: "Plugins/Shared/Balancing",
             swiftSettings: strict + embedded
         ),
-        // Opens zlib, Brotli and Zstandard at run time, so that neither a build nor a start needs them.
+        // Opens zlib and the like at run time, so that neither a build nor a start needs them.
         .target(name: "CCompression", path: "Plugins/Compression/CCompression"),
         .testTarget(
             name: "BalancingTests",

@@ -5,7 +5,7 @@ import SluiceSDK
 /// All zeroes is a request without the field. It would be right to send such a client anything, but
 /// those that send no such field are the ones that can't decode, so it gets identity.
 struct AcceptedCodings: BitwiseCopyable, Equatable {
-    /// Quality in thousandths, plus one; 0 for what is not listed. In the order of `Coding`.
+    /// Quality in thousandths, plus one, in the order of `Coding`; 0 for what is not listed.
     private var codings: (UInt16, UInt16, UInt16, UInt16) = (0, 0, 0, 0)
     private var identity: UInt16 = 0
     private var others: UInt16 = 0

@@ -5,7 +5,7 @@
 final class BlockCache {
     /// Bytes that are kept at most.
     static let idleBytesMax = 8 << 20
-    /// Before each block: which list it belongs to. As much as keeps the block aligned.
+    /// Before each block lies which list it belongs to, in as much as keeps the block aligned.
     private static let headBytes = 16
     /// Lists are of blocks of 2^n bytes, head included, for n below this; longer ones are not kept.
     private static let listCount = 23

@@ -5,8 +5,9 @@ import SluiceSDK
 struct Stream {
     /// Least and greatest window of zlib: 512 bytes and 32 KiB.
     static let zlibWindow = 9...15
-    /// Greatest window of the other encoders: 256 KiB. Their own defaults, of 2 and 4 MiB, would be
-    /// the memory of each response that is on its way.
+    /// Greatest window of the other encoders: 256 KiB.
+    ///
+    /// Their own defaults, of 2 and 4 MiB, would be the memory of each response that is on its way.
     static let windowBitsMax = 18
     /// Greatest window that a decoder takes: 8 MiB (RFC 9659 §3).
     static let decoderWindowBitsMax: Int32 = 23
@@ -34,8 +35,8 @@ struct Stream {
     /// Bytes that went into a decoder and came out of it.
     var totalIn: UInt64 = 0
     var totalOut: UInt64 = 0
-    /// What this decoder gave and the one behind it has not taken: `betweenBytes` of room, made when
-    /// it is needed first.
+    /// What this decoder gave and the one behind it has not taken: `betweenBytes` of room, made
+    /// when it is needed first.
     var between: UnsafeMutablePointer<UInt8>?
     var betweenRange = 0..<0
 
@@ -60,8 +61,8 @@ struct Stream {
 
     /// The window that suffices for a body; nil stands for one of unknown length.
     ///
-    /// What is cleared before each body grows with it, so short bodies get short windows. zlib wants
-    /// 262 bytes more than the body has (MIN_LOOKAHEAD).
+    /// What is cleared before each body grows with it, so short bodies get short windows. zlib
+    /// wants 262 bytes more than the body has (MIN_LOOKAHEAD).
     static func windowBits(_ coding: Coding, length: UInt64?) -> Int {
         let bounds: ClosedRange<Int>
         switch coding {

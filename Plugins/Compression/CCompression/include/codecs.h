@@ -76,7 +76,8 @@ typedef void (*compression_free)(void *_Nullable context, void *_Nullable block)
 
 typedef struct compression_brotli {
     void *_Nullable (*_Nonnull encoder_create)(
-        compression_alloc _Nullable alloc, compression_free _Nullable free, void *_Nullable context);
+        compression_alloc _Nullable alloc, compression_free _Nullable free,
+        void *_Nullable context);
     int (*_Nonnull encoder_set)(void *_Nonnull encoder, int parameter, uint32_t value);
     int (*_Nonnull encoder_run)(
         void *_Nonnull encoder, int operation, size_t *_Nonnull avail_in,
@@ -86,7 +87,8 @@ typedef struct compression_brotli {
     int (*_Nonnull encoder_has_more)(void *_Nonnull encoder);
     void (*_Nonnull encoder_destroy)(void *_Nonnull encoder);
     void *_Nullable (*_Nonnull decoder_create)(
-        compression_alloc _Nullable alloc, compression_free _Nullable free, void *_Nullable context);
+        compression_alloc _Nullable alloc, compression_free _Nullable free,
+        void *_Nullable context);
     int (*_Nonnull decoder_run)(
         void *_Nonnull decoder, size_t *_Nonnull avail_in,
         const uint8_t *_Nullable *_Nonnull next_in, size_t *_Nonnull avail_out,
