@@ -31,6 +31,8 @@ extension CompressionFilter {
 
     /// Decides what becomes of a response, and changes its head accordingly.
     func beginResponse(_ exchange: borrowing Exchange<CompressionFilter>) -> Verdict {
+        // A local reply may take the place of a response whose head has been here.
+        endResponse(exchange)
         switch plan(exchange) {
         case .none: break
         case .varies: addVary(exchange)
@@ -114,6 +116,7 @@ extension CompressionFilter {
             let encoder = exchange.worker.takeEncoder(coding, length: length)
             guard let encoder else { return false }
             exchange.context.encoder = encoder
+            exchange.context.isDirty = false
         }
         exchange.edits.set(.contentEncoding, coding.name)
         changeRepresentation(exchange)

@@ -17,13 +17,17 @@ package struct CompressionFilter: RequestHeadersHook, RequestBodyHook, UpstreamR
     let configuration: CompressionConfiguration
     let libraries: Libraries
     let validators: Validators
+    private let counters: StreamCounters
 
     package init(_ configuration: ConfigurationValue, _ host: Host) throws(PluginError) {
         let libraries = Libraries.open()
         let compiled = try CompressionConfiguration(configuration, host, libraries)
-        validators = try Validators(host)
+        let validators = try Validators(host)
+        let counters = try StreamCounters(host)
         self.libraries = libraries
         self.configuration = compiled
+        self.validators = validators
+        self.counters = counters
         let found = libraries.description
         host.log(.info) { "found \(found)" }
     }
@@ -40,7 +44,7 @@ package struct CompressionFilter: RequestHeadersHook, RequestBodyHook, UpstreamR
     }
 
     package func makeWorker(_ index: Int) -> StreamPool {
-        StreamPool(libraries, configuration.pool)
+        StreamPool(libraries, configuration.pool, counters)
     }
 
     package func requestHeaders(_ exchange: borrowing Exchange<CompressionFilter>) -> Verdict {

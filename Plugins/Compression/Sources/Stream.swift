@@ -32,7 +32,7 @@ struct Stream {
 
     /// Whether a decoder has seen the end of what it decodes, and nothing behind it.
     var isBetween = false
-    /// Bytes that went into a decoder and came out of it.
+    /// Bytes of this body that went in and came out.
     var totalIn: UInt64 = 0
     var totalOut: UInt64 = 0
     /// What this decoder gave and the one behind it has not taken: `betweenBytes` of room, made

@@ -17,11 +17,15 @@ extension StreamPool {
         _ room: UnsafeMutablePointer<UInt8>,
         _ capacity: Int
     ) -> Step {
-        switch stream.pointee.coding {
-        case .gzip, .deflate: deflate(stream, input, operation, room, capacity)
-        case .brotli: encodeBrotli(stream, input, operation, room, capacity)
-        case .zstandard: encodeZstandard(stream, input, operation, room, capacity)
-        }
+        let step =
+            switch stream.pointee.coding {
+            case .gzip, .deflate: deflate(stream, input, operation, room, capacity)
+            case .brotli: encodeBrotli(stream, input, operation, room, capacity)
+            case .zstandard: encodeZstandard(stream, input, operation, room, capacity)
+            }
+        stream.pointee.totalIn += UInt64(step.consumed)
+        stream.pointee.totalOut += UInt64(step.produced)
+        return step
     }
 
     private func deflate(

@@ -22,6 +22,7 @@ package final class StreamPool {
 
     let libraries: Libraries
     private let settings: Settings
+    private let counters: StreamCounters?
     private let blocks = BlockCache()
     private let shelves: UnsafeMutablePointer<StreamPointer?>
     private let idleCounts: UnsafeMutablePointer<Int>
@@ -30,9 +31,10 @@ package final class StreamPool {
     /// Streams that were made so far.
     private(set) var madeCount = 0
 
-    init(_ libraries: Libraries, _ settings: Settings) {
+    init(_ libraries: Libraries, _ settings: Settings, _ counters: StreamCounters? = nil) {
         self.libraries = libraries
         self.settings = settings
+        self.counters = counters
         shelves = .allocate(capacity: Stream.shelfCount)
         shelves.initialize(repeating: nil, count: Stream.shelfCount)
         idleCounts = .allocate(capacity: Stream.shelfCount)
@@ -66,6 +68,7 @@ package final class StreamPool {
     /// Gives a stream back, wherever it is in its body.
     func give(_ stream: StreamPointer) {
         activeCount -= 1
+        counters?.count(stream)
         let shelf = Stream.shelf(
             stream.pointee.coding,
             isDecoder: stream.pointee.isDecoder,

@@ -58,6 +58,10 @@ struct CompressionFilterTests {
         #expect(plugin.responseBody(request, "lo\n", isEnd: true) == .next)
         #expect(decoded(request.output(.responseBody)) == .whole(Array("hello\n".utf8)))
         plugin.requestEnd(request)
+        #expect(plugin.host.metric("compression_streams_total", "gzip", "encode") == 1)
+        #expect(plugin.host.metric("compression_in_bytes_total", "gzip", "encode") == 6)
+        let count = request.output(.responseBody).count
+        #expect(plugin.host.metric("compression_out_bytes_total", "gzip", "encode") == count)
         #expect(plugin.host.misuses == [])
     }
 
@@ -278,6 +282,23 @@ struct CompressionFilterTests {
         #expect(fourth.response["content-encoding"] == "gzip")
         plugin.requestEnd(third)
         plugin.requestEnd(fourth)
+    }
+
+    @Test
+    func `a reply that takes a response's place begins anew`() throws {
+        let plugin = try PluginFixture(
+            CompressionFilter.self,
+            ["max_streams": 1, "encodings": ["gzip"], "min_length": .measured("0B", 0)]
+        )
+        let request = answered(plugin, plain)
+        plugin.responseBody(request, "half of a page", isFlush: false)
+        request.respond(status: 502, fields: plain, isLocal: true)
+        plugin.responseHeaders(request)
+        #expect(request.response["content-encoding"] == "gzip")
+        plugin.requestEnd(request)
+        let next = answered(plugin, plain)
+        #expect(next.response["content-encoding"] == "gzip")
+        plugin.requestEnd(next)
     }
 
     @Test
