@@ -255,6 +255,16 @@ def post(proxy, body, coding="gzip"):
         "POST", fields=[("Content-Encoding", coding), ("Connection", "close")], body=body)
 
 
+def test_uploads_that_end_early_give_their_streams_back(sluice, origin):
+    proxy = sluice(origin(serve(echo)), **compression(decode_requests=True, max_streams=1))
+    body = gzip.compress(os.urandom(50_000))
+    for _ in range(10):
+        wire = Client(proxy.address)
+        wire.send(request("POST", fields=[("Content-Encoding", "gzip")], body=body)[:-20_000])
+        wire.reset()
+    eventually(lambda: post(proxy, gzip.compress(b"x")).status == 200, "the decoder to be free")
+
+
 def test_a_bomb_is_refused(sluice, origin):
     app = origin(serve(echo))
     proxy = sluice(app, **compression(decode_requests={"max_size": "1MiB", "max_ratio": 100000}))

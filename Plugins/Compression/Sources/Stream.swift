@@ -11,6 +11,8 @@ struct Stream {
     static let windowBitsMax = 18
     /// Greatest window that a decoder takes: 8 MiB (RFC 9659 §3).
     static let decoderWindowBitsMax: Int32 = 23
+    /// Output of a decoder of Zstandard, and so its window, beyond which it is not kept.
+    static let idleWindowBytesMax: UInt64 = 1 << 20
     /// Number of shelves of a pool.
     static let shelfCount = 20
     /// What lies between two decoders of one body.

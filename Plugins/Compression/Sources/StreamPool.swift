@@ -74,12 +74,19 @@ package final class StreamPool {
             isDecoder: stream.pointee.isDecoder,
             windowBits: stream.pointee.windowBits
         )
-        guard idleCounts[shelf] < settings.idleMax else { return drop(stream) }
+        guard idleCounts[shelf] < settings.idleMax, !hasGrown(stream) else { return drop(stream) }
         // Brotli has no reset; what it allocates comes from blocks that are kept.
         if stream.pointee.coding == .brotli { close(stream) }
         idleCounts[shelf] += 1
         stream.pointee.next = shelves[shelf]
         shelves[shelf] = stream
+    }
+
+    /// A decoder of Zstandard keeps the greatest window that it has met: what its sender has chosen
+    /// is not what should lie on a shelf.
+    private func hasGrown(_ stream: StreamPointer) -> Bool {
+        stream.pointee.coding == .zstandard && stream.pointee.isDecoder
+            && stream.pointee.totalOut > Stream.idleWindowBytesMax
     }
 
     private func take(

@@ -79,6 +79,19 @@ struct StreamPoolTests {
     }
 
     @Test
+    func `a decoder that met a great window is not kept`() throws {
+        let codec = Codec()
+        let most = codec.encode(.zstandard, [UInt8](repeating: 1, count: 1 << 20))
+        let more = codec.encode(.zstandard, [UInt8](repeating: 1, count: (1 << 20) + 1))
+        for (body, made) in [(most, 2), (most, 2), (more, 2), (more, 3), (most, 4), (most, 4)] {
+            let decoder = try #require(codec.pool.takeDecoder(.zstandard))
+            _ = codec.run(decoder, body)
+            #expect(codec.pool.madeCount == made)
+            codec.pool.give(decoder)
+        }
+    }
+
+    @Test
     func `windows fit the length, where it is known`() {
         let edges: [(UInt64?, Int)] = [
             (nil, 15), (0, 9), (250, 9), (251, 10), (762, 10), (763, 11), (16_122, 14),
