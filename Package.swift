@@ -7,12 +7,13 @@ import PackageDescription
 /// `Descriptor` and `Tests`.
 let plugins = [
     "RoundRobin", "Ketama", "Maglev", "Random", "LeastConnections", "Headers", "Respond",
-    "HealthCheck", "Discovery", "RateLimit",
+    "HealthCheck", "Discovery", "RateLimit", "Compression",
 ]
 
 /// What several plugins are made of, of which each library has a copy, and what is C in one.
 let sharedByPlugins: [String: [Target.Dependency]] = [
     "RoundRobin": ["Balancing"],
+    "Compression": ["CCompression"],
     "Ketama": ["Balancing"],
     "Maglev": ["Balancing"],
     "Random": ["Balancing"],
@@ -240,6 +241,8 @@ let package = Package(
             path: "Plugins/Shared/Balancing",
             swiftSettings: strict + embedded
         ),
+        // Opens zlib and the like at run time, so that neither a build nor a start needs them.
+        .target(name: "CCompression", path: "Plugins/Compression/CCompression"),
         .testTarget(
             name: "BalancingTests",
             dependencies: [

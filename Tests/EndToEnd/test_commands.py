@@ -228,7 +228,7 @@ def test_plugin_inspect(name):
     done = run("plugin", "inspect", "%s/lib%s.so" % (harness.PLUGINS, name))
     assert done.returncode == 0
     assert re.search(r"\d+\.\d+\.\d+", done.stdout)
-PLACE
+    if name in ("RoundRobin", "Ketama", "Maglev", "Random", "LeastConnections"):
         assert "sluice.lb/1" in done.stdout
 
 
