@@ -190,6 +190,8 @@ package struct PluginSettings: Sendable, Equatable {
     package var memoryBytes = 67_108_864
     /// Milliseconds that a hook may take; 0 is no bound.
     package var hookBudget = 0
+    /// Milliseconds that a call outside of requests may take; 0 is no bound.
+    package var controlBudget = 30_000
     package var circuit = PluginCircuitSettings()
     package var onCrash = CrashPolicy.restart
     package var unload = UnloadRule.never
@@ -258,7 +260,10 @@ package struct UpstreamSettings: Sendable, Equatable {
     package var name: String
     /// Instance of a plugin with the balancer role; may be nil with one peer.
     package var balancer: String?
+    /// May be empty where they are discovered.
     package var peers: [PeerSettings] = []
+    /// Whether a plugin gives the peers; then `peers` are those of before.
+    package var isDiscovered = false
     package var timeouts = UpstreamTimeouts()
     package var retries = RetrySettings()
     package var hedge = HedgeSettings()
@@ -320,6 +325,14 @@ package struct PeerSettings: Sendable, Equatable {
     package var weight = 1
     /// 0 first.
     package var priority = 0
+    /// Where it is; or empty.
+    package var zone = ""
+    /// Only when no other peer can be used.
+    package var isBackup = false
+
+    /// What balancers see as the priority: a backup comes behind all that are none.
+    package var rank: Int { isBackup ? priority + Self.backupRank : priority }
+    private static let backupRank = 65_536
 
     package init(address: String) { self.address = address }
 }

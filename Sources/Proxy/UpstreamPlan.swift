@@ -7,6 +7,8 @@ import TLS
 
 /// A peer as workers see it.
 package struct PeerPlan {
+    /// Of no other peer of the process (`sluice.peers/1`).
+    let id: UInt64
     let address: SocketAddress
     /// As in the manifest: what balancers, logs and plugins see.
     let text: Slice
@@ -25,11 +27,13 @@ package struct PeerPlan {
     /// - Parameter old: the same peer of the plan before, whose requests still count.
     init(
         _ settings: PeerSettings,
+        id: UInt64,
         address: SocketAddress,
         _ link: PeerLink,
         _ upstream: UpstreamLoad,
         continuing old: UnsafeMutablePointer<PeerPlan>?
     ) {
+        self.id = id
         self.address = address
         self.link = link
         let copy = sluice_slice(permanent: settings.address)
@@ -45,6 +49,24 @@ package struct PeerPlan {
             connectionCount = .allocate(capacity: 1)
             connectionCount.initialize(to: Atomic(0))
         }
+    }
+
+    /// A peer as a probe has it: another one for pools and counters.
+    init(
+        probing original: PeerPlan,
+        _ address: SocketAddress,
+        load: UnsafeMutablePointer<sluice_peer_load>,
+        connections: UnsafeMutablePointer<Atomic<Int>>,
+        _ upstream: UpstreamLoad
+    ) {
+        id = 0
+        self.address = address
+        text = original.text
+        host = original.host
+        link = original.link
+        self.load = load
+        connectionCount = connections
+        self.upstream = upstream
     }
 
     /// Of "192.0.2.1:80", "[2001:db8::1]:80" or "name:80".
@@ -167,6 +189,44 @@ package struct UpstreamPlan {
         }
     }
 
+    /// What a probe goes through: one peer, one attempt, nothing pooled.
+    ///
+    /// - Parameter milliseconds: of all of it, which its own timer counts.
+    init(
+        probing upstream: UpstreamPlan,
+        _ order: ProbeOrder,
+        tls: TLSClientContext?,
+        peerIndices: UnsafeMutablePointer<Int32>,
+        milliseconds: Int
+    ) {
+        name = upstream.name
+        self.peerIndices = peerIndices
+        peerCount = 1
+        pick = nil
+        self.tls = tls
+        let isHTTP2 = order.speaks == UInt32(SLUICE_PROBE_HTTP2)
+        speaks = isHTTP2 ? (tls == nil ? .h2c : .h2) : .h1
+        http2 = upstream.http2
+        var timeouts = UpstreamTimeouts()
+        timeouts.connect = milliseconds + Self.probeGraceMilliseconds
+        timeouts.write = Self.probeGraceMilliseconds
+        timeouts.idle = Self.probeGraceMilliseconds
+        self.timeouts = timeouts
+        var retries = RetrySettings()
+        retries.attempts = 1
+        self.retries = retries
+        failover = nil
+        var pool = PoolSettings()
+        pool.idlePerPeer = 0
+        self.pool = pool
+        hostOverride = upstream.hostOverride
+        // Another port is another service.
+        proxyProtocol = order.port == 0 && !isHTTP2 ? upstream.proxyProtocol : nil
+    }
+
+    /// How long a probe's connection may take to say good-bye.
+    private static let probeGraceMilliseconds = 1_000
+
     /// Whether another peer is tried when a connect fails.
     var triesOtherPeers: Bool { failover?.pointee.on.events.contains(.connect) != false }
 
@@ -231,10 +291,10 @@ package struct BuiltTable {
         let list = UnsafeMutablePointer<sluice_peer>.allocate(capacity: max(indices.count, 1))
         for (at, index) in indices.enumerated() {
             var peer = sluice_peer()
-            peer.id = UInt64(index)
+            peer.id = tables.peers[index].id
             peer.address = sluice_slice(tables.peers[index].text)
             peer.weight = UInt32(upstream.peers[at].weight)
-            peer.priority = UInt32(upstream.peers[at].priority)
+            peer.priority = UInt32(upstream.peers[at].rank)
             peer.load = UnsafePointer(tables.peers[index].load)
             list.advanced(by: at).initialize(to: peer)
         }
@@ -246,19 +306,14 @@ package struct BuiltTable {
         set.pointee.upstream = sluice_slice(permanent: upstream.name)
         set.pointee.peers = UnsafePointer(list)
         set.pointee.worker_count = UInt32(tables.workerCount)
-        var table: UnsafeMutableRawPointer?
-        let made = PluginInstance.withErrorText { error in
-            table = Breadcrumb.mark(.build, of: balancer.label) {
-                build(balancer.state, set, error)
-            }
-            return table == nil ? Int32(SLUICE_ECONFIG) : Int32(SLUICE_OK)
-        }
-        guard let table else {
+        let table: UnsafeMutableRawPointer
+        switch try balancer.build(build, set) {
+        case .table(let built): table = built
+        case .refused(let reason):
             list.deallocate()
             set.deallocate()
             throw PluginError(
-                "upstreams.\(upstream.name).balancer: plugin \(balancer.name): "
-                    + (made.text.isEmpty ? "no table" : made.text)
+                "upstreams.\(upstream.name).balancer: plugin \(balancer.name): \(reason)"
             )
         }
         self.upstream = upstream.name
@@ -279,9 +334,7 @@ package struct BuiltTable {
 
     /// Gives the table back to the balancer; no worker uses it any more. [control]
     func drop() {
-        Breadcrumb.mark(.destroy, of: balancer.label) {
-            role.pointee.drop?(balancer.state, table)
-        }
+        guard balancer.drop(role.pointee.drop, table) else { return }
         list.deallocate()
         set.deallocate()
     }

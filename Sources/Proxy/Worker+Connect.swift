@@ -36,7 +36,9 @@ extension Worker {
             if socket >= 0 { Syscall.close(socket) }
             upstreams.give(up)
             dropConnection(peer)
-            peerFailed(peer, "connect", error)
+            if !noteProbe(peer, SLUICE_PROBE_CONNECT, error.description) {
+                peerFailed(peer, "connect", error)
+            }
             return nil
         }
     }
@@ -110,6 +112,10 @@ extension Worker {
     /// The connection can take a request.
     private mutating func ready(_ up: UnsafeMutablePointer<Upstream>) {
         timers.cancel(timer(of: up))
+        if wantsConnectionAlone(up.pointee.callout), let callout = up.pointee.callout {
+            completeProbe(callout, SLUICE_CALL_OK)
+            return
+        }
         if up.pointee.session == nil, let tls = up.pointee.tls, tls.pointee.alpn == .h2 {
             // It was not offered.
             connectFailed(up, .connectionReset)
@@ -142,18 +148,25 @@ extension Worker {
         let peer = Int(up.pointee.peer)
         let text = peers[peer].text
         peers[peer].setFailures(true)
-        log.write(2) { line in
-            line.text("peer ")
-            line.escaped(text.bytes, text.count)
-            line.text(" did not choose HTTP/2 in the TLS handshake (ALPN)")
+        let reason = "it did not choose HTTP/2 (ALPN)"
+        if !noteProbe(peer, SLUICE_PROBE_HANDSHAKE, reason) {
+            log.write(2) { line in
+                line.text("peer ")
+                line.escaped(text.bytes, text.count)
+                line.text(" did not choose HTTP/2 in the TLS handshake (ALPN)")
+            }
         }
         giveUp(up, timedOut: false)
     }
 
     /// Gives up a connection that is being made, or took too long.
     mutating func connectFailed(_ up: UnsafeMutablePointer<Upstream>, _ error: Errno) {
-        let what: StaticString = up.pointee.state == .handshake ? "TLS handshake" : "connect"
-        peerFailed(Int(up.pointee.peer), what, error)
+        let isHandshake = up.pointee.state == .handshake
+        let step = isHandshake ? SLUICE_PROBE_HANDSHAKE : SLUICE_PROBE_CONNECT
+        if !noteProbe(Int(up.pointee.peer), step, error.description) {
+            let what: StaticString = isHandshake ? "TLS handshake" : "connect"
+            peerFailed(Int(up.pointee.peer), what, error)
+        }
         giveUp(up, timedOut: error == .timedOut)
     }
 
@@ -184,7 +197,7 @@ extension Worker {
                 ciphertext,
                 session: sessions + peer,
                 serverName: peers[peer].host,
-                offersHTTP2: up.pointee.session != nil
+                offersHTTP2: up.pointee.session != nil || wantsConnectionAlone(up.pointee.callout)
             )
         }
         handshake(up)
@@ -203,11 +216,14 @@ extension Worker {
             let peer = Int(up.pointee.peer)
             let text = peers[peer].text
             peers[peer].setFailures(true)
-            log.write(2) { line in
-                line.text("peer ")
-                line.escaped(text.bytes, text.count)
-                line.text(" TLS handshake: ")
-                line.text(tls.pointee.failure)
+            let failure = tls.pointee.failure.map { String(cString: $0) } ?? "it failed"
+            if !noteProbe(peer, SLUICE_PROBE_HANDSHAKE, failure) {
+                log.write(2) { line in
+                    line.text("peer ")
+                    line.escaped(text.bytes, text.count)
+                    line.text(" TLS handshake: ")
+                    line.text(tls.pointee.failure)
+                }
             }
             giveUp(up, timedOut: false)
         }

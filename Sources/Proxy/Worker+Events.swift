@@ -42,6 +42,7 @@ extension Worker {
                 switch message {
                 case .drain(let handsOver): drain(handsOver: handsOver)
                 case .endTunnels: endTunnels()
+                case .cut(let generation): cut(generation: generation)
                 case .ping(let round): round.answer()
                 case .tasks: port.runTasks()
                 case .resume(let end): resume(end)

@@ -282,6 +282,7 @@ extension Worker {
         _ what: StaticString,
         _ detail: StaticString
     ) {
+        if noteProbe(Int(up.pointee.peer), SLUICE_PROBE_REQUEST, "\(what)\(detail)") { return }
         let text = peers[Int(up.pointee.peer)].text
         log.write(2) { line in
             line.text(what)

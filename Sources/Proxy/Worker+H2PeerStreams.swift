@@ -207,6 +207,8 @@ extension Worker {
         }
         if let exchange = up.pointee.exchange {
             keepTrailers(&exchange.pointee.responseBody, count)
+        } else if let callout = up.pointee.callout, callout.pointee.probe >= 0 {
+            keepTrailers(&callout.pointee.pipe, count)
         }
         up.pointee.flags.insert(.ended)
         goOn(up)

@@ -226,7 +226,7 @@ extension Worker {
             case .retire(let retirement):
                 reports?.send(index, .retired(retirement.number))
             case .ping(let round): round.answer()
-            case .drain, .endTunnels, .tasks, .resume, .room: break
+            case .drain, .endTunnels, .cut, .tasks, .resume, .room: break
             }
         }
     }

@@ -9,6 +9,10 @@ extension Worker {
     /// Begins the next attempt of a request; answers it when there is none left.
     mutating func attempt(_ exchange: UnsafeMutablePointer<Exchange>) {
         guard let upstream = exchange.pointee.upstream else { return }
+        guard upstream.pointee.peerCount > 0 else {
+            replyWithoutPeers(exchange, upstream)
+            return
+        }
         if let plan = upstream.pointee.failover, !enter(exchange, plan) { return }
         while exchange.pointee.attempts < upstream.pointee.retries.attempts {
             // The only peer was tried: asking it again at once would get the same answer.
@@ -26,6 +30,7 @@ extension Worker {
             }
             let peer = upstream.pointee.peer(local)
             exchange.pointee.context.facts.peer = sluice_slice(peers[peer].text)
+            exchange.pointee.context.peerID = peers[peer].id
             let upgrades = exchange.pointee.head.flags.contains(.upgrade)
             if mayMultiplex(upstream, peer: peer, upgrades: upgrades) {
                 guard !upgrades else {
@@ -53,6 +58,13 @@ extension Worker {
         }
         if goOnBeside(exchange) { return }
         reply(exchange, 502, reason: "no peer could be reached")
+    }
+
+    private mutating func replyWithoutPeers(
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ upstream: UnsafeMutablePointer<UpstreamPlan>
+    ) {
+        reply(exchange, 503, reason: "the upstream has no peers")
     }
 
     /// Lets an attempt wait that has just found a limit reached, or answers the request.

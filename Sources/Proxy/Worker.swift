@@ -16,6 +16,8 @@ package enum WorkerMessage: Sendable {
     case drain(handsOver: Bool)
     /// End the tunnels that stand.
     case endTunnels
+    /// Cuts what still goes on with a generation.
+    case cut(generation: UInt32)
     /// Say that the loop turns.
     case ping(WorkerRound)
     /// A request that waits goes on.
@@ -96,6 +98,11 @@ package struct Worker: ~Copyable {
     var suspensions: Slab<Suspension>
     /// Requests of plugins' own: those that were asked for, and those that run.
     let calloutPort: CalloutPort
+    /// Counts what probes do, which nobody asks for.
+    let probeLoad: UpstreamLoad
+    /// Of plugins' probes; those below `probeCount` are made.
+    let probes = UnsafeMutablePointer<ProbeSlot>.allocate(capacity: ProbeSlot.countMax)
+    var probeCount = 0
     var callouts = Slab<Callout>(chunkCount: 32, countMax: CalloutPort.calloutsMax)
     var firstCallout: UnsafeMutablePointer<Callout>?
     /// Where the bodies stand in an exchange: looked up once, because a key path is not folded.
@@ -252,7 +259,7 @@ package struct Worker: ~Copyable {
         guard let output = TLSOutput() else { preconditionFailure("no memory") }
         ciphertext = .allocate(capacity: 1)
         ciphertext.initialize(to: output)
-        sessions = .allocate(capacity: PlanTables.peersMax)
+        sessions = .allocate(capacity: tables.peerRoom)
         rest = scratch
         sessionInput = .allocate(capacity: Self.sessionInputBytes)
         headText = .allocate(capacity: Self.headTextBytes)
@@ -264,6 +271,7 @@ package struct Worker: ~Copyable {
         requestFields = .allocate(capacity: Self.fieldsMax)
         responseFields = .allocate(capacity: Self.fieldsMax)
         slots = .allocate(capacity: PlanTables.instancesMax)
+        probeLoad = UpstreamLoad(workers: plan.tables.workerCount)
         slots.initialize(repeating: nil, count: PlanTables.instancesMax)
         suspensions = Slab(chunkCount: 128, countMax: WaitTable.waitsMax)
         waits = WaitTable(worker: index) { mailbox.post(.resume($0)) }
@@ -272,7 +280,7 @@ package struct Worker: ~Copyable {
         )
         Suspensions.register(waits, worker: index)
         calloutPort = CalloutPort.of(worker: index)
-        pools = .allocate(capacity: PlanTables.peersMax)
+        pools = .allocate(capacity: tables.peerRoom)
         pickCall = .allocate(capacity: 1)
         pickCall.initialize(to: sluice_pick())
         leftOut = .allocate(capacity: Self.leftOutWords)
@@ -308,7 +316,9 @@ package struct Worker: ~Copyable {
     deinit {
         scratch.deallocate()
         for peer in 0..<knownPeers { sessions[peer].clear() }
+        for place in 0..<probeCount { sessions[probes[place].peer].clear() }
         sessions.deallocate()
+        probes.deallocate()
         places.deallocate()
         ciphertext.deinitialize(count: 1)
         ciphertext.deallocate()
@@ -389,6 +399,7 @@ package struct Worker: ~Copyable {
         logHTTP2()
         while let callout = firstCallout { end(callout) }
         for peer in 0..<knownPeers { closePool(of: peer) }
+        closeProbes()
         closeMailbox()
         reap()
         port.close()

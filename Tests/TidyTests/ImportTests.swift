@@ -42,10 +42,10 @@ struct ImportTests {
     /// What several plugins are made of.
     static let shared: [String: Set<String>] = ["Balancing": ["SluiceSDK"]]
 
-    /// Plugins that are made of something shared.
+    /// Plugins that are made of something shared, or count across workers.
     static let sharing: [String: Set<String>] = [
         "Ketama": ["Balancing"], "Maglev": ["Balancing"], "Random": ["Balancing"],
-        "LeastConnections": ["Balancing"],
+        "LeastConnections": ["Balancing"], "HealthCheck": ["Synchronization"],
     ]
 
     @Test(arguments: table.keys.sorted())

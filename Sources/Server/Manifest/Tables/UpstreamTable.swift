@@ -22,7 +22,7 @@ extension Table where Root == UpstreamSettings {
     static let upstream = Table(
         "upstream",
         at: "upstreams.NAME",
-        later: ["hash_key", "discovery", "health"],
+        later: ["hash_key", "health"],
         keys: [
             Key(
                 "balancer",
@@ -55,10 +55,18 @@ extension Table where Root == UpstreamSettings {
                 "Value of `Host` that the peers see. The client's, when left out."
             ),
             Key(
-                required: "peers",
+                "peers",
                 \.peers,
-                .list(of: .peer, 1...ManifestLimits.peersMax),
+                .list(of: .peer, 0...ManifestLimits.peersMax),
                 "Addresses of the peers: strings, or objects where more than the address is set."
+                    + " Needed, unless `discovery` is true."
+            ),
+            Key(
+                "discovery",
+                \.isDiscovered,
+                .yes,
+                "That a plugin gives the peers, in place of those in `peers`. Until it has,"
+                    + " requests get 503 where there are none."
             ),
             Key(
                 "proxy_protocol",
@@ -87,12 +95,32 @@ extension Table where Root == UpstreamSettings {
             ),
         ],
         check: { node, settings, reader in
+            checkDiscovery(node, settings, &reader)
             checkPeers(node, settings, &reader)
             checkNames(node, settings, &reader)
             checkProtocol(node, settings, &reader)
             checkFailover(node, settings, &reader)
         }
     )
+
+    private static func checkDiscovery(
+        _ node: Node,
+        _ settings: UpstreamSettings,
+        _ reader: inout ManifestReader
+    ) {
+        guard !settings.isDiscovered else { return }
+        guard let peers = node.member("peers") else {
+            reader.inside(.key("peers")) {
+                $0.report("this key is missing; or say discovery: true", at: node)
+            }
+            return
+        }
+        if case .array = peers.content, peers.elements.isEmpty {
+            reader.inside(.key("peers")) {
+                $0.report("at least 1 is needed, or discovery: true", at: peers)
+            }
+        }
+    }
 
     @Sendable
     private static func checkPeers(
@@ -233,6 +261,17 @@ extension ValueKind where Value == PeerSettings {
             return address.read(node, &reader).map { PeerSettings(address: $0) }
         }
     }()
+}
+
+extension ValueKind where Value == Bool {
+    /// Only `true`: what is not so is left out.
+    fileprivate static var yes: ValueKind {
+        ValueKind(form: .yes, text: { _ in nil }) { node, reader in
+            if case .bool(true) = node.content { return true }
+            reader.report(expected: ValueForm.yes.expectedText, at: node)
+            return nil
+        }
+    }
 }
 
 extension Table where Root == UpstreamHTTP2Settings {
