@@ -325,14 +325,12 @@ package struct PeerSettings: Sendable, Equatable {
     package var weight = 1
     /// 0 first.
     package var priority = 0
-    /// Where it is; or empty.
-    package var zone = ""
-    /// Only when no other peer can be used.
+    /// Whether it is used only when no other peer can be, whatever their priorities.
     package var isBackup = false
-
-    /// What balancers see as the priority: a backup comes behind all that are none.
-    package var rank: Int { isBackup ? priority + Self.backupRank : priority }
-    private static let backupRank = 65_536
+    /// Where it is, as balancers compare it; nil when nothing is said.
+    package var zone: String?
+    /// Whether it gets no new sessions: it stays for those that balancers keep with it.
+    package var isDraining = false
 
     package init(address: String) { self.address = address }
 }

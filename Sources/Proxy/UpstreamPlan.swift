@@ -295,6 +295,7 @@ package struct BuiltTable {
             peer.address = sluice_slice(tables.peers[index].text)
             peer.weight = UInt32(upstream.peers[at].weight)
             peer.priority = UInt32(upstream.peers[at].rank)
+            peer.meta = upstream.peers[at].meta
             peer.load = UnsafePointer(tables.peers[index].load)
             list.advanced(by: at).initialize(to: peer)
         }
@@ -337,6 +338,24 @@ package struct BuiltTable {
         guard balancer.drop(role.pointee.drop, table) else { return }
         list.deallocate()
         set.deallocate()
+    }
+}
+
+extension PeerSettings {
+    /// A number above all priorities.
+    private static let backupRank = 1 << 16
+
+    /// The priority that balancers see: backups come after all others.
+    fileprivate var rank: Int { priority + (isBackup ? Self.backupRank : 0) }
+
+    /// What balancers are told besides; nil when there is nothing.
+    ///
+    /// Never freed, as few peers have any, and each set of them is made once.
+    fileprivate var meta: UnsafePointer<sluice_value>? {
+        var members: [(key: String, value: ConfigurationTree.Node)] = []
+        if isDraining { members.append(("draining", .bool(true))) }
+        if let zone { members.append(("zone", .string(zone))) }
+        return members.isEmpty ? nil : ConfigurationTree.make(.object(members))
     }
 }
 

@@ -36,16 +36,19 @@ struct ImportTests {
 
     /// Logic of a plugin in a module of its own, by folder: it knows nothing of plugins.
     static let cores: [String: Set<String>] = [
-        "Plugins/Cache/Core": ["CTinyUFO", "Synchronization"]
+        "Plugins/Cache/Core": ["CTinyUFO", "Synchronization"],
+        "Plugins/RateLimit/Core": ["CRateLimit", "Synchronization"],
     ]
 
     /// What several plugins are made of.
-    static let shared: [String: Set<String>] = ["Balancing": ["SluiceSDK"]]
+    static let shared: [String: Set<String>] = ["Balancing": ["SluiceSDK", "Synchronization"]]
 
     /// Plugins that are made of something shared, or count across workers.
     static let sharing: [String: Set<String>] = [
-        "Ketama": ["Balancing"], "Maglev": ["Balancing"], "Random": ["Balancing"],
-        "LeastConnections": ["Balancing"], "HealthCheck": ["Synchronization"],
+        "RoundRobin": ["Balancing"], "Ketama": ["Balancing"], "Maglev": ["Balancing"],
+        "Random": ["Balancing"], "LeastConnections": ["Balancing"],
+        "HealthCheck": ["Synchronization"],
+        "RateLimit": ["RateLimiting"],
     ]
 
     @Test(arguments: table.keys.sorted())

@@ -222,7 +222,7 @@ extension Table where Root == PeerSettings {
     static let peer = Table(
         "peer",
         at: "upstreams.NAME.peers[]",
-        later: ["tls", "meta", "backup"],
+        later: ["tls", "meta"],
         keys: [
             Key(
                 required: "address",
@@ -237,6 +237,25 @@ extension Table where Root == PeerSettings {
                 \.priority,
                 .integer(0...65_535),
                 "Peers with a larger number are used when none with a smaller one can be."
+            ),
+            Key(
+                "backup",
+                \.isBackup,
+                .yes,
+                "Whether the peer is used only when no other one can be, whatever its priority."
+            ),
+            Key(
+                "zone",
+                \.zone,
+                .absent(.zone),
+                "Where the peer is; [balancers](load-balancing.md#zones) may prefer their own zone."
+            ),
+            Key(
+                "draining",
+                \.isDraining,
+                .yes,
+                "Whether the peer gets no new sessions: [balancers](load-balancing.md#draining)"
+                    + " keep those that are with it."
             ),
         ]
     )
