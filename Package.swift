@@ -7,15 +7,17 @@ import PackageDescription
 /// `Descriptor` and `Tests`.
 let plugins = [
     "RoundRobin", "Ketama", "Maglev", "Random", "LeastConnections", "Headers", "Respond",
-    "HealthCheck",
+    "HealthCheck", "Discovery",
 ]
 
-/// What several plugins are made of; each library has a copy of its own.
+/// What several plugins are made of, of which each library has a copy, and what is C in one.
 let sharedByPlugins: [String: [Target.Dependency]] = [
+    "RoundRobin": ["Balancing"],
     "Ketama": ["Balancing"],
     "Maglev": ["Balancing"],
     "Random": ["Balancing"],
     "LeastConnections": ["Balancing"],
+    "Discovery": ["CDiscovery"],
 ]
 
 let strict: [SwiftSetting] = [
@@ -227,6 +229,7 @@ let package = Package(
             path: "Plugins/Shared/BalancingTests",
             swiftSettings: strict
         ),
+        .target(name: "CDiscovery", path: "Plugins/Discovery/CDiscovery"),
     ]
         + cacheCore
         + plugins.flatMap { name -> [Target] in
