@@ -7,6 +7,7 @@ import PackageDescription
 /// `Descriptor` and `Tests`.
 let plugins = [
     "RoundRobin", "Ketama", "Maglev", "Random", "LeastConnections", "Headers", "Respond",
+    "HealthCheck",
 ]
 
 /// What several plugins are made of; each library has a copy of its own.

@@ -15,17 +15,21 @@ extension PluginInstance {
         guard let call = functions.pointee.export_state else {
             throw PluginError("plugins.\(name): exports no state")
         }
-        return try Self.collect("plugins.\(name): export_state") { sink, error in
-            Breadcrumb.mark(.export, of: label) { call(state, sink, error) }
-        }
+        let what = "plugins.\(name): export_state"
+        return try control.run(what) { [self] in
+            Self.collect(what) { sink, error in
+                Breadcrumb.mark(.export, of: label) { call(state, sink, error) }
+            }
+        }.get()
     }
 
     /// Makes it begin with what another one exported, before any worker starts. [control]
     public func importState(_ bytes: [UInt8]) throws(PluginError) {
-        guard let done = offerState(bytes) else {
+        let what = "plugins.\(name): import_state"
+        guard let done = try control.run(what, { [self] in offerState(bytes) }) else {
             throw PluginError("plugins.\(name): imports no state")
         }
-        try Self.check(done, "plugins.\(name): import_state")
+        try Self.check(done, what)
     }
 
     /// The same, with what the plugin says of it; nil when it has no such function. [control]
@@ -54,33 +58,42 @@ extension PluginInstance {
     }
 
     /// The calls of `sluice.handover/1`.
-    public struct Handover {
+    public struct Handover: @unchecked Sendable {
+        // Safe: the table is the instance's, and constant.
         let table: UnsafePointer<sluice_handover>
         let instance: PluginInstance
 
         /// Gets ready for requests; an instance that can't is not taken. [control]
         public func warm() throws(PluginError) {
             guard let call = table.pointee.warm else { return }
-            let done = PluginInstance.withErrorText { error in
-                Breadcrumb.mark(.warm, of: instance.label) { call(instance.state, error) }
+            let what = "plugins.\(instance.name): warm"
+            let done = try instance.control.run(what) { [instance] in
+                PluginInstance.withErrorText { error in
+                    Breadcrumb.mark(.warm, of: instance.label) { call(instance.state, error) }
+                }
             }
-            try PluginInstance.check(done, "plugins.\(instance.name): warm")
+            try PluginInstance.check(done, what)
         }
 
         /// What has changed since `exportState`, once no request is left. [control]
         public func exportRest() throws(PluginError) -> [UInt8] {
             guard let call = table.pointee.export_rest else { return [] }
-            return try PluginInstance.collect("plugins.\(instance.name): export_rest") {
-                sink,
-                error in
-                Breadcrumb.mark(.export, of: instance.label) { call(instance.state, sink, error) }
-            }
+            let what = "plugins.\(instance.name): export_rest"
+            return try instance.control.run(what) { [instance] in
+                PluginInstance.collect(what) { sink, error in
+                    Breadcrumb.mark(.export, of: instance.label) {
+                        call(instance.state, sink, error)
+                    }
+                }
+            }.get()
         }
 
         /// Adds to a running instance what `exportRest` of another one gave. [control]
         public func importRest(_ bytes: [UInt8]) throws(PluginError) {
-            guard !bytes.isEmpty, let done = offerRest(bytes) else { return }
-            try PluginInstance.check(done, "plugins.\(instance.name): import_rest")
+            guard !bytes.isEmpty else { return }
+            let what = "plugins.\(instance.name): import_rest"
+            let done = try instance.control.run(what) { [self] in offerRest(bytes) }
+            if let done { try PluginInstance.check(done, what) }
         }
 
         public var importsRest: Bool { table.pointee.import_rest != nil }
@@ -107,7 +120,7 @@ extension PluginInstance {
     private static func collect(
         _ what: String,
         _ call: (UnsafePointer<sluice_sink>, UnsafeMutablePointer<sluice_errbuf>) -> Int32
-    ) throws(PluginError) -> [UInt8] {
+    ) -> Result<[UInt8], PluginError> {
         let collected = Collected()
         // Safe: `collected` outlives the call, which is all that may write to the sink.
         var sink = sluice_sink()
@@ -127,10 +140,12 @@ extension PluginInstance {
         let done = withErrorText { call(&sink, $0) }
         withExtendedLifetime(collected) {}
         guard !collected.isTooMuch else {
-            throw PluginError("\(what): more than \(stateBytesMax) bytes")
+            return .failure(PluginError("\(what): more than \(stateBytesMax) bytes"))
         }
-        try check(done, what)
-        return collected.bytes
+        return Result { () throws(PluginError) in
+            try check(done, what)
+            return collected.bytes
+        }
     }
 
     /// Shows a plugin bytes in memory of their own size, so that a tool sees who reads behind them.

@@ -16,6 +16,7 @@ public final class PluginInstance: @unchecked Sendable {
     /// Nil but in tests.
     private var probe: HookProbe?
     private let handle: InstanceHandle
+    let control: ControlCall
     /// Never freed.
     let record: UnsafeMutablePointer<PluginRecord>
 
@@ -82,14 +83,11 @@ public final class PluginInstance: @unchecked Sendable {
         args.config = ConfigurationTree.make(configuration)
         args.folder = sluice_slice(permanent: folder)
         library.image?.began(handle)
-        let created = Self.withErrorText { error in
-            let checked = Breadcrumb.mark(.checkConfig, of: label) {
-                factory.pointee.check_config?(args.config, error) ?? 0
-            }
-            guard checked == SLUICE_OK else { return checked }
-            return Breadcrumb.mark(.create, of: label) {
-                factory.pointee.create(&args, instance, error)
-            }
+        control = ControlCall(limit: guards.controlNanoseconds)
+        // Safe: all of it is in memory that is never freed.
+        nonisolated(unsafe) let given = (args: args, factory: factory, to: instance, label: label)
+        let created = try control.run("plugins.\(name): create") {
+            Self.create(given.args, given.factory, given.to, given.label)
         }
         guard created.result == SLUICE_OK else {
             handle.end()
@@ -105,6 +103,24 @@ public final class PluginInstance: @unchecked Sendable {
             throw error
         }
         handle.begin(state: table.pointee.state)
+    }
+
+    private static func create(
+        _ args: sluice_create_args,
+        _ factory: UnsafePointer<sluice_factory>,
+        _ instance: UnsafeMutablePointer<sluice_instance>,
+        _ label: UnsafePointer<CrashLabel>
+    ) -> (result: Int32, text: String) {
+        withErrorText { error in
+            var args = args
+            let checked = Breadcrumb.mark(.checkConfig, of: label) {
+                factory.pointee.check_config?(args.config, error) ?? 0
+            }
+            guard checked == SLUICE_OK else { return checked }
+            return Breadcrumb.mark(.create, of: label) {
+                factory.pointee.create(&args, instance, error)
+            }
+        }
     }
 
     private func check() throws(PluginError) {
@@ -267,7 +283,14 @@ public final class PluginInstance: @unchecked Sendable {
             )
             return
         }
-        handle.mark(.destroy) { table.pointee.destroy?(table.pointee.state) }
+        defer { PeerDirectory.shared.forget(handle) }
+        do throws(PluginError) {
+            try control.run("destroy") { [self] in
+                handle.mark(.destroy) { table.pointee.destroy?(table.pointee.state) }
+            }
+        } catch {
+            return record.pointee.tell(1, error.description)
+        }
         defer { library.image?.ended(handle) }
         let bytes = handle.memoryInUse
         guard bytes > 0 else { return }

@@ -24,15 +24,19 @@ public enum FaultKind: Int, Sendable, CaseIterable {
 public struct PluginGuards: Sendable, Equatable {
     /// Nanoseconds of a hook; 0 is no bound.
     public var hookNanoseconds: UInt64
+    /// Nanoseconds of a call outside of requests; 0 is no bound.
+    public var controlNanoseconds: UInt64
     public var circuit: CircuitSettings
     public var onCrash: CrashPolicy
 
     public init(
         hookNanoseconds: UInt64 = 0,
+        controlNanoseconds: UInt64 = 0,
         circuit: CircuitSettings = .off,
         onCrash: CrashPolicy = .restart
     ) {
         self.hookNanoseconds = hookNanoseconds
+        self.controlNanoseconds = controlNanoseconds
         self.circuit = circuit
         self.onCrash = onCrash
     }

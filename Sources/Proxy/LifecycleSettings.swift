@@ -2,6 +2,9 @@
 package struct LifecycleSettings: Sendable, Equatable {
     /// Times that tunnels of a process that drains still have.
     package var shutdownGrace = 30_000
+    /// Times that requests of a generation still have after another one was put in its place; 0 is
+    /// no bound.
+    package var reloadGrace = 0
     /// What a new process may take until it serves.
     package var upgradeTimeout = 30_000
     package var restarts = RestartSettings()

@@ -1,3 +1,4 @@
+import CSluice
 import Reactor
 import Synchronization
 
@@ -42,6 +43,43 @@ extension Worker {
             line.text("shutdown_grace is over, tunnels ended: ")
             line.number(count)
         }
+    }
+
+    /// Cuts the requests and tunnels of a generation, whose time of grace is over.
+    mutating func cut(generation number: UInt32) {
+        var count = 0
+        var next = firstOpen
+        while let down = next {
+            next = down.pointee.nextOpen
+            if down.pointee.state == .multiplexed {
+                var nextStream = down.pointee.session?.pointee.firstStream
+                while let stream = nextStream {
+                    nextStream = stream.pointee.nextOpen
+                    if cut(stream, ofGeneration: number) { count += 1 }
+                }
+            } else if cut(down, ofGeneration: number) {
+                count += 1
+            }
+        }
+        guard count > 0 else { return }
+        log.write(2) { line in
+            line.text("reload_grace is over, requests of generation ")
+            line.number(Int(number))
+            line.text(" cut: ")
+            line.number(count)
+        }
+    }
+
+    private mutating func cut(
+        _ down: UnsafeMutablePointer<Downstream>,
+        ofGeneration number: UInt32
+    ) -> Bool {
+        guard let exchange = down.pointee.exchange, !exchange.pointee.isEnded,
+            exchange.pointee.generation.pointee.number == number
+        else { return false }
+        exchange.pointee.outcome = UInt32(SLUICE_OUTCOME_RESET)
+        cut(exchange)
+        return true
     }
 
     /// Ends the tunnel of a connection or a stream; false when it has none.

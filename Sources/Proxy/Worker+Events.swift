@@ -42,6 +42,7 @@ extension Worker {
                 switch message {
                 case .drain(let handsOver): drain(handsOver: handsOver)
                 case .endTunnels: endTunnels()
+                case .cut(let generation): cut(generation: generation)
                 case .ping(let round): round.answer()
                 case .tasks: port.runTasks()
                 case .resume(let end): resume(end)
@@ -51,6 +52,7 @@ extension Worker {
                 case .adopt(let adoption): adopt(adoption)
                 case .attempt(let trial): begin(trial)
                 case .retire(let retirement): retire(retirement)
+                case .room(let room): takeRoom(room)
                 }
             }
         }
@@ -119,6 +121,7 @@ extension Worker {
                 if let callout = up.pointee.callout { advance(callout) }
                 return
             }
+            makeCurrent(up, exchange)
             advance(exchange)
         case .multiplexed: servePeer(up)
         }

@@ -22,6 +22,7 @@ package struct Commands {
     }
 
     package func execute(_ arguments: [String]) -> ExitCode {
+        ProbeContexts.install()
         if arguments.first == Validation.childCommand {
             return Validation(terminal: terminal, surroundings: surroundings)
                 .runChild(Array(arguments.dropFirst()))

@@ -39,6 +39,11 @@ public struct PinnedThread: @unchecked Sendable {
         pthread_join(handle, nil)
     }
 
+    /// Nobody will wait for its end.
+    public func abandon() {
+        pthread_detach(handle)
+    }
+
     private final class Body {
         let name: String
         let run: @Sendable () -> Void

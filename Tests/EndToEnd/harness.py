@@ -327,10 +327,10 @@ class Sluice:
         return len(os.listdir("/proc/%d/fd" % self.serving))
 
 
-def run(*arguments, timeout=30):
+def run(*arguments, timeout=30, cwd=None):
     """Runs the binary to its end."""
     return subprocess.run([BINARY, *arguments], capture_output=True, text=True, timeout=timeout,
-                          stdin=subprocess.DEVNULL)
+                          stdin=subprocess.DEVNULL, cwd=cwd)
 
 
 def eventually(condition, what):

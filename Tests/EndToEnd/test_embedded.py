@@ -11,7 +11,8 @@ from harness import serve
 from wire import Client, reply
 
 FOLDER = os.path.join(harness.ROOT, ".build-embedded")
-PLUGINS = ["Headers", "Respond", "RoundRobin", "Ketama", "Maglev", "Random", "LeastConnections"]
+PLUGINS = ["Headers", "Respond", "RoundRobin", "Ketama", "Maglev", "Random", "LeastConnections",
+           "HealthCheck"]
 
 
 @pytest.fixture(scope="module")

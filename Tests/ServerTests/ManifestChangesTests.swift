@@ -44,8 +44,20 @@ struct ManifestChangesTests {
     }
 
     @Test
-    func `what has no line of its own is a change all the same`() throws {
-        #expect(try lines { $0.hangTime += 1 } == ["~ settings of the process"])
+    func `what only a new process reads says so`() throws {
+        let changed = try lines {
+            $0.service.user = "www"
+            $0.service.errorLog = "/var/log/sluice.log"
+            $0.lifecycle.shutdownGrace += 1
+            $0.lifecycle.reloadGrace += 1
+            $0.hangTime += 1
+        }
+        #expect(
+            changed == [
+                "~ user: with a restart", "~ error_log: with a restart", "~ reload_grace",
+                "~ shutdown_grace: with the next process", "~ watchdog.hang: with the next process",
+            ]
+        )
     }
 
     @Test

@@ -12,7 +12,7 @@ struct PluginGuardKeyTests {
         let text = Sample.manifest(
             top: "watchdog: { hang: '2s' }",
             plugin: """
-                on_crash: "quarantine", budgets: { hook: "20ms" },
+                on_crash: "quarantine", budgets: { hook: "20ms", control: "2s" },
                 circuit: { faults: 7, window: "3s", retry: "1m" }
                 """
         )
@@ -21,6 +21,8 @@ struct PluginGuardKeyTests {
         let plugin = try #require(settings.plugins.first)
         #expect(plugin.onCrash == .quarantine)
         #expect(plugin.hookBudget == 20)
+        #expect(plugin.controlBudget == 2_000)
+        #expect(settings.plugins.last?.controlBudget == 30_000)
         #expect(plugin.circuit.faults == 7)
         #expect(plugin.circuit.window == 3_000)
         #expect(plugin.circuit.retry == 60_000)
@@ -30,17 +32,19 @@ struct PluginGuardKeyTests {
     @Test func `reads the words for no bound`() throws {
         let text = Sample.manifest(
             top: "watchdog: { hang: 'none' }",
-            plugin: "budgets: { hook: 'none' }, circuit: { faults: 'none' }"
+            plugin: "budgets: { hook: 'none', control: 'none' }, circuit: { faults: 'none' }"
         )
         let settings = try fixture.parse(text)
         #expect(settings.hangTime == 0)
         #expect(settings.plugins.first?.hookBudget == 0)
+        #expect(settings.plugins.first?.controlBudget == 0)
         #expect(settings.plugins.first?.circuit.faults == 0)
     }
 
     @Test(arguments: [
         ("plugin", "on_crash: 'ignore'"), ("plugin_budgets", "hook: '61s'"),
-        ("plugin_budgets", "hook: '0ms'"), ("plugin_circuit", "faults: 0"),
+        ("plugin_budgets", "hook: '0ms'"), ("plugin_budgets", "control: '99ms'"),
+        ("plugin_budgets", "control: '61m'"), ("plugin_circuit", "faults: 0"),
         ("plugin_circuit", "faults: 1000001"), ("plugin_circuit", "retry: 'none'"),
         ("watchdog", "hang: '25h'"), ("watchdog", "hang: 10"),
     ])

@@ -18,6 +18,8 @@ final class Generations: @unchecked Sendable {
         var running: Running
         /// Its workers were told to stop what no other has.
         var isAsked = false
+        /// Its requests were told to end.
+        var isCut = false
         var since: UInt64
     }
 
@@ -40,6 +42,12 @@ final class Generations: @unchecked Sendable {
     /// Asks for another process in place of this one, and says why; nil when nobody can.
     var wantsReplacement: (@Sendable (String) -> Void)?
     var canary: Canary?
+    /// Sets of peers that plugins gave, by upstream.
+    var discovered: [String: [NewPeer]] = [:]
+    /// There are sets that are not in use yet.
+    var arePeersDue = false
+    /// When the next may be put in use, by the kernel's clock.
+    var nextPeers: UInt64 = 0
     /// What became of the last one.
     var lastCanary: String?
     private var watch: CertificateWatch
@@ -60,6 +68,9 @@ final class Generations: @unchecked Sendable {
         number = running.plan.number
         watch = CertificateWatch(running.settings, running.tls)
         log = ErrorLog(level: running.settings.logLevel.rawValue, source: "control")
+        PeerDirectory.shared.setWake { [self] in
+            _ = ledger.submit { [self] in arePeersDue = true }
+        }
     }
 
     var workerCount: Int { mailboxes.count }
@@ -84,13 +95,38 @@ final class Generations: @unchecked Sendable {
                 watch.pass(passed, &log)
             }
             if canary != nil { judge() }
+            cutWhatIsOver(now)
+            if arePeersDue { usePeers() }
         }
     }
 
     /// How long there is nothing to look at, in milliseconds; nil for ever.
     private var pause: Int? {
-        if canary != nil { return Canary.lookMilliseconds }
-        return watch.isEmpty ? nil : CertificateWatch.tick
+        var waits: [Int] = []
+        if canary != nil { waits.append(Canary.lookMilliseconds) }
+        if arePeersDue { waits.append(Int(Self.peersPauseMilliseconds)) }
+        if !watch.isEmpty { waits.append(CertificateWatch.tick) }
+        let now = Clock.kernelNanoseconds()
+        waits += retiring.compactMap { one in
+            end(of: one).map { $0 > now ? Int(($0 - now) / 1_000_000) + 1 : 0 }
+        }
+        return waits.min()
+    }
+
+    /// When a generation's requests are cut; nil when they are not, or have been.
+    private func end(of one: Retiring) -> UInt64? {
+        let grace = running.settings.lifecycle.reloadGrace
+        guard grace > 0, !one.isCut, !one.isAsked else { return nil }
+        return one.since + UInt64(grace) * 1_000_000
+    }
+
+    private func cutWhatIsOver(_ now: UInt64) {
+        for place in retiring.indices {
+            guard let end = end(of: retiring[place]), end <= now else { continue }
+            retiring[place].isCut = true
+            let number = retiring[place].running.plan.number
+            post { _ in .cut(generation: number) }
+        }
     }
 
     /// Has the control thread do something, and waits for what comes of it; nil when that thread
@@ -107,8 +143,30 @@ final class Generations: @unchecked Sendable {
         return box.wait { $0 }
     }
 
+    /// What the process that comes adds to its counts: also that of generations that were not let
+    /// go of before the last worker ended. Once, before `end`. [control]
+    func exportRest() -> (bytes: [UInt8], problems: [String]) {
+        var moved: [PluginInstance] = []
+        let older = retiring.map(\.running) + [canary?.running].compactMap(\.self)
+        for plugin in older.flatMap(\.plugins)
+        where !moved.contains(where: { $0 === plugin.instance }) {
+            moved.append(plugin.instance)
+            moveRest(of: plugin)
+        }
+        return ProcessState.exportRest(running)
+    }
+
+    /// Adds what an instance counted last to the one that serves in its place.
+    private func moveRest(of old: RunningPlugin) {
+        guard let heir = running.plugin(old.settings.name), heir.lineage === old.lineage,
+            heir.instance !== old.instance
+        else { return }
+        StateTransfer.moveRest(from: old.instance, to: heir.instance)
+    }
+
     /// Ends all that is left, after the last worker has ended. [control]
     func end() {
+        PeerDirectory.shared.setWake(nil)
         let live = [running] + retiring.map(\.running) + [canary?.running].compactMap(\.self)
         for (index, one) in live.enumerated() {
             one.plan.dropTables(keeping: live[..<index].map(\.plan))
@@ -164,8 +222,9 @@ final class Generations: @unchecked Sendable {
 
     /// Has all workers go over to what was prepared.
     ///
+    /// - Parameter keepsWatch: the files that are watched are the same.
     /// - Returns: whether all have; the others will, as soon as they can.
-    func switchOver(to next: Running) -> Bool {
+    func switchOver(to next: Running, keepsWatch: Bool = false) -> Bool {
         let workers = post { worker in
             .adopt(Adoption(plan: next.plan, listening: next.listening(ofWorker: worker)))
         }
@@ -189,7 +248,8 @@ final class Generations: @unchecked Sendable {
             plugin.instance.setLogLevel(running.settings.logLevel.rawValue)
         }
         log.setLevel(running.settings.logLevel.rawValue)
-        watch = CertificateWatch(running.settings, running.tls)
+        if !keepsWatch { watch = CertificateWatch(running.settings, running.tls) }
+        publishPeers()
         letGo()
         return isWhole
     }
@@ -227,12 +287,20 @@ final class Generations: @unchecked Sendable {
         return plans
     }
 
+    /// Plans that requests may still begin or go on with.
+    private var begun: [Plan] {
+        [running.plan] + [canary?.running.plan].compactMap(\.self)
+            + retiring.filter { !$0.isAsked }.map(\.running.plan)
+    }
+
     private func letGo() {
         for place in retiring.indices.reversed() {
             let plan = retiring[place].running.plan
             if !retiring[place].isAsked, ledger.hasDrained(plan.number, workers: workerCount) {
                 retiring[place].isAsked = true
-                let live = live(without: place)
+                // What only generations have that were asked already is stopped for this one: they
+                // left it to whoever comes last.
+                let live = begun
                 let retirement = Retirement(
                     number: plan.number,
                     instances: plan.instances(notIn: live),
@@ -253,11 +321,7 @@ final class Generations: @unchecked Sendable {
         let instances = plan.instances(notIn: live)
         plan.release(keeping: live)
         for instance in instances {
-            if let old = gone.plugin(instance.name), let heir = running.plugin(instance.name),
-                heir.lineage === old.lineage, heir.instance !== instance
-            {
-                StateTransfer.moveRest(from: instance, to: heir.instance)
-            }
+            if let old = gone.plugin(instance.name) { moveRest(of: old) }
             instance.destroy()
             plan.tables.giveInstance(instance.index)
         }

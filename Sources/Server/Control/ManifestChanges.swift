@@ -49,6 +49,7 @@ struct ManifestChanges {
         {
             lines.append("~ routes: their order")
         }
+        compareProcess(now, next)
         if lines.isEmpty, now != next { lines.append("~ settings of the process") }
     }
 
@@ -64,6 +65,26 @@ struct ManifestChanges {
             ("max_retired_images", now.retiredImagesMax == next.retiredImagesMax),
         ]
         lines += keys.filter { !$0.1 }.map { "~ \($0.0)" }
+    }
+
+    /// What is read when a process starts, and so not changed in one that runs.
+    private mutating func compareProcess(_ now: ProxySettings, _ next: ProxySettings) {
+        let (old, new) = (now.service, next.service)
+        let keys = [
+            ("user", old.user == new.user), ("group", old.group == new.group),
+            ("pid_file", old.pidFile == new.pidFile), ("error_log", old.errorLog == new.errorLog),
+            ("take_over", old.takeOver == new.takeOver),
+        ]
+        lines += keys.filter { !$0.1 }.map { "~ \($0.0): with a restart" }
+        let (before, after) = (now.lifecycle, next.lifecycle)
+        if before.reloadGrace != after.reloadGrace { lines.append("~ reload_grace") }
+        let later = [
+            ("shutdown_grace", before.shutdownGrace == after.shutdownGrace),
+            ("upgrade.timeout", before.upgradeTimeout == after.upgradeTimeout),
+            ("restarts", before.restarts == after.restarts),
+            ("watchdog.hang", now.hangTime == next.hangTime),
+        ]
+        lines += later.filter { !$0.1 }.map { "~ \($0.0): with the next process" }
     }
 
     private static func key(_ settings: ProxySettings, _ place: Int) -> String {

@@ -219,6 +219,7 @@ extension PluginGuards {
     fileprivate init(_ plugin: PluginSettings) {
         self.init(
             hookNanoseconds: UInt64(plugin.hookBudget) * 1_000_000,
+            controlNanoseconds: UInt64(plugin.controlBudget) * 1_000_000,
             circuit: CircuitSettings(
                 faults: plugin.circuit.faults,
                 window: UInt64(plugin.circuit.window),

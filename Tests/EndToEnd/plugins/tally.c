@@ -3,13 +3,15 @@
  *
  * "/count" answers with the total and is counted itself, "/hold" waits until somebody asks for
  * "/wake". Other responses get `x-greeting` (`greeting` of the configuration) and `x-version`
- * (VERSION of the compiler's command line). `fail` of the configuration names a call that fails.
+ * (VERSION of the compiler's command line). `fail` of the configuration names a call that fails, `hang` one
+ * that does not return.
  */
 #include <sluice/sluice.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #ifndef VERSION
 #define VERSION "1"
@@ -24,7 +26,7 @@ static const sluice_key HELD = {1, 1};
 typedef struct instance {
     const sluice_host *host;
     _Atomic uint64_t seen, told; /* told: of `seen`, what an instance that comes after knows */
-    sluice_slice greeting, fail;
+    sluice_slice greeting, fail, hang;
 } instance;
 
 static sluice_slice slice(const char *text) {
@@ -36,6 +38,7 @@ static int is(sluice_slice text, const char *other) {
 }
 
 static int32_t refuse(instance *self, const char *call, sluice_errbuf *error) {
+    while (is(self->hang, call)) pause();
     if (!is(self->fail, call)) return SLUICE_OK;
     error->len = (uint32_t)snprintf(error->ptr, error->cap, "%s fails as it was told", call);
     return SLUICE_EINVAL;
@@ -157,7 +160,15 @@ static const void *get_extension(void *state, const char *id) {
 
 /* -- life -------------------------------------------------------------------------------------- */
 
+static void *worker_start(void *state, uint32_t worker) { return (void)worker, state; }
+
+static void worker_stop(void *state, void *slot) {
+    (void)slot;
+    core->log(((instance *)state)->host, SLUICE_LOG_INFO, slice("stopped"));
+}
+
 static void destroy(void *state) {
+    refuse(state, "destroy", 0);
     core->log(((instance *)state)->host, SLUICE_LOG_INFO, slice("destroyed"));
     free(state);
 }
@@ -168,7 +179,9 @@ static int32_t create(const sluice_create_args *args, sluice_instance *out, slui
     self->greeting = slice("none");
     for (uint32_t i = 0; i < args->config->count; i++) {
         const sluice_value *member = &args->config->children[i];
-        *(is(member->key, "fail") ? &self->fail : &self->greeting) = member->string;
+        *(is(member->key, "fail")   ? &self->fail
+            : is(member->key, "hang") ? &self->hang
+                                      : &self->greeting) = member->string;
     }
     if (refuse(self, "create", error) != SLUICE_OK) {
         free(self);
@@ -178,6 +191,8 @@ static int32_t create(const sluice_create_args *args, sluice_instance *out, slui
     out->state = self;
     out->hooks = &hooks;
     out->get_extension = get_extension;
+    out->worker_start = worker_start;
+    out->worker_stop = worker_stop;
     out->destroy = destroy;
     out->export_state = export_state;
     out->import_state = import_state;

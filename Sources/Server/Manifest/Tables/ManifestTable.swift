@@ -51,6 +51,14 @@ extension Table where Root == ProxySettings {
                     + " have no such bound: they end within the times of their listener."
             ),
             Key(
+                "reload_grace",
+                \.lifecycle.reloadGrace,
+                .orNone(.duration(100...86_400_000)),
+                "How long requests and tunnels that began before a reload or a swap may go on with"
+                    + " what they began with. What is left then is cut, and the old plugins are"
+                    + " ended."
+            ),
+            Key(
                 "restarts",
                 \.lifecycle.restarts,
                 .table(.restarts),

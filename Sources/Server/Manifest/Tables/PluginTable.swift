@@ -99,7 +99,15 @@ extension Table where Root == PluginSettings {
                 .orNone(.duration(1...60_000)),
                 "Time of one call of a hook. Longer ones are logged, and count as faults. Looked at"
                     + " for a second after a turn of a worker's loop that took as long."
-            )
+            ),
+            Key(
+                "control",
+                \.controlBudget,
+                .orNone(.duration(100...3_600_000)),
+                "Time of one call outside of requests: making and ending an instance, its state,"
+                    + " a balancer's table. An order whose call takes longer is refused, and what"
+                    + " served before goes on; the call keeps its thread until it returns."
+            ),
         ]
     )
 
