@@ -4,7 +4,8 @@ import Synchronization
 /// From when on an instance's peers are in use: what one table knows that the next one needs.
 ///
 /// A peer is known by its address in its upstream. The peers of an upstream's first set are not
-/// new, nor those that follow none: all have to take the load at once. Used on the control thread alone.
+/// new, nor are those of a set after one without peers: all have to take the load at once. Used on
+/// the control thread alone.
 public final class PeerHistory {
     /// The peers of one upstream.
     private struct Upstream {
