@@ -125,7 +125,7 @@ public struct PeerGroup: BitwiseCopyable {
             {
                 end += 1
             }
-            groups.append(PeerGroup(peers, keys[begin..<end].map(\.index), keys[begin], starts))
+            groups.append(PeerGroup(peers, keys[begin..<end].map { $0.index }, keys[begin], starts))
             begin = end
         }
         return groups
