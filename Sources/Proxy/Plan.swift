@@ -116,7 +116,7 @@ package final class Plan: @unchecked Sendable {
                 known.index = index
                 known.weight = peer.weight
                 known.priority = peer.priority
-                known.zone = peer.zone
+                known.zone = peer.zone ?? ""
                 known.isBackup = peer.isBackup
                 known.isDraining = peer.isDraining
                 known.load = tables.peers[index].load

@@ -325,8 +325,8 @@ package struct PeerSettings: Sendable, Equatable {
     package var weight = 1
     /// 0 first.
     package var priority = 0
-    /// Where it is, as balancers compare it; or empty.
-    package var zone = ""
+    /// Where it is, as balancers compare it; nil when nothing is said.
+    package var zone: String?
     /// Only when no other peer can be used.
     package var isBackup = false
     /// Whether it gets no new sessions: it stays for those that balancers keep with it.

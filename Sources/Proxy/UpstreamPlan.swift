@@ -348,7 +348,7 @@ extension PeerSettings {
     fileprivate var meta: UnsafePointer<sluice_value>? {
         var members: [(key: String, value: ConfigurationTree.Node)] = []
         if isDraining { members.append(("draining", .bool(true))) }
-        if !zone.isEmpty { members.append(("zone", .string(zone))) }
+        if let zone { members.append(("zone", .string(zone))) }
         return members.isEmpty ? nil : ConfigurationTree.make(.object(members))
     }
 }

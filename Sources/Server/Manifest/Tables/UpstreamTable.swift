@@ -262,7 +262,7 @@ extension Table where Root == PeerSettings {
             Key(
                 "zone",
                 \.zone,
-                .zone,
+                .absent(.zone),
                 "Where the peer is; [balancers](load-balancing.md#zones) may prefer their own zone."
             ),
             Key(
