@@ -1,6 +1,7 @@
 import CSluice
 import HTTP
 import PluginHost
+import Sys
 
 /// What plugins read of the answers to their own requests.
 extension Worker {
