@@ -12,6 +12,7 @@ let plugins = [
 
 /// What several plugins are made of, of which each library has a copy, and what is C in one.
 let sharedByPlugins: [String: [Target.Dependency]] = [
+    "RoundRobin": ["Balancing"],
     "Ketama": ["Balancing"],
     "Maglev": ["Balancing"],
     "Random": ["Balancing"],

@@ -116,8 +116,9 @@ package final class Plan: @unchecked Sendable {
                 known.index = index
                 known.weight = peer.weight
                 known.priority = peer.priority
-                known.zone = peer.zone
+                known.zone = peer.zone ?? ""
                 known.isBackup = peer.isBackup
+                known.isDraining = peer.isDraining
                 known.load = tables.peers[index].load
                 entry.peers.append(known)
             }

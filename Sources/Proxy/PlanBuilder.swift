@@ -135,7 +135,8 @@ struct PlanBuilder {
                     upstream,
                     tls: tls.upstreams[order],
                     peerIndices: indices,
-                    pick: built?.pick
+                    pick: built?.pick,
+                    load: tables.load(ofUpstream: upstream.name)
                 )
             )
             upstreams.append(plan)
@@ -178,6 +179,7 @@ struct PlanBuilder {
                     id: old?.pointee.id ?? tables.takePeerID(),
                     address: addresses[order],
                     link,
+                    tables.load(ofUpstream: upstream.name),
                     continuing: old
                 )
             )

@@ -266,6 +266,8 @@ package struct UpstreamSettings: Sendable, Equatable {
     package var isDiscovered = false
     package var timeouts = UpstreamTimeouts()
     package var retries = RetrySettings()
+    package var hedge = HedgeSettings()
+    package var limits = UpstreamLimits()
     package var pool = PoolSettings()
     /// Value of Host that the peers see; nil keeps the client's.
     package var hostOverride: String?
@@ -323,14 +325,12 @@ package struct PeerSettings: Sendable, Equatable {
     package var weight = 1
     /// 0 first.
     package var priority = 0
-    /// Where it is; or empty.
-    package var zone = ""
-    /// Only when no other peer can be used.
+    /// Whether it is used only when no other peer can be, whatever their priorities.
     package var isBackup = false
-
-    /// What balancers see as the priority: a backup comes behind all that are none.
-    package var rank: Int { isBackup ? priority + Self.backupRank : priority }
-    private static let backupRank = 65_536
+    /// Where it is, as balancers compare it; nil when nothing is said.
+    package var zone: String?
+    /// Whether it gets no new sessions: it stays for those that balancers keep with it.
+    package var isDraining = false
 
     package init(address: String) { self.address = address }
 }
@@ -355,16 +355,6 @@ package struct UpstreamTimeouts: Sendable, Equatable {
     package var write = 60_000
     /// An idle connection in the pool.
     package var idle = 60_000
-
-    package init() {}
-}
-
-/// When a request is tried again.
-package struct RetrySettings: Sendable, Equatable {
-    /// Attempts in all, the first one included: 1 to 16.
-    package var attempts = 3
-    /// Bytes of a request body kept to send them again: 0 to 1,048,576.
-    package var replayBytes = 65_536
 
     package init() {}
 }

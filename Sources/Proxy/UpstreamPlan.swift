@@ -19,6 +19,10 @@ package struct PeerPlan {
     let link: PeerLink
     /// Counters that balancers read.
     let load: UnsafeMutablePointer<sluice_peer_load>
+    /// Connections to it, over all workers.
+    private let connectionCount: UnsafeMutablePointer<Atomic<Int>>
+    /// Counters of all peers of its upstream.
+    let upstream: UpstreamLoad
 
     /// - Parameter old: the same peer of the plan before, whose requests still count.
     init(
@@ -26,6 +30,7 @@ package struct PeerPlan {
         id: UInt64,
         address: SocketAddress,
         _ link: PeerLink,
+        _ upstream: UpstreamLoad,
         continuing old: UnsafeMutablePointer<PeerPlan>?
     ) {
         self.id = id
@@ -34,11 +39,15 @@ package struct PeerPlan {
         let copy = sluice_slice(permanent: settings.address)
         text = Slice(copy.ptr, Int(copy.len))
         host = address.isUnix ? nil : Self.makeHost(settings.address)
+        self.upstream = upstream
         if let old {
             load = old.pointee.load
+            connectionCount = old.pointee.connectionCount
         } else {
             load = .allocate(capacity: 1)
             load.initialize(to: sluice_peer_load())
+            connectionCount = .allocate(capacity: 1)
+            connectionCount.initialize(to: Atomic(0))
         }
     }
 
@@ -46,7 +55,9 @@ package struct PeerPlan {
     init(
         probing original: PeerPlan,
         _ address: SocketAddress,
-        load: UnsafeMutablePointer<sluice_peer_load>
+        load: UnsafeMutablePointer<sluice_peer_load>,
+        connections: UnsafeMutablePointer<Atomic<Int>>,
+        _ upstream: UpstreamLoad
     ) {
         id = 0
         self.address = address
@@ -54,6 +65,8 @@ package struct PeerPlan {
         host = original.host
         link = original.link
         self.load = load
+        connectionCount = connections
+        self.upstream = upstream
     }
 
     /// Of "192.0.2.1:80", "[2001:db8::1]:80" or "name:80".
@@ -73,6 +86,23 @@ package struct PeerPlan {
         _ = UnsafeMutableRawPointer(load).assumingMemoryBound(to: Atomic<Int>.self)
             .pointee.wrappingAdd(change, ordering: .relaxed)
     }
+
+    /// Requests that are with this peer now.
+    var inFlight: Int {
+        // Safe: as in `addInFlight`.
+        UnsafeMutableRawPointer(load).assumingMemoryBound(to: Atomic<Int>.self)
+            .pointee.load(ordering: .relaxed)
+    }
+
+    /// Counts connections to this peer, those that are being made included.
+    ///
+    /// - Returns: how many there are now.
+    func addConnections(_ change: Int) -> Int {
+        connectionCount.pointee.wrappingAdd(change, ordering: .relaxed).newValue
+    }
+
+    /// Connections to this peer.
+    var connections: Int { connectionCount.pointee.load(ordering: .relaxed) }
 
     /// Moves the average time to the first byte by an eighth of the way to a new one.
     ///
@@ -110,6 +140,8 @@ package struct UpstreamPlan {
     let pick: Pick?
     let timeouts: UpstreamTimeouts
     let retries: RetrySettings
+    /// Nil when it does nothing beyond the usual.
+    let failover: UnsafeMutablePointer<FailoverPlan>?
     let pool: PoolSettings
     let hostOverride: Slice?
     let proxyProtocol: ProxyProtocolVersion?
@@ -134,7 +166,8 @@ package struct UpstreamPlan {
         _ settings: UpstreamSettings,
         tls: TLSClientContext?,
         peerIndices indices: [Int],
-        pick: Pick?
+        pick: Pick?,
+        load: UpstreamLoad
     ) {
         let copy = sluice_slice(permanent: settings.name)
         name = Slice(copy.ptr, Int(copy.len))
@@ -147,6 +180,7 @@ package struct UpstreamPlan {
         http2 = PeerHTTP2Plan(settings.http2)
         timeouts = settings.timeouts
         retries = settings.retries
+        failover = FailoverPlan.make(settings, load)
         pool = settings.pool
         proxyProtocol = settings.proxyProtocol
         hostOverride = settings.hostOverride.map { text in
@@ -181,6 +215,7 @@ package struct UpstreamPlan {
         var retries = RetrySettings()
         retries.attempts = 1
         self.retries = retries
+        failover = nil
         var pool = PoolSettings()
         pool.idlePerPeer = 0
         self.pool = pool
@@ -191,6 +226,9 @@ package struct UpstreamPlan {
 
     /// How long a probe's connection may take to say good-bye.
     private static let probeGraceMilliseconds = 1_000
+
+    /// Whether another peer is tried when a connect fails.
+    var triesOtherPeers: Bool { failover?.pointee.on.events.contains(.connect) != false }
 
     /// Index in the tables of the peer that balancers call `local`, below `peerCount`.
     @inline(__always)
@@ -257,6 +295,7 @@ package struct BuiltTable {
             peer.address = sluice_slice(tables.peers[index].text)
             peer.weight = UInt32(upstream.peers[at].weight)
             peer.priority = UInt32(upstream.peers[at].rank)
+            peer.meta = upstream.peers[at].meta
             peer.load = UnsafePointer(tables.peers[index].load)
             list.advanced(by: at).initialize(to: peer)
         }
@@ -299,6 +338,24 @@ package struct BuiltTable {
         guard balancer.drop(role.pointee.drop, table) else { return }
         list.deallocate()
         set.deallocate()
+    }
+}
+
+extension PeerSettings {
+    /// A number above all priorities.
+    private static let backupRank = 1 << 16
+
+    /// The priority that balancers see: backups come after all others.
+    fileprivate var rank: Int { priority + (isBackup ? Self.backupRank : 0) }
+
+    /// What balancers are told besides; nil when there is nothing.
+    ///
+    /// Never freed, as few peers have any, and each set of them is made once.
+    fileprivate var meta: UnsafePointer<sluice_value>? {
+        var members: [(key: String, value: ConfigurationTree.Node)] = []
+        if isDraining { members.append(("draining", .bool(true))) }
+        if let zone { members.append(("zone", .string(zone))) }
+        return members.isEmpty ? nil : ConfigurationTree.make(.object(members))
     }
 }
 

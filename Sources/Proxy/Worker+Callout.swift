@@ -155,7 +155,9 @@ extension Worker {
     }
 
     mutating func connect(_ callout: UnsafeMutablePointer<Callout>, _ peer: Int) -> Bool {
-        guard let (up, isEstablished) = openConnection(peer) else { return false }
+        guard let (up, isEstablished) = openConnection(peer, callout.pointee.upstream) else {
+            return false
+        }
         bind(callout, up)
         begin(up, callout.pointee.upstream, isEstablished: isEstablished)
         return true

@@ -11,11 +11,17 @@ import TLS
 extension Worker {
     /// Begins a connection to a peer.
     ///
-    /// - Returns: nil when that fails at once, which was logged.
+    /// - Returns: nil when that fails at once, which was logged; or for a limit of the upstream,
+    ///   which `limitHit` then says.
     mutating func openConnection(
-        _ peer: Int
+        _ peer: Int,
+        _ upstream: UnsafeMutablePointer<UpstreamPlan>
     ) -> (up: UnsafeMutablePointer<Upstream>, isEstablished: Bool)? {
-        guard let up = upstreams.take() else { return nil }
+        guard takeConnection(peer, upstream) else { return nil }
+        guard let up = upstreams.take() else {
+            dropConnection(peer)
+            return nil
+        }
         var socket: Int32 = -1
         do {
             let (fd, isEstablished) = try Socket.connect(peers[peer].address)
@@ -29,6 +35,7 @@ extension Worker {
         } catch {
             if socket >= 0 { Syscall.close(socket) }
             upstreams.give(up)
+            dropConnection(peer)
             if !noteProbe(peer, SLUICE_PROBE_CONNECT, error.description) {
                 peerFailed(peer, "connect", error)
             }
@@ -43,7 +50,10 @@ extension Worker {
         isEstablished: Bool
     ) {
         if !isEstablished || upstream.pointee.tls != nil {
-            timers.set(timer(of: up), deadline: now &+ UInt64(upstream.pointee.timeouts.connect))
+            timers.set(
+                timer(of: up),
+                deadline: connectDeadline(up.pointee.exchange, upstream)
+            )
         }
         if isEstablished { connected(up, upstream) }
     }
@@ -54,6 +64,7 @@ extension Worker {
             closeUpstream(up)
             return
         }
+        if let exchange = up.pointee.exchange { makeCurrent(up, exchange) }
         if up.pointee.state == .handshake {
             handshake(up)
             return

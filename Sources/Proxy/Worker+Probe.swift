@@ -2,6 +2,7 @@ import CSluice
 import HTTP
 import PluginHost
 import Reactor
+import Synchronization
 import Sys
 import TLS
 
@@ -14,6 +15,7 @@ struct ProbeSlot {
     let peer: Int
     let peerIndices: UnsafeMutablePointer<Int32>
     let load: UnsafeMutablePointer<sluice_peer_load>
+    let connections: UnsafeMutablePointer<Atomic<Int>>
     var isBusy = false
     /// The turn of the loop in which its last probe ended: until that turn is over, connections
     /// that were closed still point here.
@@ -59,7 +61,15 @@ extension Worker {
         slot.pointee.load.pointee = sluice_peer_load()
         // Safe: the entry is this worker's alone, and nothing of its last probe is left.
         let entry = tables.peers + peer
-        entry.initialize(to: PeerPlan(probing: original, address, load: slot.pointee.load))
+        entry.initialize(
+            to: PeerPlan(
+                probing: original,
+                address,
+                load: slot.pointee.load,
+                connections: slot.pointee.connections,
+                probeLoad
+            )
+        )
         slot.pointee.upstream.initialize(
             to: UpstreamPlan(
                 probing: upstream.pointee,
@@ -97,12 +107,15 @@ extension Worker {
         indices.initialize(to: Int32(peer))
         let load = UnsafeMutablePointer<sluice_peer_load>.allocate(capacity: 1)
         load.initialize(to: sluice_peer_load())
+        let connections = UnsafeMutablePointer<Atomic<Int>>.allocate(capacity: 1)
+        connections.initialize(to: Atomic(0))
         (probes + place).initialize(
             to: ProbeSlot(
                 upstream: .allocate(capacity: 1),
                 peer: peer,
                 peerIndices: indices,
-                load: load
+                load: load,
+                connections: connections
             )
         )
         (pools + peer).initialize(to: PeerPool())

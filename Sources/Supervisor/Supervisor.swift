@@ -196,6 +196,7 @@ package final class Supervisor {
             log = Self.makeLog(level: level)
             service.setLogLevel(level)
         case .become(let path): become(path)
+        case .raiseReload: Processes.raiseReload()
         case .exit(let code): exitCode = code
         case .log(let level, let text): log.write(UInt32(level)) { $0.text(text) }
         }

@@ -61,6 +61,11 @@ public enum Processes {
         _ = clinux_send_signal(process, SIGKILL)
     }
 
+    /// Sends HUP to this process; blocked, it waits for whatever the process becomes.
+    public static func raiseReload() {
+        _ = clinux_send_signal(getpid(), SIGHUP)
+    }
+
     /// Calls with the texts as C has lists of them: ended by a null pointer.
     private static func withTexts(
         _ texts: [String],

@@ -224,12 +224,12 @@ def test_plugin_list(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["RoundRobin", "Ketama", "Maglev", "Random", "LeastConnections",
-                                  "Headers", "Respond", "Discovery"])
+                                  "Headers", "Respond", "HealthCheck", "Discovery"])
 def test_plugin_inspect(name):
     done = run("plugin", "inspect", "%s/lib%s.so" % (harness.PLUGINS, name))
     assert done.returncode == 0
     assert re.search(r"\d+\.\d+\.\d+", done.stdout)
-    if name not in ("Headers", "Respond", "Discovery"):
+    if name not in ("Headers", "Respond", "HealthCheck", "Discovery"):
         assert "sluice.lb/1" in done.stdout
 
 

@@ -323,7 +323,7 @@ def test_the_section_survives_compiler_linker_and_strip(library, flags):
 
 
 @pytest.mark.parametrize("name", ["RoundRobin", "Headers", "Respond", "Ketama", "Maglev", "Random",
-                                  "LeastConnections", "Discovery"])
+                                  "LeastConnections", "HealthCheck", "Discovery"])
 def test_the_section_survives_in_stripped_swift(tmp_path, name):
     path = str(tmp_path / "libX.so")
     subprocess.run(["strip", "--strip-unneeded", "-o", path, "%s/lib%s.so" % (

@@ -4,9 +4,10 @@ import signal
 
 import pytest
 
+import cplugin
 import harness
 from harness import serve
-from wire import reply
+from wire import reply, request
 
 
 @pytest.fixture
@@ -82,3 +83,48 @@ def test_term_does_not_wait_for_them(proxy, client):
     other.request()
     assert proxy.stop() == 0
     assert c.ended() and other.ended()
+
+
+# --------------------------------------------------------------- counts of older generations
+@pytest.fixture
+def counted(sluice, origin, tmp_path):
+    library = cplugin.build(tmp_path, "tally")
+    p = sluice(origin(serve(reply())), chain=["t"], admin={"listen": "unix:%s/a" % tmp_path},
+               plugins={"t": {"library": library, "state": "require"}})
+    p.library = library
+    return p
+
+
+@pytest.mark.parametrize("rolled_back", [False, True])
+def test_what_a_canary_counted_goes_along(counted, client, rolled_back):
+    """Its instance ends with the process: in the middle of its trial, or while a request holds
+    it."""
+    p = counted
+
+    def command(*words):
+        done = harness.run("plugin", *words, "--manifest", p.path)
+        assert done.returncode == 0, done.stderr
+
+    command("swap", "t", p.library, "--canary", "99.99%")
+    c = client(p)
+    for _ in range(20):
+        assert c.request().status == 200
+    if rolled_back:
+        held = client(p)
+        held.send(request(target="/hold"))
+        p.wait_log("holds a request")
+        command("rollback", "t")
+    old = upgrade(p)
+    c.close()
+    if rolled_back:
+        assert "generation 2 is gone" not in p.log
+        held.reset()
+    gone(p, old)
+    count = lambda: int(client(p).request(target="/count").body)
+    asked = []
+
+    def agrees():
+        asked.append(count())
+        return asked[-1] == 20 + rolled_back + len(asked)
+
+    harness.eventually(agrees, "the counts agree")

@@ -168,7 +168,7 @@ struct PeerDirectoryTests {
         directory.publish([upstream([])])
         let twice = set([new("192.0.2.1:80"), new("192.0.2.1:80")])
         #expect(twice?.text == "upstream app: peers[1]: 192.0.2.1:80 is peers[0], too")
-        let many = (0..<65_535).map { new("10.0.\($0 / 250).\($0 % 250):80") }
+        let many = (0..<65_535).map { new("10.\($0 / 62_500).\($0 / 250 % 250).\($0 % 250):80") }
         #expect(set(many) == nil)
         #expect(set(many + [new("192.0.2.1:80")])?.code == Int32(SLUICE_EINVAL))
     }

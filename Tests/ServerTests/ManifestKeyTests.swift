@@ -254,6 +254,7 @@ struct ManifestKeyTests {
             ("pool", "idle_per_peer", 0, 65_535, ""), ("pool", "requests", 0, 1_000_000_000, ""),
         ] + ManifestTLSTests.bounds + ManifestHTTP2Tests.bounds
         + UpstreamProtocolTests.bounds + IntegrityKeyTests.bounds + LifecycleKeyTests.bounds
+        + FailoverKeyTests.bounds
 
     @Test(arguments: bounds)
     func `keeps the bounds of a key`(

@@ -53,6 +53,7 @@ struct Scene {
         case .setLogLevel: break
         case .reopenLogs: did.append("reopen_logs")
         case .become(let program): did.append("become \(program)")
+        case .raiseReload: did.append("raise HUP")
         case .exit(let code): did.append("exit \(code)")
         case .log: break
         }

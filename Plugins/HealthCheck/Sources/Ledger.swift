@@ -76,7 +76,7 @@ final class Ledger {
                 replace(group, states)
                 settle(group, &lines)
             }
-            let all = groups.flatMap(\.records)
+            let all = groups.flatMap { $0.records }
             for record in all { record.pointee.holders += 1 }
             return all
         }

@@ -127,7 +127,7 @@ extension NewPeer {
         var settings = PeerSettings(address: address)
         settings.weight = weight
         settings.priority = priority
-        settings.zone = zone
+        settings.zone = zone.isEmpty ? nil : zone
         settings.isBackup = isBackup
         return settings
     }

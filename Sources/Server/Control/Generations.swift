@@ -143,6 +143,27 @@ final class Generations: @unchecked Sendable {
         return box.wait { $0 }
     }
 
+    /// What the process that comes adds to its counts: also that of generations that were not let
+    /// go of before the last worker ended. Once, before `end`. [control]
+    func exportRest() -> (bytes: [UInt8], problems: [String]) {
+        var moved: [PluginInstance] = []
+        let older = retiring.map(\.running) + [canary?.running].compactMap(\.self)
+        for plugin in older.flatMap(\.plugins)
+        where !moved.contains(where: { $0 === plugin.instance }) {
+            moved.append(plugin.instance)
+            moveRest(of: plugin)
+        }
+        return ProcessState.exportRest(running)
+    }
+
+    /// Adds what an instance counted last to the one that serves in its place.
+    private func moveRest(of old: RunningPlugin) {
+        guard let heir = running.plugin(old.settings.name), heir.lineage === old.lineage,
+            heir.instance !== old.instance
+        else { return }
+        StateTransfer.moveRest(from: old.instance, to: heir.instance)
+    }
+
     /// Ends all that is left, after the last worker has ended. [control]
     func end() {
         PeerDirectory.shared.setWake(nil)
@@ -300,11 +321,7 @@ final class Generations: @unchecked Sendable {
         let instances = plan.instances(notIn: live)
         plan.release(keeping: live)
         for instance in instances {
-            if let old = gone.plugin(instance.name), let heir = running.plugin(instance.name),
-                heir.lineage === old.lineage, heir.instance !== instance
-            {
-                StateTransfer.moveRest(from: instance, to: heir.instance)
-            }
+            if let old = gone.plugin(instance.name) { moveRest(of: old) }
             instance.destroy()
             plan.tables.giveInstance(instance.index)
         }

@@ -92,7 +92,7 @@ final class WorkerControl: Sendable {
         SupervisorLink.Hooks(
             command: command,
             exportState: { self.exportState() },
-            exportRest: { self.take(ProcessState.exportRest(self.generations.running)) },
+            exportRest: { self.take(self.generations.exportRest()) },
             importState: { self.importRest($0) },
             drain: { self.drain(grace: $0, handsOver: $1) },
             ping: { done in

@@ -21,6 +21,15 @@ extension Lifecycle {
         var deadline: UInt64
     }
 
+    /// A request that is made when the upgrade is over: what it changed in the old process would be
+    /// lost to the new one, which has its state already.
+    struct Held {
+        var request: AdminRequest
+        var requester: Requester
+        /// Milliseconds.
+        var deadline: UInt64
+    }
+
     mutating func handle(_ request: AdminRequest, _ id: Int) {
         switch (request.method, request.path) {
         case ("POST", "/v1/upgrade"): askedToUpgrade(request, id)
@@ -67,8 +76,13 @@ extension Lifecycle {
         guard isAnswered, let main = first(.main), main.readyAt != nil else {
             return answer(requester, describe(.refusal(503, [whyNot]), request))
         }
-        guard commands.count < Self.commandsMax else {
+        guard commands.count + held.count < Self.commandsMax else {
             return answer(requester, .refusal(503, ["\(Self.commandsMax) commands are under way"]))
+        }
+        let deadline = now + UInt64(Self.commandTimeout)
+        guard upgrade == nil || request.method == "GET" else {
+            held.append(Held(request: request, requester: requester, deadline: deadline))
+            return
         }
         lastCommand = lastCommand == ServingMessage.idMax ? 1 : lastCommand + 1
         commands.append(
@@ -77,10 +91,31 @@ extension Lifecycle {
                 request: request,
                 requester: requester,
                 process: main.id,
-                deadline: now + UInt64(Self.commandTimeout)
+                deadline: deadline
             )
         )
         actions.append(.send(main.id, .command(id: lastCommand, request)))
+    }
+
+    /// Makes the requests that waited for the end of an upgrade.
+    mutating func commandHeld() {
+        let waiting = held
+        held = []
+        for one in waiting { command(one.request, for: one.requester) }
+    }
+
+    /// The same, where the program that takes this one's place has to make them.
+    mutating func leaveHeld() {
+        let waiting = held
+        held = []
+        for one in waiting {
+            if case .signal = one.requester {
+                actions.append(.raiseReload)
+            } else {
+                let reason = "another program takes over at this moment: ask again"
+                answer(one.requester, .refusal(503, [reason]))
+            }
+        }
     }
 
     mutating func reply(_ id: Int, _ response: AdminResponse) {
@@ -104,11 +139,15 @@ extension Lifecycle {
     }
 
     mutating func expireCommands() {
-        for command in commands where command.deadline <= now {
-            let reason = "the serving process does not answer in \(Self.commandTimeout) ms"
-            answer(command.requester, .refusal(503, [reason]))
-        }
+        let late =
+            commands.filter { $0.deadline <= now }.map(\.requester)
+            + held.filter { $0.deadline <= now }.map(\.requester)
         commands.removeAll { $0.deadline <= now }
+        held.removeAll { $0.deadline <= now }
+        for requester in late {
+            let reason = "the serving process does not answer in \(Self.commandTimeout) ms"
+            answer(requester, .refusal(503, [reason]))
+        }
     }
 
     mutating func loseCommands(of process: ID) {

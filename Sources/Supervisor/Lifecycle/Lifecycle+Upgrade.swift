@@ -74,6 +74,7 @@ extension Lifecycle {
         end(ended.id, for: reasons.first ?? "the upgrade has failed")
         actions.append(.keepSockets(processes.filter { $0.role == .main }.map(\.id)))
         answer(ended.requester, .refusal(status, reasons))
+        commandHeld()
     }
 
     mutating func abortUpgrade(_ reason: String, _ status: Int) {
@@ -152,6 +153,7 @@ extension Lifecycle {
         case .replace, .renew: promote()
         case .upgrade(let program):
             upgrade?.isCommitted = true
+            leaveHeld()
             actions.append(.become(program: program))
         }
     }
@@ -170,6 +172,7 @@ extension Lifecycle {
         }
         processes[next].role = .main
         log(3, "process \(processes[next].process) serves")
+        commandHeld()
         if let ready = current.ready { serves(processes[next], ready) }
     }
 

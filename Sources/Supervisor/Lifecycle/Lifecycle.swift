@@ -54,6 +54,8 @@ package struct Lifecycle {
         case setLogLevel(Int)
         /// Become this program, which goes on with `snapshot`; answers and lines go out before.
         case become(program: String)
+        /// Send HUP to this process, for the program that it becomes.
+        case raiseReload
         case exit(Int32)
         /// 1 error to 4 debug.
         case log(Int, String)
@@ -124,6 +126,7 @@ package struct Lifecycle {
     var crashes = CrashHistory()
     var upgrade: Upgrade?
     var commands: [Command] = []
+    var held: [Held] = []
     var lastCommand = 0
     /// The admin interface has yet to listen where the manifest says.
     private var isAdminDue = false
@@ -164,7 +167,7 @@ package struct Lifecycle {
 
     /// Milliseconds at which `time` is to happen; nil for never.
     package var deadline: UInt64? {
-        var times = commands.map(\.deadline)
+        var times = commands.map(\.deadline) + held.map(\.deadline)
         if case .waiting(let until) = stage { times.append(until) }
         if let time = restartDeadline { times.append(time) }
         if let upgrade {
@@ -310,8 +313,9 @@ package struct Lifecycle {
     /// Has the admin interface listen where the manifest says, once it has answered whoever waits:
     /// a reload may have moved it.
     private mutating func serveAdmin() {
-        let isAsked = commands.contains { command in
-            if case .admin = command.requester { true } else { false }
+        let requesters = commands.map(\.requester) + held.map(\.requester)
+        let isAsked = requesters.contains { requester in
+            if case .admin = requester { true } else { false }
         }
         guard isAdminDue, !isAsked, stage != .stopping else { return }
         isAdminDue = false
