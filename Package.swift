@@ -7,15 +7,18 @@ import PackageDescription
 /// `Descriptor` and `Tests`.
 let plugins = [
     "RoundRobin", "Ketama", "Maglev", "Random", "LeastConnections", "Headers", "Respond",
-    "RateLimit",
+    "HealthCheck", "Discovery", "RateLimit", "Compression",
 ]
 
-/// What several plugins are made of; each library has a copy of its own.
+/// What several plugins are made of, of which each library has a copy, and what is C in one.
 let sharedByPlugins: [String: [Target.Dependency]] = [
+    "RoundRobin": ["Balancing"],
+    "Compression": ["CCompression"],
     "Ketama": ["Balancing"],
     "Maglev": ["Balancing"],
     "Random": ["Balancing"],
     "LeastConnections": ["Balancing"],
+    "Discovery": ["CDiscovery"],
     "RateLimit": ["RateLimiting"],
 ]
 
@@ -238,6 +241,8 @@ let package = Package(
             path: "Plugins/Shared/Balancing",
             swiftSettings: strict + embedded
         ),
+        // Opens zlib and the like at run time, so that neither a build nor a start needs them.
+        .target(name: "CCompression", path: "Plugins/Compression/CCompression"),
         .testTarget(
             name: "BalancingTests",
             dependencies: [
@@ -246,6 +251,7 @@ let package = Package(
             path: "Plugins/Shared/BalancingTests",
             swiftSettings: strict
         ),
+        .target(name: "CDiscovery", path: "Plugins/Discovery/CDiscovery"),
     ]
         + cacheCore
         + rateLimitCore

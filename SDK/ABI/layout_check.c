@@ -646,6 +646,111 @@ MEMBER(sluice_metrics, reserved0, 4, uint32_t);
 MEMBER(sluice_metrics, write, 8, int32_t (*)(const sluice_sink *));
 MEMBER(sluice_metrics, reserved, 16, void *[7]);
 
+/* sluice/ext/peers.h */
+TEXT(SLUICE_PEERS_ID, "sluice.peers/1");
+VALUE(SLUICE_HEALTH_HEALTHY, 0);
+VALUE(SLUICE_HEALTH_UNHEALTHY, 1);
+VALUE(SLUICE_HEALTH_EJECTED, 2);
+VALUE(SLUICE_HEALTH_USED, 1);
+VALUE(SLUICE_PEER_BACKUP, 1);
+VALUE(SLUICE_PEER_DRAINING, 2);
+VALUE(SLUICE_PEERS_MAX, 65535);
+VALUE(SLUICE_PEER_ADDRESS_MAX, 256);
+VALUE(SLUICE_PEER_ZONE_MAX, 64);
+STRUCT(sluice_new_peer, 72, 8);
+MEMBER(sluice_new_peer, address, 0, sluice_slice);
+MEMBER(sluice_new_peer, weight, 16, uint32_t);
+MEMBER(sluice_new_peer, priority, 20, uint32_t);
+MEMBER(sluice_new_peer, flags, 24, uint32_t);
+MEMBER(sluice_new_peer, reserved0, 28, uint32_t);
+MEMBER(sluice_new_peer, zone, 32, sluice_slice);
+MEMBER(sluice_new_peer, reserved, 48, uint64_t[3]);
+STRUCT(sluice_peer_info, 88, 8);
+MEMBER(sluice_peer_info, id, 0, uint64_t);
+MEMBER(sluice_peer_info, address, 8, sluice_slice);
+MEMBER(sluice_peer_info, weight, 24, uint32_t);
+MEMBER(sluice_peer_info, priority, 28, uint32_t);
+MEMBER(sluice_peer_info, flags, 32, uint32_t);
+MEMBER(sluice_peer_info, health, 36, uint32_t);
+MEMBER(sluice_peer_info, zone, 40, sluice_slice);
+MEMBER(sluice_peer_info, in_flight, 56, uint64_t);
+MEMBER(sluice_peer_info, reserved, 64, uint64_t[3]);
+STRUCT(sluice_upstream_info, 64, 8);
+MEMBER(sluice_upstream_info, name, 0, sluice_slice);
+MEMBER(sluice_upstream_info, version, 16, uint64_t);
+MEMBER(sluice_upstream_info, peer_count, 24, uint32_t);
+MEMBER(sluice_upstream_info, is_discovered, 28, uint32_t);
+MEMBER(sluice_upstream_info, reserved, 32, uint64_t[4]);
+VALUE(SLUICE_PROBE_TCP, 0);
+VALUE(SLUICE_PROBE_HTTP1, 1);
+VALUE(SLUICE_PROBE_HTTP2, 2);
+VALUE(SLUICE_PROBE_TLS_UPSTREAM, 0);
+VALUE(SLUICE_PROBE_TLS_OFF, 1);
+VALUE(SLUICE_PROBE_TLS_OWN, 2);
+VALUE(SLUICE_PROBE_DONE, 0);
+VALUE(SLUICE_PROBE_CONNECT, 1);
+VALUE(SLUICE_PROBE_HANDSHAKE, 2);
+VALUE(SLUICE_PROBE_REQUEST, 3);
+VALUE(SLUICE_PROBE_BODY, 4);
+STRUCT(sluice_probe_tls, 72, 8);
+MEMBER(sluice_probe_tls, size, 0, uint32_t);
+MEMBER(sluice_probe_tls, skip_verify, 4, uint32_t);
+MEMBER(sluice_probe_tls, server_name, 8, sluice_slice);
+MEMBER(sluice_probe_tls, ca_file, 24, sluice_slice);
+MEMBER(sluice_probe_tls, reserved, 40, uint64_t[4]);
+STRUCT(sluice_probe_result, 104, 8);
+MEMBER(sluice_probe_result, size, 0, uint32_t);
+MEMBER(sluice_probe_result, step, 4, uint32_t);
+MEMBER(sluice_probe_result, is_timeout, 8, uint32_t);
+MEMBER(sluice_probe_result, status, 12, uint32_t);
+MEMBER(sluice_probe_result, duration_ns, 16, uint64_t);
+MEMBER(sluice_probe_result, headers, 24, const sluice_headers *);
+MEMBER(sluice_probe_result, trailers, 32, const sluice_headers *);
+MEMBER(sluice_probe_result, body, 40, sluice_slice);
+MEMBER(sluice_probe_result, reason, 56, sluice_slice);
+MEMBER(sluice_probe_result, reserved, 72, uint64_t[4]);
+STRUCT(sluice_probe, 192, 8);
+MEMBER(sluice_probe, size, 0, uint32_t);
+MEMBER(sluice_probe, protocol, 4, uint32_t);
+MEMBER(sluice_probe, upstream, 8, sluice_slice);
+MEMBER(sluice_probe, peer, 24, uint64_t);
+MEMBER(sluice_probe, port, 32, uint32_t);
+MEMBER(sluice_probe, tls, 36, uint32_t);
+MEMBER(sluice_probe, tls_context, 40, sluice_probe_tls_context *);
+MEMBER(sluice_probe, method, 48, sluice_slice);
+MEMBER(sluice_probe, path, 64, sluice_slice);
+MEMBER(sluice_probe, authority, 80, sluice_slice);
+MEMBER(sluice_probe, fields, 96, const sluice_pair *);
+MEMBER(sluice_probe, field_count, 104, uint32_t);
+MEMBER(sluice_probe, reserved0, 108, uint32_t);
+MEMBER(sluice_probe, body, 112, sluice_slice);
+MEMBER(sluice_probe, body_max, 128, uint64_t);
+MEMBER(sluice_probe, timeout_ns, 136, uint64_t);
+MEMBER(sluice_probe, done, 144, void (*)(void *, void *, void *, const sluice_probe_result *));
+MEMBER(sluice_probe, context, 152, void *);
+MEMBER(sluice_probe, reserved, 160, uint64_t[4]);
+TYPE(sluice_peers_changed, void (*)(void *, void *, void *, sluice_slice));
+STRUCT(sluice_peers, 208, 8);
+MEMBER(sluice_peers, size, 0, uint32_t);
+MEMBER(sluice_peers, reserved0, 4, uint32_t);
+MEMBER(sluice_peers, upstreams, 8, int32_t (*)(const sluice_host *, sluice_upstream_info *,
+    uint64_t, uint64_t *));
+MEMBER(sluice_peers, peers, 16, int32_t (*)(const sluice_host *, sluice_slice, sluice_peer_info *,
+    uint64_t, uint64_t *, uint64_t *));
+MEMBER(sluice_peers, set_health, 24, int32_t (*)(const sluice_host *, uint64_t, uint32_t, uint32_t,
+    sluice_slice));
+MEMBER(sluice_peers, set_peers, 32, int32_t (*)(const sluice_host *, sluice_slice, const
+    sluice_new_peer *, uint64_t, sluice_errbuf *));
+MEMBER(sluice_peers, watch, 40, int32_t (*)(const sluice_host *, sluice_slice, sluice_peers_changed,
+    void *));
+MEMBER(sluice_peers, of_request, 48, uint64_t (*)(sluice_req *));
+MEMBER(sluice_peers, tls_open, 56, int32_t (*)(const sluice_host *, const sluice_probe_tls *,
+    sluice_probe_tls_context **, sluice_errbuf *));
+MEMBER(sluice_peers, probe, 64, int32_t (*)(const sluice_host *, const sluice_probe *, sluice_token
+    *));
+MEMBER(sluice_peers, cancel, 72, int32_t (*)(const sluice_host *, const sluice_token *));
+MEMBER(sluice_peers, reserved, 80, void *[16]);
+
 /* sluice/ext/shared.h */
 TEXT(SLUICE_SHARED_ID, "sluice.shared/1");
 STRUCT(sluice_key, 16, 8);

@@ -1559,6 +1559,297 @@ impl sluice_metrics {
 // Safe: a table of functions, and reserved words that are zero.
 unsafe impl Sync for sluice_metrics {}
 
+// ---------------------------------------------------------------- sluice/ext/peers.h
+
+pub const SLUICE_PEERS_ID: &str = "sluice.peers/1";
+/// The same with a NUL, as C passes it.
+pub const SLUICE_PEERS_ID_C: &str = concat!("sluice.peers/1", "\0");
+
+pub const SLUICE_HEALTH_HEALTHY: u32 = 0;
+/// its checks fail
+pub const SLUICE_HEALTH_UNHEALTHY: u32 = 1;
+/// requests to it fail
+pub const SLUICE_HEALTH_EJECTED: u32 = 2;
+
+/// Balancers pick it all the same (panic): too few of the upstream's peers are healthy.
+pub const SLUICE_HEALTH_USED: u32 = 1;
+
+/// only when no other peer of the upstream can be used
+pub const SLUICE_PEER_BACKUP: u32 = 1;
+/// no new requests; those that run finish
+pub const SLUICE_PEER_DRAINING: u32 = 2;
+
+pub const SLUICE_PEERS_MAX: u32 = 65535;
+/// bytes
+pub const SLUICE_PEER_ADDRESS_MAX: u32 = 256;
+/// bytes
+pub const SLUICE_PEER_ZONE_MAX: u32 = 64;
+
+/// A peer for `set_peers`. Lifetime: call; the host copies it.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sluice_new_peer {
+    pub address: sluice_slice,
+    pub weight: u32,
+    pub priority: u32,
+    pub flags: u32,
+    pub reserved0: u32,
+    pub zone: sluice_slice,
+    pub reserved: [u64; 3],
+}
+
+impl sluice_new_peer {
+    /// All zeroes.
+    pub const INIT: Self = Self {
+        address: sluice_slice::INIT,
+        weight: 0,
+        priority: 0,
+        flags: 0,
+        reserved0: 0,
+        zone: sluice_slice::INIT,
+        reserved: [0; 3],
+    };
+}
+
+/// A peer as it is now. Slices live for the process.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sluice_peer_info {
+    pub id: u64,
+    pub address: sluice_slice,
+    pub weight: u32,
+    pub priority: u32,
+    pub flags: u32,
+    pub health: u32,
+    pub zone: sluice_slice,
+    pub in_flight: u64,
+    pub reserved: [u64; 3],
+}
+
+impl sluice_peer_info {
+    /// All zeroes.
+    pub const INIT: Self = Self {
+        id: 0,
+        address: sluice_slice::INIT,
+        weight: 0,
+        priority: 0,
+        flags: 0,
+        health: 0,
+        zone: sluice_slice::INIT,
+        in_flight: 0,
+        reserved: [0; 3],
+    };
+}
+
+/// An upstream. Slices live for the process.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sluice_upstream_info {
+    pub name: sluice_slice,
+    pub version: u64,
+    pub peer_count: u32,
+    pub is_discovered: u32,
+    pub reserved: [u64; 4],
+}
+
+impl sluice_upstream_info {
+    /// All zeroes.
+    pub const INIT: Self = Self {
+        name: sluice_slice::INIT,
+        version: 0,
+        peer_count: 0,
+        is_discovered: 0,
+        reserved: [0; 4],
+    };
+}
+
+/// a connection, with TLS where that is asked for; no request
+pub const SLUICE_PROBE_TCP: u32 = 0;
+/// a request of HTTP/1.1
+pub const SLUICE_PROBE_HTTP1: u32 = 1;
+/// a request of HTTP/2
+pub const SLUICE_PROBE_HTTP2: u32 = 2;
+
+/// as the upstream's `tls` says
+pub const SLUICE_PROBE_TLS_UPSTREAM: u32 = 0;
+pub const SLUICE_PROBE_TLS_OFF: u32 = 1;
+/// as `tls_open` was told
+pub const SLUICE_PROBE_TLS_OWN: u32 = 2;
+
+/// all of it succeeded, whatever the status
+pub const SLUICE_PROBE_DONE: u32 = 0;
+pub const SLUICE_PROBE_CONNECT: u32 = 1;
+/// of TLS
+pub const SLUICE_PROBE_HANDSHAKE: u32 = 2;
+/// no whole head of a response
+pub const SLUICE_PROBE_REQUEST: u32 = 3;
+/// no whole body, or one over `body_max`
+pub const SLUICE_PROBE_BODY: u32 = 4;
+
+/// Settings of TLS for probes alone. Lifetime: call.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sluice_probe_tls {
+    pub size: u32,
+    pub skip_verify: u32,
+    pub server_name: sluice_slice,
+    pub ca_file: sluice_slice,
+    pub reserved: [u64; 4],
+}
+
+impl sluice_probe_tls {
+    /// All zeroes, with `size` set.
+    pub const INIT: Self = Self {
+        size: std::mem::size_of::<Self>() as u32,
+        skip_verify: 0,
+        server_name: sluice_slice::INIT,
+        ca_file: sluice_slice::INIT,
+        reserved: [0; 4],
+    };
+}
+
+/// opaque. Lifetime: process
+#[repr(C)]
+pub struct sluice_probe_tls_context {
+    _private: [u8; 0],
+}
+
+/// What came of a probe. Lifetime: call.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sluice_probe_result {
+    pub size: u32,
+    pub step: u32,
+    pub is_timeout: u32,
+    pub status: u32,
+    pub duration_ns: u64,
+    pub headers: *const sluice_headers,
+    pub trailers: *const sluice_headers,
+    pub body: sluice_slice,
+    pub reason: sluice_slice,
+    pub reserved: [u64; 4],
+}
+
+impl sluice_probe_result {
+    /// All zeroes, with `size` set.
+    pub const INIT: Self = Self {
+        size: std::mem::size_of::<Self>() as u32,
+        step: 0,
+        is_timeout: 0,
+        status: 0,
+        duration_ns: 0,
+        headers: std::ptr::null(),
+        trailers: std::ptr::null(),
+        body: sluice_slice::INIT,
+        reason: sluice_slice::INIT,
+        reserved: [0; 4],
+    };
+}
+
+/// A probe to make. Lifetime: call; the host copies it.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sluice_probe {
+    pub size: u32,
+    pub protocol: u32,
+    pub upstream: sluice_slice,
+    pub peer: u64,
+    pub port: u32,
+    pub tls: u32,
+    pub tls_context: *mut sluice_probe_tls_context,
+    pub method: sluice_slice,
+    pub path: sluice_slice,
+    pub authority: sluice_slice,
+    pub fields: *const sluice_pair,
+    pub field_count: u32,
+    pub reserved0: u32,
+    pub body: sluice_slice,
+    pub body_max: u64,
+    pub timeout_ns: u64,
+    pub done: Option<unsafe extern "C" fn(instance: *mut c_void, slot: *mut c_void, context: *mut
+        c_void, result: *const sluice_probe_result)>,
+    pub context: *mut c_void,
+    pub reserved: [u64; 4],
+}
+
+impl sluice_probe {
+    /// All zeroes, with `size` set.
+    pub const INIT: Self = Self {
+        size: std::mem::size_of::<Self>() as u32,
+        protocol: 0,
+        upstream: sluice_slice::INIT,
+        peer: 0,
+        port: 0,
+        tls: 0,
+        tls_context: std::ptr::null_mut(),
+        method: sluice_slice::INIT,
+        path: sluice_slice::INIT,
+        authority: sluice_slice::INIT,
+        fields: std::ptr::null(),
+        field_count: 0,
+        reserved0: 0,
+        body: sluice_slice::INIT,
+        body_max: 0,
+        timeout_ns: 0,
+        done: None,
+        context: std::ptr::null_mut(),
+        reserved: [0; 4],
+    };
+}
+
+/// Tells that the peers of an upstream have changed: new requests of this worker pick from
+/// the new ones. Called on every worker, once for a run of changes at least. \[worker\]
+pub type sluice_peers_changed = unsafe extern "C" fn(instance: *mut c_void, slot: *mut c_void,
+    context: *mut c_void, upstream: sluice_slice);
+
+/// `sluice.peers/1`. Lifetime: process.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sluice_peers {
+    pub size: u32,
+    pub reserved0: u32,
+    pub upstreams: Option<unsafe extern "C" fn(host: *const sluice_host, to: *mut
+        sluice_upstream_info, capacity: u64, count: *mut u64) -> i32>,
+    pub peers: Option<unsafe extern "C" fn(host: *const sluice_host, upstream: sluice_slice, to:
+        *mut sluice_peer_info, capacity: u64, count: *mut u64, version: *mut u64) -> i32>,
+    pub set_health: Option<unsafe extern "C" fn(host: *const sluice_host, peer: u64, state: u32,
+        flags: u32, reason: sluice_slice) -> i32>,
+    pub set_peers: Option<unsafe extern "C" fn(host: *const sluice_host, upstream: sluice_slice,
+        peers: *const sluice_new_peer, count: u64, error: *mut sluice_errbuf) -> i32>,
+    pub watch: Option<unsafe extern "C" fn(host: *const sluice_host, upstream: sluice_slice,
+        changed: Option<sluice_peers_changed>, context: *mut c_void) -> i32>,
+    pub of_request: Option<unsafe extern "C" fn(request: *mut sluice_req) -> u64>,
+    pub tls_open: Option<unsafe extern "C" fn(host: *const sluice_host, settings: *const
+        sluice_probe_tls, context: *mut *mut sluice_probe_tls_context, error: *mut sluice_errbuf) ->
+        i32>,
+    pub probe: Option<unsafe extern "C" fn(host: *const sluice_host, probe: *const sluice_probe,
+        token: *mut sluice_token) -> i32>,
+    pub cancel: Option<unsafe extern "C" fn(host: *const sluice_host, token: *const sluice_token) ->
+        i32>,
+    pub reserved: [*mut c_void; 16],
+}
+
+impl sluice_peers {
+    /// All zeroes, with `size` set.
+    pub const INIT: Self = Self {
+        size: std::mem::size_of::<Self>() as u32,
+        reserved0: 0,
+        upstreams: None,
+        peers: None,
+        set_health: None,
+        set_peers: None,
+        watch: None,
+        of_request: None,
+        tls_open: None,
+        probe: None,
+        cancel: None,
+        reserved: [std::ptr::null_mut(); 16],
+    };
+}
+
+// Safe: a table of functions, and reserved words that are zero.
+unsafe impl Sync for sluice_peers {}
+
 // ---------------------------------------------------------------- sluice/ext/shared.h
 
 pub const SLUICE_SHARED_ID: &str = "sluice.shared/1";
@@ -2340,6 +2631,115 @@ const _: () = {
     assert!(end(4, |s: &S| &s.reserved0) == 8);
     assert!(end(8, |s: &S| &s.write) == 16);
     assert!(end(16, |s: &S| &s.reserved) == 72);
+};
+
+const _: () = {
+    type S = sluice_new_peer;
+    assert!(std::mem::size_of::<S>() == 72);
+    assert!(std::mem::align_of::<S>() == 8);
+    assert!(end(0, |s: &S| &s.address) == 16);
+    assert!(end(16, |s: &S| &s.weight) == 20);
+    assert!(end(20, |s: &S| &s.priority) == 24);
+    assert!(end(24, |s: &S| &s.flags) == 28);
+    assert!(end(28, |s: &S| &s.reserved0) == 32);
+    assert!(end(32, |s: &S| &s.zone) == 48);
+    assert!(end(48, |s: &S| &s.reserved) == 72);
+};
+
+const _: () = {
+    type S = sluice_peer_info;
+    assert!(std::mem::size_of::<S>() == 88);
+    assert!(std::mem::align_of::<S>() == 8);
+    assert!(end(0, |s: &S| &s.id) == 8);
+    assert!(end(8, |s: &S| &s.address) == 24);
+    assert!(end(24, |s: &S| &s.weight) == 28);
+    assert!(end(28, |s: &S| &s.priority) == 32);
+    assert!(end(32, |s: &S| &s.flags) == 36);
+    assert!(end(36, |s: &S| &s.health) == 40);
+    assert!(end(40, |s: &S| &s.zone) == 56);
+    assert!(end(56, |s: &S| &s.in_flight) == 64);
+    assert!(end(64, |s: &S| &s.reserved) == 88);
+};
+
+const _: () = {
+    type S = sluice_upstream_info;
+    assert!(std::mem::size_of::<S>() == 64);
+    assert!(std::mem::align_of::<S>() == 8);
+    assert!(end(0, |s: &S| &s.name) == 16);
+    assert!(end(16, |s: &S| &s.version) == 24);
+    assert!(end(24, |s: &S| &s.peer_count) == 28);
+    assert!(end(28, |s: &S| &s.is_discovered) == 32);
+    assert!(end(32, |s: &S| &s.reserved) == 64);
+};
+
+const _: () = {
+    type S = sluice_probe_tls;
+    assert!(std::mem::size_of::<S>() == 72);
+    assert!(std::mem::align_of::<S>() == 8);
+    assert!(end(0, |s: &S| &s.size) == 4);
+    assert!(end(4, |s: &S| &s.skip_verify) == 8);
+    assert!(end(8, |s: &S| &s.server_name) == 24);
+    assert!(end(24, |s: &S| &s.ca_file) == 40);
+    assert!(end(40, |s: &S| &s.reserved) == 72);
+};
+
+const _: () = {
+    type S = sluice_probe_result;
+    assert!(std::mem::size_of::<S>() == 104);
+    assert!(std::mem::align_of::<S>() == 8);
+    assert!(end(0, |s: &S| &s.size) == 4);
+    assert!(end(4, |s: &S| &s.step) == 8);
+    assert!(end(8, |s: &S| &s.is_timeout) == 12);
+    assert!(end(12, |s: &S| &s.status) == 16);
+    assert!(end(16, |s: &S| &s.duration_ns) == 24);
+    assert!(end(24, |s: &S| &s.headers) == 32);
+    assert!(end(32, |s: &S| &s.trailers) == 40);
+    assert!(end(40, |s: &S| &s.body) == 56);
+    assert!(end(56, |s: &S| &s.reason) == 72);
+    assert!(end(72, |s: &S| &s.reserved) == 104);
+};
+
+const _: () = {
+    type S = sluice_probe;
+    assert!(std::mem::size_of::<S>() == 192);
+    assert!(std::mem::align_of::<S>() == 8);
+    assert!(end(0, |s: &S| &s.size) == 4);
+    assert!(end(4, |s: &S| &s.protocol) == 8);
+    assert!(end(8, |s: &S| &s.upstream) == 24);
+    assert!(end(24, |s: &S| &s.peer) == 32);
+    assert!(end(32, |s: &S| &s.port) == 36);
+    assert!(end(36, |s: &S| &s.tls) == 40);
+    assert!(end(40, |s: &S| &s.tls_context) == 48);
+    assert!(end(48, |s: &S| &s.method) == 64);
+    assert!(end(64, |s: &S| &s.path) == 80);
+    assert!(end(80, |s: &S| &s.authority) == 96);
+    assert!(end(96, |s: &S| &s.fields) == 104);
+    assert!(end(104, |s: &S| &s.field_count) == 108);
+    assert!(end(108, |s: &S| &s.reserved0) == 112);
+    assert!(end(112, |s: &S| &s.body) == 128);
+    assert!(end(128, |s: &S| &s.body_max) == 136);
+    assert!(end(136, |s: &S| &s.timeout_ns) == 144);
+    assert!(end(144, |s: &S| &s.done) == 152);
+    assert!(end(152, |s: &S| &s.context) == 160);
+    assert!(end(160, |s: &S| &s.reserved) == 192);
+};
+
+const _: () = {
+    type S = sluice_peers;
+    assert!(std::mem::size_of::<S>() == 208);
+    assert!(std::mem::align_of::<S>() == 8);
+    assert!(end(0, |s: &S| &s.size) == 4);
+    assert!(end(4, |s: &S| &s.reserved0) == 8);
+    assert!(end(8, |s: &S| &s.upstreams) == 16);
+    assert!(end(16, |s: &S| &s.peers) == 24);
+    assert!(end(24, |s: &S| &s.set_health) == 32);
+    assert!(end(32, |s: &S| &s.set_peers) == 40);
+    assert!(end(40, |s: &S| &s.watch) == 48);
+    assert!(end(48, |s: &S| &s.of_request) == 56);
+    assert!(end(56, |s: &S| &s.tls_open) == 64);
+    assert!(end(64, |s: &S| &s.probe) == 72);
+    assert!(end(72, |s: &S| &s.cancel) == 80);
+    assert!(end(80, |s: &S| &s.reserved) == 208);
 };
 
 const _: () = {

@@ -144,6 +144,7 @@ package final class TestEngine {
                 tables: PlanTables(workerCount: 1),
                 descriptorLimit: 1_024
             )
+            PeerDirectory.shared.publish(plan.directory(settings))
             var worker = Worker(
                 index: 0,
                 plan: plan,

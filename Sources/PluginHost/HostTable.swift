@@ -58,6 +58,7 @@ public enum HostTable {
         Table(id: SLUICE_SHARED_ID, table: UnsafeRawPointer(SharedTables.functions)),
         Table(id: SLUICE_WAITSET_ID, table: UnsafeRawPointer(Waitset.functions)),
         Table(id: SLUICE_HTTP_CLIENT_ID, table: UnsafeRawPointer(CalloutPort.functions)),
+        Table(id: SLUICE_PEERS_ID, table: UnsafeRawPointer(PeersTable.functions)),
         Table(id: SLUICE_METRICS_ID, table: UnsafeRawPointer(CoreTable.metrics)),
         Table(id: SLUICE_THREAD_CHECK_ID, table: UnsafeRawPointer(CoreTable.threadCheck)),
     ]

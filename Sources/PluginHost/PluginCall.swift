@@ -25,6 +25,7 @@ public enum PluginCall: UInt32, Sendable, CaseIterable {
     case write = 29
     /// What runs while the library is loaded: its constructors.
     case load = 30
+    case probe = 31
 }
 
 extension Breadcrumb {

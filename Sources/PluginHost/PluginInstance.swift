@@ -283,6 +283,7 @@ public final class PluginInstance: @unchecked Sendable {
             )
             return
         }
+        defer { PeerDirectory.shared.forget(handle) }
         do throws(PluginError) {
             try control.run("destroy") { [self] in
                 handle.mark(.destroy) { table.pointee.destroy?(table.pointee.state) }

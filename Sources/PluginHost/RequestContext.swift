@@ -28,6 +28,8 @@ public struct RequestContext {
     var masks: UnsafeMutablePointer<UInt64>?
     /// What plugins asked for about bodies; nil while nobody did.
     public internal(set) var bodyWishes: UnsafeMutablePointer<BodyWishes>?
+    /// Id of the attempt's peer (`sluice.peers/1`); 0 before there is one.
+    public var peerID: UInt64 = 0
     /// Callouts that run for the request.
     public var calloutCount = 0
     /// Bytes that plugins took by `request_alloc`.
@@ -63,6 +65,7 @@ public struct RequestContext {
         context.pointee.bodyWishes = nil
         context.pointee.attributes = nil
         context.pointee.hashKey = nil
+        context.pointee.peerID = 0
         context.pointee.requestView = nil
         context.pointee.responseView = nil
         context.pointee.facts.size = UInt32(MemoryLayout<sluice_facts>.size)

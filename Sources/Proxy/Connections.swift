@@ -13,6 +13,7 @@ enum TimerKind {
     static let suspension: UInt8 = 4
     static let callout: UInt8 = 6
     static let tasks: UInt8 = 5
+    static let pending: UInt8 = 7
 }
 
 /// State bits of a connection.
@@ -150,6 +151,9 @@ struct Upstream {
     /// When the head of a request without a body was sent, in nanoseconds of the worker's clock; 0
     /// of one with a body, whose response may wait for the client.
     var sentAt: UInt64 = 0
+    /// When the attempt's response must be there, in milliseconds of the worker's clock; kept where
+    /// the upstream has a `FailoverPlan`.
+    var answersBy: UInt64 = 0
     /// Part of a response head; of a stream also content that waits.
     var input: Block?
     var inputCount = 0

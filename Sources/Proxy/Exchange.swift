@@ -83,6 +83,8 @@ struct Exchange {
     var drained = 0
     /// Bit per peer of the upstream: failed for this request.
     var tried: UnsafeMutablePointer<UInt64>?
+    /// Kept where the upstream has a `FailoverPlan`.
+    var failover: UnsafeMutablePointer<FailoverState>?
     var requestBody = BodyPipe()
     var responseBody = BodyPipe()
     /// What hooks wait for, by direction.
@@ -136,6 +138,7 @@ struct Exchange {
         exchange.pointee.upstream = nil
         exchange.pointee.head = head
         exchange.pointee.tried = nil
+        exchange.pointee.failover = nil
         exchange.pointee.requestBody = BodyPipe()
         exchange.pointee.responseBody = BodyPipe()
         exchange.pointee.requestWait = nil
@@ -151,6 +154,12 @@ struct Exchange {
     }
 
     var isEnded: Bool { flags.contains(.ended) }
+
+    /// Whether what was sent of the request may be sent again, and can be (RFC 9110 §9.2.2).
+    var isReplayable: Bool {
+        !flags.contains(.replayOverflow)
+            && (!flags.contains(.sentToPeer) || head.method.isIdempotent)
+    }
 
     var hasWaits: Bool { requestWait != nil || responseWait != nil || holdWait != nil }
 }

@@ -100,6 +100,40 @@ package final class Plan: @unchecked Sendable {
         number < upstreams.count ? upstreams[number] : nil
     }
 
+    /// The upstreams and their peers, as plugins see them.
+    ///
+    /// - Parameter settings: those that it was made of.
+    package func directory(_ settings: ProxySettings) -> [PeerDirectory.Upstream] {
+        settings.upstreams.map { upstream in
+            var entry = upstream.entry
+            guard let plan = self.upstream(numbered: CalloutPort.number(of: upstream.name)) else {
+                return entry
+            }
+            for (place, peer) in upstream.peers.enumerated() {
+                let index = plan.pointee.peer(place)
+                var known = PeerDirectory.Peer(peer.address)
+                known.id = tables.peers[index].id
+                known.index = index
+                known.weight = peer.weight
+                known.priority = peer.priority
+                known.zone = peer.zone ?? ""
+                known.isBackup = peer.isBackup
+                known.isDraining = peer.isDraining
+                known.load = tables.peers[index].load
+                entry.peers.append(known)
+            }
+            return entry
+        }
+    }
+
+    /// Address of a peer that this plan has; nil when it has none of this name.
+    package func address(ofPeer address: String, ordinal: Int, in upstream: String)
+        -> SocketAddress?
+    {
+        let key = PeerKey(upstream: upstream, address: address, ordinal: ordinal)
+        return peerKeys[key].map { tables.peers[$0].address }
+    }
+
     /// What a worker counts of its requests while they are compared with another plan's.
     package func counts(ofWorker worker: Int) -> GenerationCounts {
         counts[worker]
@@ -160,6 +194,19 @@ extension ProxySettings {
     package func announceUpstreams(and others: ProxySettings? = nil) {
         let names = upstreams.map(\.name) + (others?.upstreams.map(\.name) ?? [])
         CalloutPort.setUpstreams(Set(names))
+        PeerDirectory.shared.announce((upstreams + (others?.upstreams ?? [])).map(\.entry))
+        ProbeContexts.install()
+    }
+}
+
+extension UpstreamSettings {
+    /// As plugins see it, without its peers.
+    fileprivate var entry: PeerDirectory.Upstream {
+        PeerDirectory.Upstream(
+            name: name,
+            isDiscovered: isDiscovered,
+            hasBalancer: balancer != nil
+        )
     }
 }
 

@@ -123,7 +123,9 @@ struct PlanBuilder {
         for (order, upstream) in settings.upstreams.enumerated() {
             let balancer = upstream.balancer.flatMap { byName[$0] }
             let indices = try addPeers(upstream, addresses[order], tls.upstreams[order])
-            let built = try balancer.map { balancer throws(PluginError) in
+            // Without peers there is nothing to choose from.
+            let chooser = indices.isEmpty ? nil : balancer
+            let built = try chooser.map { balancer throws(PluginError) in
                 try table(of: balancer, upstream, indices)
             }
             if let built { balancing.append(built) }
@@ -133,7 +135,8 @@ struct PlanBuilder {
                     upstream,
                     tls: tls.upstreams[order],
                     peerIndices: indices,
-                    pick: built?.pick
+                    pick: built?.pick,
+                    load: tables.load(ofUpstream: upstream.name)
                 )
             )
             upstreams.append(plan)
@@ -171,7 +174,14 @@ struct PlanBuilder {
             newPeers.append(index)
             tables.idleCounts.clear(peer: index)
             tables.peers.advanced(by: index).initialize(
-                to: PeerPlan(peer, address: addresses[order], link, continuing: old)
+                to: PeerPlan(
+                    peer,
+                    id: old?.pointee.id ?? tables.takePeerID(),
+                    address: addresses[order],
+                    link,
+                    tables.load(ofUpstream: upstream.name),
+                    continuing: old
+                )
             )
             indices.append(index)
             peerKeys[key] = index

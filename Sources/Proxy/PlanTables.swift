@@ -12,9 +12,15 @@ package final class PlanTables: @unchecked Sendable {
     let peers: UnsafeMutablePointer<PeerPlan>
     let idleCounts: IdleCounts
     package let workerCount: Int
+    /// Entries of `peers`: those of plans, and behind them each worker's for its probes.
+    let peerRoom: Int
+    /// Of the last peer that was made.
+    private var lastPeerID: UInt64 = 0
     var freeListeners: IndexPool
     var freePeers: IndexPool
     private var freeInstances: IndexPool
+    /// By the upstream's name.
+    private var loads: [String: UpstreamLoad] = [:]
 
     /// Listeners of all live plans together.
     package static let listenersMax = 4_096
@@ -26,11 +32,26 @@ package final class PlanTables: @unchecked Sendable {
     package init(workerCount: Int) {
         self.workerCount = workerCount
         listeners = .allocate(capacity: Self.listenersMax)
-        peers = .allocate(capacity: Self.peersMax)
+        peerRoom = Self.peersMax + workerCount * ProbeSlot.countMax
+        peers = .allocate(capacity: peerRoom)
         idleCounts = IdleCounts(workers: workerCount, peers: Self.peersMax)
         freeListeners = IndexPool(count: Self.listenersMax)
         freePeers = IndexPool(count: Self.peersMax)
         freeInstances = IndexPool(count: Self.instancesMax)
+    }
+
+    /// An id that no peer of the process had before. [control]
+    func takePeerID() -> UInt64 {
+        lastPeerID += 1
+        return lastPeerID
+    }
+
+    /// Counters of an upstream, which last over all plans that have one of this name. [control]
+    func load(ofUpstream name: String) -> UpstreamLoad {
+        if let load = loads[name] { return load }
+        let load = UpstreamLoad(workers: workerCount)
+        loads[name] = load
+        return load
     }
 
     /// A place for an instance in every worker's table of slots. [control]

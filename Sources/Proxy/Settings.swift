@@ -260,9 +260,14 @@ package struct UpstreamSettings: Sendable, Equatable {
     package var name: String
     /// Instance of a plugin with the balancer role; may be nil with one peer.
     package var balancer: String?
+    /// May be empty where they are discovered.
     package var peers: [PeerSettings] = []
+    /// Whether a plugin gives the peers; then `peers` are those of before.
+    package var isDiscovered = false
     package var timeouts = UpstreamTimeouts()
     package var retries = RetrySettings()
+    package var hedge = HedgeSettings()
+    package var limits = UpstreamLimits()
     package var pool = PoolSettings()
     /// Value of Host that the peers see; nil keeps the client's.
     package var hostOverride: String?
@@ -320,6 +325,12 @@ package struct PeerSettings: Sendable, Equatable {
     package var weight = 1
     /// 0 first.
     package var priority = 0
+    /// Whether it is used only when no other peer can be, whatever their priorities.
+    package var isBackup = false
+    /// Where it is, as balancers compare it; nil when nothing is said.
+    package var zone: String?
+    /// Whether it gets no new sessions: it stays for those that balancers keep with it.
+    package var isDraining = false
 
     package init(address: String) { self.address = address }
 }
@@ -344,16 +355,6 @@ package struct UpstreamTimeouts: Sendable, Equatable {
     package var write = 60_000
     /// An idle connection in the pool.
     package var idle = 60_000
-
-    package init() {}
-}
-
-/// When a request is tried again.
-package struct RetrySettings: Sendable, Equatable {
-    /// Attempts in all, the first one included: 1 to 16.
-    package var attempts = 3
-    /// Bytes of a request body kept to send them again: 0 to 1,048,576.
-    package var replayBytes = 65_536
 
     package init() {}
 }

@@ -7,6 +7,8 @@ import TLS
 
 /// A peer as workers see it.
 package struct PeerPlan {
+    /// Of no other peer of the process (`sluice.peers/1`).
+    let id: UInt64
     let address: SocketAddress
     /// As in the manifest: what balancers, logs and plugins see.
     let text: Slice
@@ -17,25 +19,54 @@ package struct PeerPlan {
     let link: PeerLink
     /// Counters that balancers read.
     let load: UnsafeMutablePointer<sluice_peer_load>
+    /// Connections to it, over all workers.
+    private let connectionCount: UnsafeMutablePointer<Atomic<Int>>
+    /// Counters of all peers of its upstream.
+    let upstream: UpstreamLoad
 
     /// - Parameter old: the same peer of the plan before, whose requests still count.
     init(
         _ settings: PeerSettings,
+        id: UInt64,
         address: SocketAddress,
         _ link: PeerLink,
+        _ upstream: UpstreamLoad,
         continuing old: UnsafeMutablePointer<PeerPlan>?
     ) {
+        self.id = id
         self.address = address
         self.link = link
         let copy = sluice_slice(permanent: settings.address)
         text = Slice(copy.ptr, Int(copy.len))
         host = address.isUnix ? nil : Self.makeHost(settings.address)
+        self.upstream = upstream
         if let old {
             load = old.pointee.load
+            connectionCount = old.pointee.connectionCount
         } else {
             load = .allocate(capacity: 1)
             load.initialize(to: sluice_peer_load())
+            connectionCount = .allocate(capacity: 1)
+            connectionCount.initialize(to: Atomic(0))
         }
+    }
+
+    /// A peer as a probe has it: another one for pools and counters.
+    init(
+        probing original: PeerPlan,
+        _ address: SocketAddress,
+        load: UnsafeMutablePointer<sluice_peer_load>,
+        connections: UnsafeMutablePointer<Atomic<Int>>,
+        _ upstream: UpstreamLoad
+    ) {
+        id = 0
+        self.address = address
+        text = original.text
+        host = original.host
+        link = original.link
+        self.load = load
+        connectionCount = connections
+        self.upstream = upstream
     }
 
     /// Of "192.0.2.1:80", "[2001:db8::1]:80" or "name:80".
@@ -55,6 +86,23 @@ package struct PeerPlan {
         _ = UnsafeMutableRawPointer(load).assumingMemoryBound(to: Atomic<Int>.self)
             .pointee.wrappingAdd(change, ordering: .relaxed)
     }
+
+    /// Requests that are with this peer now.
+    var inFlight: Int {
+        // Safe: as in `addInFlight`.
+        UnsafeMutableRawPointer(load).assumingMemoryBound(to: Atomic<Int>.self)
+            .pointee.load(ordering: .relaxed)
+    }
+
+    /// Counts connections to this peer, those that are being made included.
+    ///
+    /// - Returns: how many there are now.
+    func addConnections(_ change: Int) -> Int {
+        connectionCount.pointee.wrappingAdd(change, ordering: .relaxed).newValue
+    }
+
+    /// Connections to this peer.
+    var connections: Int { connectionCount.pointee.load(ordering: .relaxed) }
 
     /// Moves the average time to the first byte by an eighth of the way to a new one.
     ///
@@ -92,6 +140,8 @@ package struct UpstreamPlan {
     let pick: Pick?
     let timeouts: UpstreamTimeouts
     let retries: RetrySettings
+    /// Nil when it does nothing beyond the usual.
+    let failover: UnsafeMutablePointer<FailoverPlan>?
     let pool: PoolSettings
     let hostOverride: Slice?
     let proxyProtocol: ProxyProtocolVersion?
@@ -116,7 +166,8 @@ package struct UpstreamPlan {
         _ settings: UpstreamSettings,
         tls: TLSClientContext?,
         peerIndices indices: [Int],
-        pick: Pick?
+        pick: Pick?,
+        load: UpstreamLoad
     ) {
         let copy = sluice_slice(permanent: settings.name)
         name = Slice(copy.ptr, Int(copy.len))
@@ -129,6 +180,7 @@ package struct UpstreamPlan {
         http2 = PeerHTTP2Plan(settings.http2)
         timeouts = settings.timeouts
         retries = settings.retries
+        failover = FailoverPlan.make(settings, load)
         pool = settings.pool
         proxyProtocol = settings.proxyProtocol
         hostOverride = settings.hostOverride.map { text in
@@ -136,6 +188,47 @@ package struct UpstreamPlan {
             return Slice(copy.ptr, Int(copy.len))
         }
     }
+
+    /// What a probe goes through: one peer, one attempt, nothing pooled.
+    ///
+    /// - Parameter milliseconds: of all of it, which its own timer counts.
+    init(
+        probing upstream: UpstreamPlan,
+        _ order: ProbeOrder,
+        tls: TLSClientContext?,
+        peerIndices: UnsafeMutablePointer<Int32>,
+        milliseconds: Int
+    ) {
+        name = upstream.name
+        self.peerIndices = peerIndices
+        peerCount = 1
+        pick = nil
+        self.tls = tls
+        let isHTTP2 = order.speaks == UInt32(SLUICE_PROBE_HTTP2)
+        speaks = isHTTP2 ? (tls == nil ? .h2c : .h2) : .h1
+        http2 = upstream.http2
+        var timeouts = UpstreamTimeouts()
+        timeouts.connect = milliseconds + Self.probeGraceMilliseconds
+        timeouts.write = Self.probeGraceMilliseconds
+        timeouts.idle = Self.probeGraceMilliseconds
+        self.timeouts = timeouts
+        var retries = RetrySettings()
+        retries.attempts = 1
+        self.retries = retries
+        failover = nil
+        var pool = PoolSettings()
+        pool.idlePerPeer = 0
+        self.pool = pool
+        hostOverride = upstream.hostOverride
+        // Another port is another service.
+        proxyProtocol = order.port == 0 && !isHTTP2 ? upstream.proxyProtocol : nil
+    }
+
+    /// How long a probe's connection may take to say good-bye.
+    private static let probeGraceMilliseconds = 1_000
+
+    /// Whether another peer is tried when a connect fails.
+    var triesOtherPeers: Bool { failover?.pointee.on.events.contains(.connect) != false }
 
     /// Index in the tables of the peer that balancers call `local`, below `peerCount`.
     @inline(__always)
@@ -198,10 +291,11 @@ package struct BuiltTable {
         let list = UnsafeMutablePointer<sluice_peer>.allocate(capacity: max(indices.count, 1))
         for (at, index) in indices.enumerated() {
             var peer = sluice_peer()
-            peer.id = UInt64(index)
+            peer.id = tables.peers[index].id
             peer.address = sluice_slice(tables.peers[index].text)
             peer.weight = UInt32(upstream.peers[at].weight)
-            peer.priority = UInt32(upstream.peers[at].priority)
+            peer.priority = UInt32(upstream.peers[at].rank)
+            peer.meta = upstream.peers[at].meta
             peer.load = UnsafePointer(tables.peers[index].load)
             list.advanced(by: at).initialize(to: peer)
         }
@@ -244,6 +338,24 @@ package struct BuiltTable {
         guard balancer.drop(role.pointee.drop, table) else { return }
         list.deallocate()
         set.deallocate()
+    }
+}
+
+extension PeerSettings {
+    /// A number above all priorities.
+    private static let backupRank = 1 << 16
+
+    /// The priority that balancers see: backups come after all others.
+    fileprivate var rank: Int { priority + (isBackup ? Self.backupRank : 0) }
+
+    /// What balancers are told besides; nil when there is nothing.
+    ///
+    /// Never freed, as few peers have any, and each set of them is made once.
+    fileprivate var meta: UnsafePointer<sluice_value>? {
+        var members: [(key: String, value: ConfigurationTree.Node)] = []
+        if isDraining { members.append(("draining", .bool(true))) }
+        if let zone { members.append(("zone", .string(zone))) }
+        return members.isEmpty ? nil : ConfigurationTree.make(.object(members))
     }
 }
 

@@ -27,6 +27,10 @@ struct Callout {
     var closes = false
     /// The next attempt makes a new connection.
     var isFresh = false
+    /// The place of a probe; -1 of a callout.
+    var probe: Int32 = -1
+    /// When it was begun, in nanoseconds.
+    var began: UInt64 = 0
     /// Neighbours in the worker's list.
     var next: UnsafeMutablePointer<Callout>?
     var previous: UnsafeMutablePointer<Callout>?
@@ -53,25 +57,45 @@ extension Worker {
                 fail(request)
                 continue
             }
-            guard let callout = callouts.take() else {
-                calloutPort.ended(request)
-                continue
-            }
-            callout.initialize(
-                to: Callout(
-                    request: .passRetained(request),
-                    upstream: upstream,
-                    generation: current
-                )
-            )
-            current.pointee.holders &+= 1
-            callout.pointee.next = firstCallout
-            firstCallout?.pointee.previous = callout
-            firstCallout = callout
-            let milliseconds = request.timeoutNanoseconds / 1_000_000 &+ 1
-            timers.set(timer(of: callout), deadline: now &+ milliseconds)
-            attempt(callout)
+            begin(request, upstream)
         }
+    }
+
+    private mutating func begin(
+        _ request: CalloutRequest,
+        _ upstream: UnsafeMutablePointer<UpstreamPlan>
+    ) {
+        let milliseconds = request.timeoutNanoseconds / 1_000_000 &+ 1
+        var (target, place) = (upstream, Int32(-1))
+        if let order = request.probe {
+            let taken = takeProbe(order, upstream, milliseconds: Int(milliseconds))
+            guard let taken else {
+                failProbe(request)
+                return
+            }
+            place = taken
+            target = probes[Int(taken)].upstream
+        }
+        guard let callout = callouts.take() else {
+            if place >= 0 { giveProbe(place) }
+            calloutPort.ended(request)
+            return
+        }
+        callout.initialize(
+            to: Callout(
+                request: .passRetained(request),
+                upstream: target,
+                generation: current
+            )
+        )
+        callout.pointee.probe = place
+        callout.pointee.began = Clock.monotonicNanoseconds()
+        current.pointee.holders &+= 1
+        callout.pointee.next = firstCallout
+        firstCallout?.pointee.previous = callout
+        firstCallout = callout
+        timers.set(timer(of: callout), deadline: now &+ milliseconds)
+        attempt(callout)
     }
 
     private func timer(
@@ -84,8 +108,14 @@ extension Worker {
     // MARK: Attempts
 
     private mutating func attempt(_ callout: UnsafeMutablePointer<Callout>) {
+        if callout.pointee.probe >= 0 {
+            attemptProbe(callout)
+            return
+        }
         let upstream = callout.pointee.upstream
-        while callout.pointee.attempts < upstream.pointee.retries.attempts {
+        while upstream.pointee.peerCount > 0,
+            callout.pointee.attempts < upstream.pointee.retries.attempts
+        {
             if upstream.pointee.pick == nil, callout.pointee.tried != nil { break }
             callout.pointee.attempts &+= 1
             guard
@@ -124,8 +154,10 @@ extension Worker {
         callout.pointee.tried?[local / 64] |= 1 << UInt64(local % 64)
     }
 
-    private mutating func connect(_ callout: UnsafeMutablePointer<Callout>, _ peer: Int) -> Bool {
-        guard let (up, isEstablished) = openConnection(peer) else { return false }
+    mutating func connect(_ callout: UnsafeMutablePointer<Callout>, _ peer: Int) -> Bool {
+        guard let (up, isEstablished) = openConnection(peer, callout.pointee.upstream) else {
+            return false
+        }
         bind(callout, up)
         begin(up, callout.pointee.upstream, isEstablished: isEstablished)
         return true
@@ -141,7 +173,7 @@ extension Worker {
     }
 
     /// Takes the connection from a callout.
-    private mutating func unbind(_ callout: UnsafeMutablePointer<Callout>, reuse: Bool) {
+    mutating func unbind(_ callout: UnsafeMutablePointer<Callout>, reuse: Bool) {
         guard let up = callout.pointee.up else { return }
         callout.pointee.up = nil
         up.pointee.callout = nil
@@ -245,7 +277,9 @@ extension Worker {
         let isSafe =
             up.pointee.flags.contains(.refused)
             || up.pointee.flags.contains(.reused) && isIdempotent
-        let mayRetry = isSafe && callout.pointee.head.isEmpty && !callout.pointee.hasHead
+        let mayRetry =
+            isSafe && callout.pointee.probe < 0 && callout.pointee.head.isEmpty
+            && !callout.pointee.hasHead
         unbind(callout, reuse: false)
         guard mayRetry else {
             complete(callout, SLUICE_CALL_FAILED)
@@ -344,7 +378,7 @@ extension Worker {
     // MARK: Ending
 
     mutating func calloutTimedOut(_ callout: UnsafeMutablePointer<Callout>) {
-        if let up = callout.pointee.up {
+        if let up = callout.pointee.up, callout.pointee.probe < 0 {
             let time = callout.pointee.request._withUnsafeGuaranteedRef { $0.timeoutNanoseconds }
             doubt(up, after: Int(time / 1_000_000))
         }
@@ -353,6 +387,10 @@ extension Worker {
 
     /// Tells the plugin what came of it, and frees it.
     private mutating func complete(_ callout: UnsafeMutablePointer<Callout>, _ outcome: Int) {
+        if callout.pointee.probe >= 0 {
+            completeProbe(callout, outcome)
+            return
+        }
         let isWhole = outcome == SLUICE_CALL_OK
         unbind(callout, reuse: isWhole && !callout.pointee.closes)
         let request = callout.pointee.request.takeUnretainedValue()
@@ -379,37 +417,15 @@ extension Worker {
 
     /// Tells a plugin that its request can't be made.
     private func fail(_ request: CalloutRequest) {
+        if request.probe != nil {
+            failProbe(request)
+            return
+        }
         var result = sluice_call_result()
         result.size = UInt32(MemoryLayout<sluice_call_result>.size)
         result.outcome = UInt32(SLUICE_CALL_FAILED)
         calloutPort.ended(request)
         request.finish(worker: index, &result)
-    }
-
-    private mutating func calloutView(
-        _ callout: UnsafeMutablePointer<Callout>,
-        _ arena: inout Arena
-    ) -> UnsafePointer<sluice_headers>? {
-        var head = ResponseHead()
-        let method = callout.pointee.request._withUnsafeGuaranteedRef { $0.method }
-        let outcome = HeadParser.parseResponse(
-            callout.pointee.head.first,
-            count: callout.pointee.head.count,
-            limits: responseLimits,
-            fields: responseFields,
-            requestMethod: method,
-            into: &head
-        )
-        guard outcome == .complete else { return nil }
-        var message = Message(
-            isRequest: false,
-            head: callout.pointee.head.first,
-            fields: responseFields
-        )
-        message.fieldCount = Int(head.fieldCount)
-        message.fieldsEnd = Int(head.fieldsEnd)
-        message.status = head.status
-        return calls.makeView(of: &message, &arena)
     }
 
     /// Ends the callouts of a request that is over; their plugins don't hear of them.
@@ -439,12 +455,15 @@ extension Worker {
 
     /// Ends a callout without telling its plugin.
     mutating func end(_ callout: UnsafeMutablePointer<Callout>) {
+        let peer = callout.pointee.probe >= 0 ? probes[Int(callout.pointee.probe)].peer : -1
         unbind(callout, reuse: false)
+        if peer >= 0 { closePool(of: peer) }
         calloutPort.ended(callout.pointee.request.takeUnretainedValue())
         free(callout)
     }
 
-    private mutating func free(_ callout: UnsafeMutablePointer<Callout>) {
+    mutating func free(_ callout: UnsafeMutablePointer<Callout>) {
+        if callout.pointee.probe >= 0 { giveProbe(callout.pointee.probe) }
         timers.cancel(timer(of: callout))
         if let previous = callout.pointee.previous {
             previous.pointee.next = callout.pointee.next

@@ -11,11 +11,17 @@ import TLS
 extension Worker {
     /// Begins a connection to a peer.
     ///
-    /// - Returns: nil when that fails at once, which was logged.
+    /// - Returns: nil when that fails at once, which was logged; or for a limit of the upstream,
+    ///   which `limitHit` then says.
     mutating func openConnection(
-        _ peer: Int
+        _ peer: Int,
+        _ upstream: UnsafeMutablePointer<UpstreamPlan>
     ) -> (up: UnsafeMutablePointer<Upstream>, isEstablished: Bool)? {
-        guard let up = upstreams.take() else { return nil }
+        guard takeConnection(peer, upstream) else { return nil }
+        guard let up = upstreams.take() else {
+            dropConnection(peer)
+            return nil
+        }
         var socket: Int32 = -1
         do {
             let (fd, isEstablished) = try Socket.connect(peers[peer].address)
@@ -29,7 +35,10 @@ extension Worker {
         } catch {
             if socket >= 0 { Syscall.close(socket) }
             upstreams.give(up)
-            peerFailed(peer, "connect", error)
+            dropConnection(peer)
+            if !noteProbe(peer, SLUICE_PROBE_CONNECT, error.description) {
+                peerFailed(peer, "connect", error)
+            }
             return nil
         }
     }
@@ -41,7 +50,10 @@ extension Worker {
         isEstablished: Bool
     ) {
         if !isEstablished || upstream.pointee.tls != nil {
-            timers.set(timer(of: up), deadline: now &+ UInt64(upstream.pointee.timeouts.connect))
+            timers.set(
+                timer(of: up),
+                deadline: connectDeadline(up.pointee.exchange, upstream)
+            )
         }
         if isEstablished { connected(up, upstream) }
     }
@@ -52,6 +64,7 @@ extension Worker {
             closeUpstream(up)
             return
         }
+        if let exchange = up.pointee.exchange { makeCurrent(up, exchange) }
         if up.pointee.state == .handshake {
             handshake(up)
             return
@@ -99,6 +112,10 @@ extension Worker {
     /// The connection can take a request.
     private mutating func ready(_ up: UnsafeMutablePointer<Upstream>) {
         timers.cancel(timer(of: up))
+        if wantsConnectionAlone(up.pointee.callout), let callout = up.pointee.callout {
+            completeProbe(callout, SLUICE_CALL_OK)
+            return
+        }
         if up.pointee.session == nil, let tls = up.pointee.tls, tls.pointee.alpn == .h2 {
             // It was not offered.
             connectFailed(up, .connectionReset)
@@ -131,18 +148,25 @@ extension Worker {
         let peer = Int(up.pointee.peer)
         let text = peers[peer].text
         peers[peer].setFailures(true)
-        log.write(2) { line in
-            line.text("peer ")
-            line.escaped(text.bytes, text.count)
-            line.text(" did not choose HTTP/2 in the TLS handshake (ALPN)")
+        let reason = "it did not choose HTTP/2 (ALPN)"
+        if !noteProbe(peer, SLUICE_PROBE_HANDSHAKE, reason) {
+            log.write(2) { line in
+                line.text("peer ")
+                line.escaped(text.bytes, text.count)
+                line.text(" did not choose HTTP/2 in the TLS handshake (ALPN)")
+            }
         }
         giveUp(up, timedOut: false)
     }
 
     /// Gives up a connection that is being made, or took too long.
     mutating func connectFailed(_ up: UnsafeMutablePointer<Upstream>, _ error: Errno) {
-        let what: StaticString = up.pointee.state == .handshake ? "TLS handshake" : "connect"
-        peerFailed(Int(up.pointee.peer), what, error)
+        let isHandshake = up.pointee.state == .handshake
+        let step = isHandshake ? SLUICE_PROBE_HANDSHAKE : SLUICE_PROBE_CONNECT
+        if !noteProbe(Int(up.pointee.peer), step, error.description) {
+            let what: StaticString = isHandshake ? "TLS handshake" : "connect"
+            peerFailed(Int(up.pointee.peer), what, error)
+        }
         giveUp(up, timedOut: error == .timedOut)
     }
 
@@ -173,7 +197,7 @@ extension Worker {
                 ciphertext,
                 session: sessions + peer,
                 serverName: peers[peer].host,
-                offersHTTP2: up.pointee.session != nil
+                offersHTTP2: up.pointee.session != nil || wantsConnectionAlone(up.pointee.callout)
             )
         }
         handshake(up)
@@ -192,11 +216,14 @@ extension Worker {
             let peer = Int(up.pointee.peer)
             let text = peers[peer].text
             peers[peer].setFailures(true)
-            log.write(2) { line in
-                line.text("peer ")
-                line.escaped(text.bytes, text.count)
-                line.text(" TLS handshake: ")
-                line.text(tls.pointee.failure)
+            let failure = tls.pointee.failure.map { String(cString: $0) } ?? "it failed"
+            if !noteProbe(peer, SLUICE_PROBE_HANDSHAKE, failure) {
+                log.write(2) { line in
+                    line.text("peer ")
+                    line.escaped(text.bytes, text.count)
+                    line.text(" TLS handshake: ")
+                    line.text(tls.pointee.failure)
+                }
             }
             giveUp(up, timedOut: false)
         }

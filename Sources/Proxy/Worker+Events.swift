@@ -52,6 +52,7 @@ extension Worker {
                 case .adopt(let adoption): adopt(adoption)
                 case .attempt(let trial): begin(trial)
                 case .retire(let retirement): retire(retirement)
+                case .room(let room): takeRoom(room)
                 }
             }
         }
@@ -120,6 +121,7 @@ extension Worker {
                 if let callout = up.pointee.callout { advance(callout) }
                 return
             }
+            makeCurrent(up, exchange)
             advance(exchange)
         case .multiplexed: servePeer(up)
         }

@@ -21,6 +21,7 @@ extension Worker {
             && exchange.pointee.requestBody.isFinished
             && exchange.pointee.requestBody.reader.isDone
         detachUpstream(exchange, reuse: reusable)
+        if exchange.pointee.failover != nil { leaveUpstream(exchange) }
         if exchange.pointee.down.pointee.isStream {
             let down = exchange.pointee.down
             end(exchange)
@@ -135,6 +136,7 @@ extension Worker {
         reportEnd(exchange)
         if exchange.pointee.context.calloutCount > 0 { endCallouts(of: exchange) }
         detachUpstream(exchange, reuse: false)
+        if exchange.pointee.failover != nil { leaveUpstream(exchange) }
         if exchange.pointee.requestBody.holdsMemory { release(&exchange.pointee.requestBody) }
         if exchange.pointee.responseBody.holdsMemory { release(&exchange.pointee.responseBody) }
         releaseReplay(exchange)

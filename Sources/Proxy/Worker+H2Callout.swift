@@ -52,6 +52,19 @@ extension Worker {
             count: Int(head.fieldCount),
             encoder: &session.pointee.encoder
         )
+        if callout.pointee.probe >= 0 {
+            // Servers of gRPC refuse requests that do not say that they take trailers.
+            let (name, count) = FieldNames.lowercaseName(.te)
+            let value = Slice("trailers")
+            writer.field(
+                .te,
+                name,
+                count,
+                value.bytes,
+                value.count,
+                encoder: &session.pointee.encoder
+            )
+        }
         precondition(!writer.hasOverflowed, "the block of a head that was measured")
         callout.pointee.outgoing.drop(Int(head.byteCount))
         up.pointee.stream = session.pointee.connection.openStream(

@@ -23,7 +23,7 @@ extension Worker {
     }
 
     /// A connection to a peer that takes one more stream; nil when there is none.
-    private mutating func sessionWithRoom(_ peer: Int) -> UnsafeMutablePointer<H2Session>? {
+    mutating func sessionWithRoom(_ peer: Int) -> UnsafeMutablePointer<H2Session>? {
         var next = pools[peer].firstSession
         while let up = next {
             next = up.pointee.next
@@ -76,7 +76,7 @@ extension Worker {
             }
             return true
         }
-        guard let (owner, isEstablished) = openConnection(peer) else { return false }
+        guard let (owner, isEstablished) = openConnection(peer, upstream) else { return false }
         let session = UnsafeMutablePointer<H2Session>.allocate(capacity: 1)
         session.initialize(to: H2Session(owner, upstream, framePool.memory, now: now))
         owner.pointee.session = session
@@ -131,7 +131,7 @@ extension Worker {
         _ up: UnsafeMutablePointer<Upstream>,
         _ upstream: UnsafeMutablePointer<UpstreamPlan>
     ) {
-        timers.set(timer(of: up), deadline: now &+ UInt64(upstream.pointee.timeouts.connect))
+        timers.set(timer(of: up), deadline: connectDeadline(up.pointee.exchange, upstream))
     }
 
     // MARK: Life
@@ -183,6 +183,7 @@ extension Worker {
                 endPeerStream(up, .cancel)
                 continue
             }
+            makeCurrent(up, exchange)
             detachUpstream(exchange, reuse: false)
             if owner.pointee.exchange == nil {
                 bind(exchange, owner)
@@ -281,6 +282,7 @@ extension Worker {
         _ what: StaticString,
         _ detail: StaticString
     ) {
+        if noteProbe(Int(up.pointee.peer), SLUICE_PROBE_REQUEST, "\(what)\(detail)") { return }
         let text = peers[Int(up.pointee.peer)].text
         log.write(2) { line in
             line.text(what)

@@ -22,6 +22,7 @@ extension Worker {
     mutating func startStream(_ up: UnsafeMutablePointer<Upstream>) {
         timers.cancel(timer(of: up))
         if let exchange = up.pointee.exchange {
+            makeCurrent(up, exchange)
             exchange.pointee.context.facts.is_reused = up.pointee.flags.contains(.reused) ? 1 : 0
             if !up.pointee.flags.contains(.reused) {
                 exchange.pointee.context.facts.time_connected = nowNanoseconds
@@ -206,6 +207,8 @@ extension Worker {
         }
         if let exchange = up.pointee.exchange {
             keepTrailers(&exchange.pointee.responseBody, count)
+        } else if let callout = up.pointee.callout, callout.pointee.probe >= 0 {
+            keepTrailers(&callout.pointee.pipe, count)
         }
         up.pointee.flags.insert(.ended)
         goOn(up)
@@ -249,6 +252,7 @@ extension Worker {
 
     private mutating func goOn(_ up: UnsafeMutablePointer<Upstream>) {
         if let exchange = up.pointee.exchange {
+            makeCurrent(up, exchange)
             advance(exchange)
         } else if let callout = up.pointee.callout {
             advance(callout)
@@ -311,6 +315,7 @@ extension Worker {
             session.pointee.connection.resetStream(up.pointee.stream, .protocolError)
         }
         if let exchange = up.pointee.exchange {
+            makeCurrent(up, exchange)
             badResponse(exchange, "\(reason)")
         } else if let callout = up.pointee.callout {
             streamFailed(callout)
@@ -327,6 +332,7 @@ extension Worker {
             up.pointee.flags.remove(.reused)
         }
         if !reset.isByPeer, let exchange = up.pointee.exchange {
+            makeCurrent(up, exchange)
             badResponse(exchange, "its content differs from its Content-Length, or the like")
             return
         }
@@ -354,6 +360,7 @@ extension Worker {
             }
             return
         }
+        makeCurrent(up, exchange)
         if isWaiting {
             attemptFailed(exchange, timedOut: timedOut)
         } else if exchange.pointee.response == .none {
@@ -370,9 +377,11 @@ extension Worker {
         guard let upstream = exchange.pointee.upstream, let up = exchange.pointee.up else { return }
         let peer = Int(up.pointee.peer)
         reportAttempt(exchange, SLUICE_ATTEMPT_CLOSED)
+        if goOnBeside(exchange) { return }
         detachUpstream(exchange, reuse: false)
         guard !exchange.pointee.flags.contains(.replayOverflow),
-            exchange.pointee.attempts < upstream.pointee.retries.attempts
+            exchange.pointee.attempts < upstream.pointee.retries.attempts,
+            upstream.pointee.failover?.pointee.on.events.contains(.refused) != false
         else {
             reply(exchange, 502, reason: "the peer refused the stream", peer: peer)
             return

@@ -100,7 +100,8 @@ extension Worker {
         guard reuse, !isDraining, !pools[Int(up.pointee.peer)].isRetired,
             !up.pointee.flags.contains(.readClosed),
             settings.requests == 0 || Int(up.pointee.requests) < settings.requests,
-            settings.idlePerPeer > 0
+            settings.idlePerPeer > 0,
+            upstream.pointee.failover == nil || !yieldsConnection(upstream)
         else {
             closeUpstream(up)
             return
@@ -132,6 +133,7 @@ extension Worker {
         timers.cancel(timer(of: up))
         up.wire.close()
         up.pointee.tls = nil
+        dropConnection(Int(up.pointee.peer))
         freeInput(up)
         up.pointee.next = deadUpstreams
         deadUpstreams = up

@@ -26,17 +26,21 @@ extension Worker {
     ///   - reason: why, for the log; empty for nothing to log.
     ///   - peer: the peer that is to blame, for the log.
     ///   - fields: further fields of the answer.
+    ///   - retryAfter: seconds that a 503 tells the client to wait.
     mutating func reply(
         _ exchange: UnsafeMutablePointer<Exchange>,
         _ status: UInt16,
         reason: StaticString,
         peer: Int? = nil,
-        fields: [(id: FieldID, value: StaticString)] = []
+        fields: [(id: FieldID, value: StaticString)] = [],
+        retryAfter: Int = 1
     ) {
         if reason.utf8CodeUnitCount > 0 { logReply(exchange, status, reason, peer) }
         var message = emptyResponse(exchange, status)
         for field in fields { append(field.id, Slice(field.value), to: &message, exchange) }
-        if status == 503 { append(.retryAfter, Slice("1"), to: &message, exchange) }
+        if status == 503 {
+            append(.retryAfter, decimal(retryAfter, exchange), to: &message, exchange)
+        }
         var body = Slice("")
         let name = HeadWriter.reason(of: status)
         if status != 204,
@@ -54,6 +58,16 @@ extension Worker {
             append(.contentType, Slice("text/plain"), to: &message, exchange)
         }
         sendLocal(exchange, message, body)
+    }
+
+    /// A number as the value of a field.
+    private mutating func decimal(_ number: Int, _ exchange: UnsafeMutablePointer<Exchange>)
+        -> Slice
+    {
+        guard number > 1,
+            let text = exchange.pointee.context.arena.allocate(UInt8.self, count: 20)
+        else { return Slice("1") }
+        return Slice(text, HeadWriter.writeDecimal(UInt64(number), to: text))
     }
 
     /// - Parameter isCut: whether a response had begun, so that the status can't be told any more.
@@ -162,6 +176,7 @@ extension Worker {
         _ body: Slice
     ) {
         detachUpstream(exchange, reuse: false)
+        if exchange.pointee.failover != nil { endBeside(exchange, reports: true) }
         releaseReplay(exchange)
         releaseHeld(&exchange.pointee.requestBody)
         // An interim response that the client has not taken yet can't be overtaken.

@@ -102,7 +102,7 @@ extension Worker {
         return readRequestBody(exchange, &bytes, &count)
     }
 
-    private func canSpliceRequest(
+    private mutating func canSpliceRequest(
         _ exchange: UnsafeMutablePointer<Exchange>,
         _ up: UnsafeMutablePointer<Upstream>
     ) -> Bool {
@@ -339,7 +339,7 @@ extension Worker {
         } else {
             timers.set(
                 timer(of: up),
-                deadline: now &+ UInt64(upstream.pointee.timeouts.firstByte)
+                deadline: responseDeadline(exchange, up, upstream)
             )
         }
     }
@@ -389,14 +389,20 @@ extension Worker {
 
     /// Whether the body must be kept: the connection may turn out to be closed already, and the
     /// method may be repeated.
-    private func keepsReplay(
+    private mutating func keepsReplay(
         _ exchange: UnsafeMutablePointer<Exchange>,
         _ up: UnsafeMutablePointer<Upstream>
     ) -> Bool {
         // Streams may be refused, which says that nothing was done (RFC 9113 §8.7).
         (up.pointee.isStream
-            || up.pointee.flags.contains(.reused) && exchange.pointee.head.method.isIdempotent)
+            || exchange.pointee.head.method.isIdempotent
+                && (up.pointee.flags.contains(.reused) || triesSentAgain(exchange)))
             && !exchange.pointee.flags.contains(.replayOverflow)
+    }
+
+    /// Whether the upstream's `retries.on` has what may happen after the body was sent.
+    private mutating func triesSentAgain(_ exchange: UnsafeMutablePointer<Exchange>) -> Bool {
+        exchange.pointee.failover?.pointee.plan.pointee.on.includesSent == true
     }
 
     private mutating func keepReplay(

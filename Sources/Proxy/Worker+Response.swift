@@ -15,6 +15,7 @@ extension Worker {
             if let input = up.pointee.input {
                 parseResponse(exchange, up, input.bytes, up.pointee.inputCount)
                 if exchange.pointee.isEnded || exchange.pointee.responseBody.hasHeld { return }
+                guard exchange.pointee.up == up else { return }
             }
         }
         if up.pointee.isStream {
@@ -45,6 +46,8 @@ extension Worker {
             }
             if exchange.pointee.isEnded { return }
             if exchange.pointee.responseBody.hasHeld { return }
+            // The response was dropped for another attempt.
+            guard exchange.pointee.up == up else { return }
         }
     }
 
@@ -143,6 +146,7 @@ extension Worker {
             line.escaped(peer.bytes, peer.count)
         }
         reportAttempt(exchange, SLUICE_ATTEMPT_MALFORMED)
+        if goOnBeside(exchange) { return }
         detachUpstream(exchange, reuse: false)
         replyOrCut(exchange, 502, reason: "the peer's response breaks HTTP")
     }
@@ -210,6 +214,11 @@ extension Worker {
         peers[Int(up.pointee.peer)].setFailures(false)
         if up.pointee.sentAt != 0 {
             peers[Int(up.pointee.peer)].addLatency(nowNanoseconds &- up.pointee.sentAt)
+        }
+        if exchange.pointee.failover != nil,
+            !accepts(exchange, up, head, bodyCount: bodyCount)
+        {
+            return
         }
         if !head.flags.contains(.keepAlive) { exchange.pointee.flags.insert(.closeUpstream) }
         exchange.pointee.context.replaceResponse(responseMessage(bytes, head))

@@ -71,7 +71,7 @@ extension Worker {
 
     /// A worker with more idle connections to the peer than this one has already asked for: a burst
     /// of requests does not wait for connections that are not there.
-    private mutating func findGiver(_ peer: Int) -> Int? {
+    mutating func findGiver(_ peer: Int) -> Int? {
         nextAsked = (nextAsked &+ 1) % mailboxes.count
         for offset in 0..<mailboxes.count {
             let other = (nextAsked &+ offset) % mailboxes.count
@@ -103,6 +103,7 @@ extension Worker {
         let up = gift.request.claim
         let peer = gift.request.peer
         let exchange = up.pointee.exchange
+        if let exchange { makeCurrent(up, exchange) }
         pools[peer].asked &-= 1
         if gift.isNone, exchange != nil, askAgain(gift.request) { return }
         timers.cancel(timer(of: up))
@@ -123,7 +124,7 @@ extension Worker {
     }
 
     /// Makes the connection this worker's own; false when there is none, or it can't be watched.
-    private func adopt(_ gift: IdleGift, _ up: UnsafeMutablePointer<Upstream>) -> Bool {
+    private mutating func adopt(_ gift: IdleGift, _ up: UnsafeMutablePointer<Upstream>) -> Bool {
         guard !gift.isNone else { return false }
         do throws(Errno) {
             // What has come meanwhile, the peer's end too, is announced again.
@@ -132,7 +133,7 @@ extension Worker {
                 token: Token.make(Token.upstream, UnsafeMutableRawPointer(up))
             )
         } catch {
-            gift.close()
+            close(gift)
             return false
         }
         up.pointee.fd = gift.fd
@@ -157,6 +158,13 @@ extension Worker {
         timers.set(timer(of: up), deadline: gift.deadline)
     }
 
+    /// Closes a connection that nobody takes any more.
+    private mutating func close(_ gift: IdleGift) {
+        guard !gift.isNone else { return }
+        gift.close()
+        dropConnection(gift.request.peer)
+    }
+
     // MARK: Who gives
 
     /// Another worker asks for an idle connection: it gets the one that was used last, which the
@@ -177,7 +185,7 @@ extension Worker {
             gift.fd = release(up)
             break
         }
-        if !mailboxes[request.worker].post(.gift(gift)) { gift.close() }
+        if !mailboxes[request.worker].post(.gift(gift)) { close(gift) }
     }
 
     /// Lets go of an idle connection without closing it; its socket.
@@ -208,7 +216,7 @@ extension Worker {
     mutating func closeMailbox() {
         for message in mailbox.close() {
             switch message {
-            case .gift(let gift): gift.close()
+            case .gift(let gift): close(gift)
             case .ask(let request):
                 mailboxes[request.worker].post(.gift(IdleGift(request: request)))
             case .census(let census): census.answer([], 0)
@@ -218,7 +226,7 @@ extension Worker {
             case .retire(let retirement):
                 reports?.send(index, .retired(retirement.number))
             case .ping(let round): round.answer()
-            case .drain, .endTunnels, .cut, .tasks, .resume: break
+            case .drain, .endTunnels, .cut, .tasks, .resume, .room: break
             }
         }
     }

@@ -23,6 +23,8 @@ extension Worker {
         case TimerKind.suspension:
             expire(address.assumingMemoryBound(to: Suspension.self))
         case TimerKind.tasks: runTaskTimers()
+        case TimerKind.pending:
+            expire(address.assumingMemoryBound(to: FailoverState.self))
         default:
             resumeListeners()
         }
@@ -169,6 +171,7 @@ extension Worker {
     }
 
     private mutating func expireUpstream(_ up: UnsafeMutablePointer<Upstream>) {
+        if let exchange = up.pointee.exchange { makeCurrent(up, exchange) }
         switch up.pointee.state {
         case .idle: closeUpstream(up)
         case .multiplexed: expirePeerSession(up)
@@ -197,8 +200,9 @@ extension Worker {
                 timers.set(timer(of: up), deadline: now &+ UInt64(timeouts.firstByte))
             }
         case .head:
+            if isEarly(exchange, up) { return }
             doubt(up, after: timeouts.firstByte)
-            peerTimedOut(exchange, peer, "timeouts.first_byte: no response in time")
+            peerTimedOut(exchange, peer, lateReason(exchange))
         case .body:
             // It may wait for what the client has still to send, which `checkClient` bounds.
             let isClientsTurn =
@@ -223,6 +227,17 @@ extension Worker {
     ) {
         peers[peer].setFailures(true)
         reportAttempt(exchange, SLUICE_ATTEMPT_TIMEOUT)
+        if goOnBeside(exchange) { return }
+        if let up = exchange.pointee.up, let upstream = exchange.pointee.upstream,
+            upstream.pointee.failover != nil
+        {
+            let hasBytes = up.pointee.inputCount > 0 || exchange.pointee.interimCount > 0
+            detachUpstream(exchange, reuse: false)
+            if !hasBytes, mayRetry(exchange, upstream, after: .timeout, peer: peer) {
+                attempt(exchange)
+                return
+            }
+        }
         reply(exchange, 504, reason: reason, peer: peer)
     }
 

@@ -9,6 +9,11 @@ extension Worker {
     /// Begins the next attempt of a request; answers it when there is none left.
     mutating func attempt(_ exchange: UnsafeMutablePointer<Exchange>) {
         guard let upstream = exchange.pointee.upstream else { return }
+        guard upstream.pointee.peerCount > 0 else {
+            replyWithoutPeers(exchange, upstream)
+            return
+        }
+        if let plan = upstream.pointee.failover, !enter(exchange, plan) { return }
         while exchange.pointee.attempts < upstream.pointee.retries.attempts {
             // The only peer was tried: asking it again at once would get the same answer.
             if upstream.pointee.pick == nil, exchange.pointee.tried != nil { break }
@@ -18,12 +23,14 @@ extension Worker {
             )
             if exchange.pointee.attempts > 1 { forgetAttempt(exchange) }
             guard let local = pick(exchange, upstream) else {
+                if findsNoRoom(exchange) { return }
                 guard exchange.pointee.attempts == 1 else { break }
                 reply(exchange, 503, reason: "the balancer has no peer")
                 return
             }
             let peer = upstream.pointee.peer(local)
             exchange.pointee.context.facts.peer = sluice_slice(peers[peer].text)
+            exchange.pointee.context.peerID = peers[peer].id
             let upgrades = exchange.pointee.head.flags.contains(.upgrade)
             if mayMultiplex(upstream, peer: peer, upgrades: upgrades) {
                 guard !upgrades else {
@@ -44,10 +51,29 @@ extension Worker {
             {
                 return
             }
+            if findsNoRoom(exchange) { return }
             markTried(exchange, upstream, local)
             reportAttempt(exchange, SLUICE_ATTEMPT_CONNECT)
+            guard upstream.pointee.triesOtherPeers else { break }
         }
+        if goOnBeside(exchange) { return }
         reply(exchange, 502, reason: "no peer could be reached")
+    }
+
+    private mutating func replyWithoutPeers(
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ upstream: UnsafeMutablePointer<UpstreamPlan>
+    ) {
+        reply(exchange, 503, reason: "the upstream has no peers")
+    }
+
+    /// Lets an attempt wait that has just found a limit reached, or answers the request.
+    private mutating func findsNoRoom(_ exchange: UnsafeMutablePointer<Exchange>) -> Bool {
+        guard exchange.pointee.failover != nil, limitHit != .none else { return false }
+        // It was none.
+        exchange.pointee.attempts &-= 1
+        waitForRoom(exchange)
+        return true
     }
 
     /// What plugins were told of the attempt before.
@@ -59,11 +85,16 @@ extension Worker {
 
     /// Index of a peer within its upstream; nil when there is none to use.
     @inline(__always)
-    private func pick(
+    private mutating func pick(
         _ exchange: UnsafeMutablePointer<Exchange>,
         _ upstream: UnsafeMutablePointer<UpstreamPlan>
     ) -> Int? {
-        guard upstream.pointee.pick != nil else { return 0 }
+        if upstream.pointee.failover != nil, let local = Self.takeCandidate(exchange) {
+            return local
+        }
+        guard upstream.pointee.pick != nil else {
+            return upstream.pointee.failover == nil ? 0 : chooseOnly(upstream)
+        }
         return pick(
             upstream,
             request: exchange,
@@ -73,10 +104,19 @@ extension Worker {
         )
     }
 
-    /// Index of a peer within its upstream, which the balancer chooses.
+    /// The peer that was chosen before the attempt began.
+    private static func takeCandidate(_ exchange: UnsafeMutablePointer<Exchange>) -> Int? {
+        guard let state = exchange.pointee.failover, state.pointee.candidate >= 0 else {
+            return nil
+        }
+        defer { state.pointee.candidate = -1 }
+        return Int(state.pointee.candidate)
+    }
+
+    /// Index of a peer within its upstream, which the balancer chooses; never one that was tried.
     ///
     /// - Parameter request: whose context a crash record tells of; nil for a callout.
-    func pick(
+    mutating func pick(
         _ upstream: UnsafeMutablePointer<UpstreamPlan>,
         request: UnsafeMutableRawPointer?,
         attempt: Int,
@@ -93,17 +133,26 @@ extension Worker {
             pickCall.pointee.hash_key = sluice_slice(hashKey)
         }
         pickCall.pointee.tried = UnsafePointer(tried)
-        pickCall.pointee.count = 0
         calls.worker.pointee.crumb.request = UnsafeRawPointer(request)
-        calls.worker.pointee.crumb.label = pick.label
-        let result = pick.call(pick.state, slots[pick.instance], pick.table, pickCall)
-        calls.worker.pointee.crumb.label = nil
-        guard result == UInt32(SLUICE_PICK_OK), pickCall.pointee.count > 0 else { return nil }
+        guard ask(pick) else { return nil }
+        guard tried == nil, upstream.pointee.failover == nil else {
+            return choose(upstream, pick, tried: tried)
+        }
         let chosen = Int(pickCall.pointee.candidates.0)
         return chosen < upstream.pointee.peerCount ? chosen : nil
     }
 
-    private func markTried(
+    /// Calls the balancer; false when it has no candidate.
+    @inline(__always)
+    mutating func ask(_ pick: UpstreamPlan.Pick) -> Bool {
+        pickCall.pointee.count = 0
+        calls.worker.pointee.crumb.label = pick.label
+        let result = pick.call(pick.state, slots[pick.instance], pick.table, pickCall)
+        calls.worker.pointee.crumb.label = nil
+        return result == UInt32(SLUICE_PICK_OK) && pickCall.pointee.count > 0
+    }
+
+    mutating func markTried(
         _ exchange: UnsafeMutablePointer<Exchange>,
         _ upstream: UnsafeMutablePointer<UpstreamPlan>,
         _ local: Int
@@ -139,7 +188,7 @@ extension Worker {
         _ upstream: UnsafeMutablePointer<UpstreamPlan>,
         peer: Int
     ) -> Bool {
-        guard let (up, isEstablished) = openConnection(peer) else { return false }
+        guard let (up, isEstablished) = openConnection(peer, upstream) else { return false }
         bind(exchange, up)
         begin(up, upstream, isEstablished: isEstablished)
         return true
@@ -155,10 +204,15 @@ extension Worker {
             send(exchange)
             return
         }
-        if connect(exchange, upstream, peer: peer) { return }
+        if connect(exchange, upstream, peer: peer) || findsNoRoom(exchange) { return }
         markTried(exchange, upstream, upstream.pointee.local(of: peer))
         reportAttempt(exchange, SLUICE_ATTEMPT_CONNECT)
-        attempt(exchange)
+        if goOnBeside(exchange) { return }
+        if upstream.pointee.triesOtherPeers {
+            attempt(exchange)
+        } else {
+            reply(exchange, 502, reason: "no peer could be reached")
+        }
     }
 
     /// The connection that was being made to a peer has come to nothing: tries the next peer.
@@ -169,12 +223,18 @@ extension Worker {
             exchange,
             timedOut ? SLUICE_ATTEMPT_TIMEOUT : SLUICE_ATTEMPT_CONNECT
         )
+        if goOnBeside(exchange) { return }
         detachUpstream(exchange, reuse: false)
-        if exchange.pointee.attempts >= upstream.pointee.retries.attempts, timedOut {
+        let isLast =
+            exchange.pointee.attempts >= upstream.pointee.retries.attempts
+            || !upstream.pointee.triesOtherPeers
+        if isLast, timedOut {
             reply(exchange, 504, reason: "connect timed out")
-            return
+        } else if isLast {
+            reply(exchange, 502, reason: "no peer could be reached")
+        } else {
+            attempt(exchange)
         }
-        attempt(exchange)
     }
 
     mutating func peerFailed(_ peer: Int, _ what: StaticString, _ error: Errno) {
@@ -219,6 +279,7 @@ extension Worker {
         _ index: Int,
         _ resumption: Resumption
     ) {
+        makeWaitingCurrent(exchange)
         let outcome = calls.run(
             .upstreamRequest,
             of: exchange.pointee.chain,
@@ -235,7 +296,7 @@ extension Worker {
     private mutating func sendHead(_ exchange: UnsafeMutablePointer<Exchange>) {
         guard let up = exchange.pointee.up, let upstream = exchange.pointee.upstream else { return }
         exchange.pointee.response = .head
-        timers.set(timer(of: up), deadline: now &+ UInt64(upstream.pointee.timeouts.firstByte))
+        timers.set(timer(of: up), deadline: responseDeadline(exchange, up, upstream))
         setAuthority(exchange, upstream)
         guard fitsOut(exchange) else {
             reply(exchange, 502, reason: "request head is too large with its added fields")
@@ -258,8 +319,11 @@ extension Worker {
         }
         if exchange.pointee.head.framing.isNone {
             // Most requests: there is no body to move.
-            if sendToPeer(exchange, up, headCount: count, scratch, 0, isEnd: true) == .done {
-                exchange.pointee.requestBody.isFinished = true
+            switch sendToPeer(exchange, up, headCount: count, scratch, 0, isEnd: true) {
+            case .done: exchange.pointee.requestBody.isFinished = true
+            // Of two attempts at the same time neither may hold bytes; the first has sent its own.
+            case .blocked: _ = goOnBeside(exchange)
+            case .failed: break
             }
             return
         }
@@ -371,17 +435,14 @@ extension Worker {
     ) {
         guard let up = exchange.pointee.up, let upstream = exchange.pointee.upstream else { return }
         let isReused = up.pointee.flags.contains(.reused)
-        let wasSent = exchange.pointee.flags.contains(.sentToPeer)
         let hasBytes = up.pointee.inputCount > 0 || exchange.pointee.interimCount > 0
         let peer = Int(up.pointee.peer)
         reportAttempt(exchange, SLUICE_ATTEMPT_CLOSED)
+        if goOnBeside(exchange) { return }
         detachUpstream(exchange, reuse: false)
         // A connection that waited in the pool may have been closed by the peer at any time, so
         // its failure says nothing of the request (RFC 9112 §9.3.1). A fresh one's does.
-        let isReplayable =
-            !exchange.pointee.flags.contains(.replayOverflow)
-            && (!wasSent || exchange.pointee.head.method.isIdempotent)
-        if isReused, isReplayable, !hasBytes,
+        if isReused, exchange.pointee.isReplayable, !hasBytes,
             exchange.pointee.attempts < upstream.pointee.retries.attempts
         {
             exchange.pointee.flags.insert(.freshConnection)
@@ -391,6 +452,10 @@ extension Worker {
             return
         }
         peers[peer].setFailures(true)
+        if !hasBytes, mayRetry(exchange, upstream, after: .reset, peer: peer) {
+            attempt(exchange)
+            return
+        }
         reply(exchange, status, reason: reason, peer: peer)
     }
 

@@ -36,6 +36,13 @@ package enum WorkerMessage: Sendable {
     case census(Census)
     /// Stop what no plan has any more.
     case retire(Retirement)
+    /// Requests that wait for a limit of an upstream may find room.
+    case room(UpstreamRoom)
+}
+
+/// Names the upstream at which another worker has made room.
+package struct UpstreamRoom: Sendable {
+    let load: UpstreamLoad
 }
 
 /// One core's share of the proxy: its listeners, connections, buffers and timers, and the loop that
@@ -91,6 +98,11 @@ package struct Worker: ~Copyable {
     var suspensions: Slab<Suspension>
     /// Requests of plugins' own: those that were asked for, and those that run.
     let calloutPort: CalloutPort
+    /// Counts what probes do, which nobody asks for.
+    let probeLoad: UpstreamLoad
+    /// Of plugins' probes; those below `probeCount` are made.
+    let probes = UnsafeMutablePointer<ProbeSlot>.allocate(capacity: ProbeSlot.countMax)
+    var probeCount = 0
     var callouts = Slab<Callout>(chunkCount: 32, countMax: CalloutPort.calloutsMax)
     var firstCallout: UnsafeMutablePointer<Callout>?
     /// Where the bodies stand in an exchange: looked up once, because a key path is not folded.
@@ -124,6 +136,14 @@ package struct Worker: ~Copyable {
     /// The worker that is asked first, in turn.
     var nextAsked = 0
     let pickCall: UnsafeMutablePointer<sluice_pick>
+    /// Bit per peer of an upstream: what a balancer is asked to leave out.
+    let leftOut: UnsafeMutablePointer<UInt64>
+    /// The limit for which the last choice or connect of an attempt came to nothing.
+    var limitHit = UpstreamLimit.none
+    /// Queues of requests that wait for a limit and may find room now.
+    var dueQueues: UnsafeMutablePointer<PendingQueue>?
+    /// The worker that is woken next when there is room, in turn.
+    var nextWoken = 0
     let responseLimits: HeadLimits
     let dateText: UnsafeMutablePointer<UInt8>
     /// What came behind the head that is being handled: still in the scratch buffer.
@@ -189,6 +209,8 @@ package struct Worker: ~Copyable {
         blockBytes: H2Limits().headerBlockBytesMax,
         tableBytesMax: HPACKDecoder.tableBytesMax
     )
+    /// Bits for each of the peers that an upstream may have, 65,535.
+    static let leftOutWords = 1_024
     /// Of a head: what a manifest may allow at most, and what a response may have.
     static let fieldsMax = max(DownstreamLimits.fieldsMax, ResponseLimits.fieldsMax)
     /// Times that a session's streams are asked for more before others get their turn.
@@ -238,7 +260,7 @@ package struct Worker: ~Copyable {
         guard let output = TLSOutput() else { preconditionFailure("no memory") }
         ciphertext = .allocate(capacity: 1)
         ciphertext.initialize(to: output)
-        sessions = .allocate(capacity: PlanTables.peersMax)
+        sessions = .allocate(capacity: tables.peerRoom)
         rest = scratch
         sessionInput = .allocate(capacity: Self.sessionInputBytes)
         headText = .allocate(capacity: Self.headTextBytes)
@@ -250,6 +272,7 @@ package struct Worker: ~Copyable {
         requestFields = .allocate(capacity: Self.fieldsMax)
         responseFields = .allocate(capacity: Self.fieldsMax)
         slots = .allocate(capacity: PlanTables.instancesMax)
+        probeLoad = UpstreamLoad(workers: plan.tables.workerCount)
         slots.initialize(repeating: nil, count: PlanTables.instancesMax)
         suspensions = Slab(chunkCount: 128, countMax: WaitTable.waitsMax)
         waits = WaitTable(worker: index) { mailbox.post(.resume($0)) }
@@ -258,9 +281,10 @@ package struct Worker: ~Copyable {
         )
         Suspensions.register(waits, worker: index)
         calloutPort = CalloutPort.of(worker: index)
-        pools = .allocate(capacity: PlanTables.peersMax)
+        pools = .allocate(capacity: tables.peerRoom)
         pickCall = .allocate(capacity: 1)
         pickCall.initialize(to: sluice_pick())
+        leftOut = .allocate(capacity: Self.leftOutWords)
         dateText = .allocate(capacity: 32)
         lastIPText = Self.zeroes(IPAddress.textBytesMax)
         var limits = HeadLimits()
@@ -288,7 +312,9 @@ package struct Worker: ~Copyable {
     deinit {
         scratch.deallocate()
         for peer in 0..<knownPeers { sessions[peer].clear() }
+        for place in 0..<probeCount { sessions[probes[place].peer].clear() }
         sessions.deallocate()
+        probes.deallocate()
         places.deallocate()
         ciphertext.deinitialize(count: 1)
         ciphertext.deallocate()
@@ -304,6 +330,7 @@ package struct Worker: ~Copyable {
         slots.deallocate()
         pools.deallocate()
         pickCall.deallocate()
+        leftOut.deallocate()
         dateText.deallocate()
         lastIPText.deallocate()
         listenerTimer.deallocate()
@@ -359,6 +386,7 @@ package struct Worker: ~Copyable {
         runQueued()
         while let node = timers.popExpired(now: now) { expire(node) }
         if calloutPort.hasRequests { beginCallouts() }
+        if dueQueues != nil { serveWaiting() }
         reap()
     }
 
@@ -367,6 +395,7 @@ package struct Worker: ~Copyable {
         logHTTP2()
         while let callout = firstCallout { end(callout) }
         for peer in 0..<knownPeers { closePool(of: peer) }
+        closeProbes()
         closeMailbox()
         reap()
         port.close()

@@ -1,5 +1,5 @@
 /// A timer inside the object that it belongs to: 32 bytes.
-public struct TimerNode {
+public struct TimerNode: BitwiseCopyable {
     var next: UnsafeMutablePointer<TimerNode>?
     var previous: UnsafeMutablePointer<TimerNode>?
     /// Milliseconds of the worker's clock; meaningful while linked.

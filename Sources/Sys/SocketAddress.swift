@@ -107,6 +107,17 @@ public struct SocketAddress: Equatable, @unchecked Sendable {
         }
     }
 
+    /// The same address with another port; a Unix address stays as it is.
+    public func replacing(port: UInt16) -> SocketAddress {
+        guard !isUnix else { return self }
+        var copy = self
+        withUnsafeMutableBytes(of: &copy.storage) { bytes in
+            bytes[2] = UInt8(port >> 8)
+            bytes[3] = UInt8(truncatingIfNeeded: port)
+        }
+        return copy
+    }
+
     /// The address alone: 4 or 16 bytes, the rest zero, and 4, 6 or 0 for a Unix socket.
     ///
     /// An IPv4 address inside IPv6 (`::ffff:192.0.2.1`) counts as IPv4.

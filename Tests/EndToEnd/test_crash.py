@@ -1,7 +1,9 @@
 """A plugin that crashes or hangs: what the process leaves behind, and what becomes of others."""
 import functools
+import json
 import os
 import signal
+import socket
 import time
 
 import pytest
@@ -311,3 +313,63 @@ def test_a_crash_that_halts(tmp_path, origin, library):
     client.send(request(fields=FAULT))
     assert proxy.wait_end() == 1
     proxy.wait_log("plugin guilty: on_crash is halt: stopping")
+
+
+# ------------------------------------------------------------ what operators see and do
+def series(proxy):
+    """The metrics of plugins, by name with labels."""
+    text = http("GET", proxy.admin, "/v1/metrics").decode()
+    return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2])
+            for line in text.splitlines() if line and not line.startswith("#")}
+
+
+def http(method, socket_path, target):
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(socket_path)
+    s.sendall(("%s %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" % (method, target)).encode())
+    answer = b"".join(iter(lambda: s.recv(65536), b""))
+    s.close()
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200"), answer
+    return body
+
+
+def test_faults_are_counted_by_kind(supervised, tmp_path):
+    path = str(tmp_path / "admin")
+    proxy = supervised(how="error", plugin={"on_error": "open", **CIRCUIT},
+                       admin={"listen": "unix:" + path})
+    proxy.admin = path
+    name = 'sluice_plugin_faults_total{plugin="guilty",kind="%s"}'
+    before = series(proxy)
+    assert {before[name % kind] for kind in
+            ("error", "edit", "verdict", "overrun", "misuse", "leak")} == {0}
+    client = Client(proxy.address)
+    for _ in range(12):
+        assert client.request(fields=FAULT).status == 200
+    after = series(proxy)
+    assert after[name % "error"] == 7 and after[name % "verdict"] == 0
+    assert after['sluice_plugin_skipped_total{plugin="guilty"}'] == 5
+    assert after['sluice_plugin_circuits_open{plugin="guilty"}'] == 1
+    faults = json.loads(http("GET", path, "/v1/faults"))["plugins"][0]
+    assert (faults["faults"]["error"], faults["skipped"], faults["open_circuits"]) == (7, 5, 1)
+    proxy.expected_crash = False
+
+
+def test_a_quarantine_is_lifted(supervised, tmp_path):
+    """By command, and for all processes to come."""
+    path = str(tmp_path / "admin")
+    proxy = supervised(plugin={"on_crash": "quarantine", "on_error": "closed:503"},
+                       admin={"listen": "unix:" + path})
+    answer, _ = crash(proxy)
+    assert answer.status == 503
+    assert "quarantined" in run("status", "--manifest", proxy.path).stdout
+    nobody = run("plugin", "reset", "x", "--manifest", proxy.path)
+    assert nobody.returncode == 1 and "plugins.x" in nobody.stderr
+    done = run("plugin", "reset", "guilty", "--manifest", proxy.path)
+    assert done.returncode == 0, done.stderr
+    client = Client(proxy.address)
+    assert client.request().status == 200
+    assert json.loads(http("GET", path, "/v1/faults"))["quarantine"] == []
+    # It is loaded, and so it may crash again; then it is left out again.
+    answer, _ = crash(proxy)
+    assert answer.status == 503

@@ -20,7 +20,8 @@ struct HostTableTests {
 
     @Test(arguments: [
         "sluice.core/1", "sluice.http/1", "sluice.shared/1", "sluice.waitset/1",
-        "sluice.http_client/1", "sluice.metrics/1", "sluice.thread_check/1",
+        "sluice.http_client/1", "sluice.metrics/1", "sluice.peers/1",
+        "sluice.thread_check/1",
     ])
     func `a table is found by its whole id, and is always the same`(id: String) throws {
         let table = try #require(Self.table(id))
@@ -50,6 +51,7 @@ struct HostTableTests {
             (SLUICE_WAITSET_ID, MemoryLayout<sluice_waitset>.size),
             (SLUICE_HTTP_CLIENT_ID, MemoryLayout<sluice_http_client>.size),
             (SLUICE_METRICS_ID, MemoryLayout<sluice_metrics>.size),
+            (SLUICE_PEERS_ID, MemoryLayout<sluice_peers>.size),
             (SLUICE_THREAD_CHECK_ID, MemoryLayout<sluice_thread_check>.size),
         ]
         #expect(sizes.count == HostTable.ids.count)

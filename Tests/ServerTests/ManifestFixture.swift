@@ -122,6 +122,20 @@ enum Sample {
             """
         case "upstream_timeouts": manifest(upstream: "timeouts: { \(member) }")
         case "retries": manifest(upstream: "retries: { \(member) }")
+        case "retry_budget": manifest(upstream: "retries: { budget: { \(member) } }")
+        case "hedge":
+            """
+            { version: 1, listeners: [{ listen: ":1" }], routes: [{ upstream: "app" }],
+              plugins: { lb: { library: "libLB.so" } },
+              upstreams: { app: { peers: ["192.0.2.1:80", "192.0.2.2:80"], balancer: "lb",
+                hedge: { \(member) } } } }
+            """
+        case "upstream_limits":
+            manifest(
+                upstream: member.hasPrefix("in_flight:")
+                    ? "limits: { \(member) }" : "limits: { in_flight: 9, \(member) }"
+            )
+        case "peer_limits": manifest(upstream: "limits: { per_peer: { \(member) } }")
         case "pool": manifest(upstream: "pool: { \(member) }")
         case "upstream_http2": manifest(upstream: "protocol: 'h2c', http2: { \(member) }")
         case "route": manifest(route: member)
@@ -159,6 +173,10 @@ enum Sample {
         case "peer": "upstreams.app.peers[0]."
         case "upstream_timeouts": "upstreams.app.timeouts."
         case "retries": "upstreams.app.retries."
+        case "retry_budget": "upstreams.app.retries.budget."
+        case "hedge": "upstreams.app.hedge."
+        case "upstream_limits": "upstreams.app.limits."
+        case "peer_limits": "upstreams.app.limits.per_peer."
         case "pool": "upstreams.app.pool."
         case "upstream_http2": "upstreams.app.http2."
         case "route": "routes[0]."

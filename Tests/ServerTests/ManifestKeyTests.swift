@@ -254,6 +254,7 @@ struct ManifestKeyTests {
             ("pool", "idle_per_peer", 0, 65_535, ""), ("pool", "requests", 0, 1_000_000_000, ""),
         ] + ManifestTLSTests.bounds + ManifestHTTP2Tests.bounds
         + UpstreamProtocolTests.bounds + IntegrityKeyTests.bounds + LifecycleKeyTests.bounds
+        + FailoverKeyTests.bounds
 
     @Test(arguments: bounds)
     func `keeps the bounds of a key`(
@@ -344,7 +345,7 @@ struct ManifestKeyTests {
         ),
         ("{upstreams: 'a'}", "upstreams: expected an object, found a string"),
         ("{upstreams: {a: {peers: 'a:1'}}}", "upstreams.a.peers: expected a list, found a string"),
-        ("{upstreams: {a: {peers: []}}}", "upstreams.a.peers: at least 1 is needed"),
+        ("{upstreams: {a: {peers: {}}}}", "upstreams.a.peers: expected a list, found an object"),
         (
             "{upstreams: {a: {peers: [1]}}}",
             "upstreams.a.peers[0]: expected an address such as \"192.0.2.1:80\", or an"

@@ -118,7 +118,7 @@ struct ManifestTests {
             fixture.problems("{ plugins: { a: {} }, upstreams: { b: {} } }") == [
                 "version: this key is missing", "listeners: this key is missing",
                 "routes: this key is missing", "plugins.a.library: this key is missing",
-                "upstreams.b.peers: this key is missing",
+                "upstreams.b.peers: this key is missing; or say discovery: true",
             ]
         )
         #expect(

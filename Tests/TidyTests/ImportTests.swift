@@ -41,12 +41,14 @@ struct ImportTests {
     ]
 
     /// What several plugins are made of.
-    static let shared: [String: Set<String>] = ["Balancing": ["SluiceSDK"]]
+    static let shared: [String: Set<String>] = ["Balancing": ["SluiceSDK", "Synchronization"]]
 
-    /// Plugins that are made of something shared.
+    /// Plugins that are made of something shared, or count across workers.
     static let sharing: [String: Set<String>] = [
-        "Ketama": ["Balancing"], "Maglev": ["Balancing"], "Random": ["Balancing"],
-        "LeastConnections": ["Balancing"], "RateLimit": ["RateLimiting"],
+        "RoundRobin": ["Balancing"], "Ketama": ["Balancing"], "Maglev": ["Balancing"],
+        "Random": ["Balancing"], "LeastConnections": ["Balancing"],
+        "HealthCheck": ["Synchronization"],
+        "RateLimit": ["RateLimiting"],
     ]
 
     @Test(arguments: table.keys.sorted())

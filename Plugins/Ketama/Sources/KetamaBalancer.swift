@@ -2,19 +2,25 @@ package import Balancing
 package import SluiceSDK
 
 /// Gives requests of the same key to the same peer, as nginx's `hash KEY consistent` does.
-package struct KetamaBalancer: Balancer, RequestHeadersHook {
+package struct KetamaBalancer: StickyBalancer {
     package static let id: StaticString = "org.sluice.ketama"
     package static let version: StaticString = "0.1.0"
     package static let summary: StaticString =
         "Consistent hashing on the ring of nginx's `hash KEY consistent`."
     package static let needs: HostTables = [.http]
 
+    package typealias Worker = SessionNames
+
     /// What `points` may be.
     package static let pointsRange = 1...1_000
+
+    package var common: CommonConfiguration { hashing.common }
+    package var key: KeyRule? { hashing.key }
 
     private let hashing: HashingConfiguration
     private let points: Int
     private let host: Host
+    private let history = PeerHistory()
 
     package init(_ configuration: ConfigurationValue, _ host: Host) throws(PluginError) {
         try configuration.allowKeys(HashingConfiguration.keys + ["points"])
@@ -24,24 +30,17 @@ package struct KetamaBalancer: Balancer, RequestHeadersHook {
         self.host = host
     }
 
-    /// Sets the request's key.
-    package func requestHeaders(_ exchange: borrowing Exchange<KetamaBalancer>) -> Verdict {
-        hashing.key?.apply(exchange)
-        return .next
-    }
-
     /// Places the peers on the ring.
     package func build(_ peers: PeerSet) throws(PluginError) -> HashedPeers<KetamaRing> {
-        try HashedPeers(peers, maxLoad: hashing.maxLoad, seed: host.random()) {
+        try HashedPeers(peers, hashing, history, seed: host.random()) {
             (peers, group) throws(PluginError) in
             try KetamaRing(peers, group, points: points)
         }
     }
 
-    /// Takes the peer that follows the key's hash on the ring.
+    /// Takes the session's peer, or the peer that follows the key's hash on the ring.
     package func pick(from table: HashedPeers<KetamaRing>, _ pick: borrowing Pick) {
-        guard let index = table.choose(pick) else { return }
-        pick.choose(index)
+        table.choose(pick)
     }
 
     package static func offer(_ offer: inout Offer) {
@@ -51,10 +50,6 @@ package struct KetamaBalancer: Balancer, RequestHeadersHook {
         offer.drop = { Export<KetamaBalancer>.drop($0, $1) }
         offer.pick = { Export<KetamaBalancer>.pick($0, $1, $2, $3) }
         offer.requestHeaders = { Export<KetamaBalancer>.requestHeaders($0, $1, $2, $3, $4) }
-    }
-
-    /// Without a rule another plugin sets the key.
-    package func narrow(_ offer: inout Offer) {
-        if hashing.key == nil { offer.requestHeaders = nil }
+        offer.responseHeaders = { Export<KetamaBalancer>.responseHeaders($0, $1, $2, $3, $4) }
     }
 }

@@ -18,16 +18,16 @@ struct BoundedLoadTests {
         let table = try table(four, maxLoad: 2)
         let first = try #require(table.pick(hashKey: "k")?.first)
         for index in 0..<4 { table.setInFlight(index, 10) }
-        #expect(table.pick(hashKey: "k") == [first])
+        #expect(table.pick(hashKey: "k")?.first == first)
         // 30 elsewhere and n here: one more is within twice the mean of 30 + n + 1 while
         // n < (31 + n) / 2.
         table.setInFlight(first, 30)
-        #expect(table.pick(hashKey: "k") == [first])
+        #expect(table.pick(hashKey: "k")?.first == first)
         table.setInFlight(first, 31)
         let second = try #require(table.pick(hashKey: "k")?.first)
         #expect(second != first)
         table.setInFlight(first, 30)
-        #expect(table.pick(hashKey: "k") == [first])
+        #expect(table.pick(hashKey: "k")?.first == first)
     }
 
     @Test(arguments: [1.0, 1.25, 2.0])
@@ -61,10 +61,10 @@ struct BoundedLoadTests {
         for index in 1..<4 { table.setHealthy(index, false) }
         table.setInFlight(0, 1_000)
         for index in 1..<4 { table.setInFlight(index, 0) }
-        #expect(table.pick(hashKey: "k") == [0])
+        #expect(table.pick(hashKey: "k")?.first == 0)
         // The mean of all four would let it have 250.
         table.setHealthy(1, true)
-        #expect(table.pick(hashKey: "k") == [1])
+        #expect(table.pick(hashKey: "k")?.first == 1)
     }
 
     @Test

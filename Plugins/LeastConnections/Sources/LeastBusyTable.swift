@@ -13,11 +13,6 @@ struct LeastBusyRule: BitwiseCopyable {
 ///
 /// All workers read it; each has random numbers of its own.
 package final class LeastBusyTable {
-    private struct Rank: BitwiseCopyable {
-        let group: PeerGroup
-        let draw: WeightedDraw
-    }
-
     /// Draws of a pick for each of its choices: those of unusable peers, and of one twice, are
     /// wasted.
     static let drawsPerChoice = 8
@@ -25,86 +20,91 @@ package final class LeastBusyTable {
     /// is measured again.
     static let picksPerProbe: UInt64 = 32
 
-    private let ranks: Ranks<Rank>
-    private let numbers: WorkerNumbers
+    /// Peers that are drawn for a candidate behind the first, where the first is of all.
+    static let spareChoices = 2
+
+    private let tiers: Tiers<WeightedDraw>
     private let rule: LeastBusyRule
 
-    init(_ peers: PeerSet, _ rule: LeastBusyRule, seed: UInt64) {
+    init(
+        _ peers: PeerSet,
+        _ rule: LeastBusyRule,
+        _ common: CommonConfiguration,
+        _ history: PeerHistory,
+        seed: UInt64
+    ) throws(PluginError) {
         self.rule = rule
-        ranks = Ranks(PeerGroup.groups(of: peers).map { Rank(group: $0, draw: WeightedDraw($0)) })
-        numbers = WorkerNumbers(workers: peers.workerCount, seed: seed)
-    }
-
-    deinit {
-        for index in 0..<ranks.count {
-            ranks.start[index].group.deallocate()
-            ranks.start[index].draw.deallocate()
+        tiers = try Tiers(peers, common, history, seed: seed) { group throws(PluginError) in
+            WeightedDraw(group)
+        } free: {
+            $0.deallocate()
         }
-        ranks.deallocate()
-        numbers.deallocate()
     }
 
-    /// The least busy peer of the first priority that has a healthy one that was not tried; else of
-    /// those that were not tried; else nil.
-    func choose(_ pick: borrowing Pick) -> Int? {
-        guard numbers.knows(pick) else { return nil }
-        return ranks.first { rank, healthy in
-            let place: Int?
-            if let choices = rule.choices, choices < rank.group.count {
-                place = ofSome(choices, rank, pick, healthy: healthy)
-            } else {
-                place = ofAll(rank.group, pick, healthy: healthy)
-            }
-            // Safe: the place is one of the group.
-            return place.map { rank.group.members[$0].index }
+    deinit { tiers.deallocate { $0.deallocate() } }
+
+    /// Chooses usable peers, the least busy one first.
+    func choose(_ pick: borrowing Pick) {
+        tiers.choose(pick) { _, draw, group, look in
+            // To look at all once more for each candidate behind the first would be too much.
+            let isFew = look.isSpare && group.count > Look.spareMembersMax
+            let choices = rule.choices ?? (isFew ? Self.spareChoices : group.count)
+            guard choices < group.count else { return ofAll(group, pick, look) }
+            return ofSome(choices, draw, group, pick, look)
         }
     }
 
     /// The least busy of `choices` different members that are drawn by their weights.
     private func ofSome(
         _ choices: Int,
-        _ rank: Rank,
+        _ draw: WeightedDraw,
+        _ group: PeerGroup,
         _ pick: borrowing Pick,
-        healthy: Bool
+        _ look: Look
     ) -> Int? {
         let worker = pick.workerIndex
-        let isProbe = rule.usesLatency && numbers.next(worker) % Self.picksPerProbe == 0
+        let numbers = tiers.numbers
+        let isProbe =
+            !look.isSpare && rule.usesLatency && numbers.next(worker) % Self.picksPerProbe == 0
+        var look = look
         var best: Candidate?
         var drawn = 0
         for _ in 0..<choices &* Self.drawsPerChoice {
-            let place = rank.draw.place(numbers.next(worker))
+            look.drawAgain()
+            let place = draw.place(numbers.next(worker))
             // Safe: a drawn place is one of the group.
-            let member = rank.group.members[place]
+            let member = group.members[place]
             // Only the best so far is known again: of more than two choices one that has lost may
             // be drawn twice, which costs a comparison.
-            if place == best?.place || !member.isUsable(pick, healthy: healthy) { continue }
-            let candidate = Candidate(place, member)
+            if place == best?.place || !member.isUsable(pick, look) { continue }
+            let candidate = Candidate(place, member, look)
             if isProbe { return place }
             if best.map({ candidate.isLess(than: $0, rule) }) ?? true { best = candidate }
             drawn &+= 1
             if drawn == choices { break }
         }
         // Nearly all are unusable, or one has nearly all the weight.
-        return best?.place ?? ofAll(rank.group, pick, healthy: healthy)
+        return best?.place ?? (look.isThorough(group) ? ofAll(group, pick, look) : nil)
     }
 
     /// The least busy of all members; of those that are equal one by chance, by their weights.
     private func ofAll(
         _ group: PeerGroup,
         _ pick: borrowing Pick,
-        healthy: Bool
+        _ look: Look
     ) -> Int? {
         let worker = pick.workerIndex
-        if rule.usesLatency, numbers.next(worker) % Self.picksPerProbe == 0 {
-            return group.proportional(numbers.next(worker), pick, healthy: healthy)
+        let numbers = tiers.numbers
+        if !look.isSpare, rule.usesLatency, numbers.next(worker) % Self.picksPerProbe == 0 {
+            return group.proportional(numbers.next(worker), pick, look)
         }
         var best: Candidate?
         var weights = 0
         for place in 0..<group.count {
             // Safe: below the count.
             let member = group.members[place]
-            guard member.isUsable(pick, healthy: healthy) else { continue }
-            let candidate = Candidate(place, member)
+            guard member.isUsable(pick, look) else { continue }
+            let candidate = Candidate(place, member, look)
             guard let leader = best, !candidate.isLess(than: leader, rule) else {
                 best = candidate
                 weights = member.weight
@@ -128,9 +128,9 @@ private struct Candidate: BitwiseCopyable {
     private let latency: Double
 
     @inline(__always)
-    init(_ place: Int, _ member: Member) {
+    init(_ place: Int, _ member: Member, _ look: Look) {
         self.place = place
-        weight = Double(member.weight)
+        weight = member.weight(look)
         inFlight = Double(member.load.inFlight)
         latency = Double(member.load.latencyNanoseconds)
     }

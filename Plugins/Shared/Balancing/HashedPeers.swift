@@ -20,132 +20,125 @@ public protocol KeyCircle: BitwiseCopyable {
     func deallocate()
 }
 
-/// The table of a balancer that hashes: a circle for each priority.
+/// The table of a balancer that hashes: a circle for each tier.
 ///
 /// A key's peer is the owner of its slot. When that one may not be used it is the owner of the next
 /// slot on the key's way that belongs to another peer, and so on: the keys of a peer that is gone
-/// are spread over the others, and all other keys stay. All workers read the circle; what is random
-/// or counted belongs to one worker.
+/// are spread over the others, and all other keys stay. Candidates behind the first are the next
+/// owners on the same way. All workers read the circle; what is random or counted belongs to one
+/// worker.
 public final class HashedPeers<Circle: KeyCircle> {
-    struct Rank: BitwiseCopyable {
-        let group: PeerGroup
+    struct Entry: BitwiseCopyable {
         let circle: Circle
         let mean: MeanLoad?
+
+        func deallocate() {
+            mean?.deallocate()
+            circle.deallocate()
+        }
     }
 
     /// Slots that a pick looks at before it takes a usable peer by the weights alone.
     ///
     /// So many slots of unusable peers in a row mean that nearly all peers are unusable.
     public static var slotsMax: Int { 1_024 }
+    /// Slots that it looks at for each candidate behind the first.
+    public static var spareSlotsMax: Int { 64 }
 
-    private let ranks: Ranks<Rank>
-    private let numbers: WorkerNumbers
+    private let tiers: Tiers<Entry>
 
     /// - Parameters:
     ///   - peers: of the upstream.
-    ///   - maxLoad: how many times the mean a peer's load may be; nil for no bound.
+    ///   - hashing: what the instance was told.
+    ///   - history: of the instance.
     ///   - seed: of what is random.
     ///   - circle: makes the circle of a group.
     /// - Throws: why there is no circle.
     public init(
         _ peers: PeerSet,
-        maxLoad: Double?,
+        _ hashing: HashingConfiguration,
+        _ history: PeerHistory,
         seed: UInt64,
         _ circle: (PeerSet, PeerGroup) throws(PluginError) -> Circle
     ) throws(PluginError) {
-        var made: [Rank] = []
-        let groups = PeerGroup.groups(of: peers)
-        for (index, group) in groups.enumerated() {
-            do throws(PluginError) {
-                let mean = maxLoad.map { MeanLoad($0, group, workers: peers.workerCount) }
-                made.append(Rank(group: group, circle: try circle(peers, group), mean: mean))
-            } catch {
-                for rank in made { Self.free(rank) }
-                for group in groups[index...] { group.deallocate() }
-                throw error
-            }
+        tiers = try Tiers(peers, hashing.common, history, seed: seed) {
+            group throws(PluginError) in
+            let made = try circle(peers, group)
+            let mean = hashing.maxLoad.map { MeanLoad($0, group, workers: peers.workerCount) }
+            return Entry(circle: made, mean: mean)
+        } free: {
+            $0.deallocate()
         }
-        ranks = Ranks(made)
-        numbers = WorkerNumbers(workers: peers.workerCount, seed: seed)
     }
 
-    deinit {
-        for index in 0..<ranks.count { Self.free(ranks.start[index]) }
-        ranks.deallocate()
-        numbers.deallocate()
-    }
+    deinit { tiers.deallocate { $0.deallocate() } }
 
-    private static func free(_ rank: Rank) {
-        rank.mean?.deallocate()
-        rank.circle.deallocate()
-        rank.group.deallocate()
-    }
-
-    /// The peer of a pick's key, of a random one when the key is missing or empty.
-    public func choose(_ pick: borrowing Pick) -> Int? {
-        guard numbers.knows(pick) else { return nil }
+    /// Chooses the peers of a pick's key, of a random one when the key is missing or empty.
+    public func choose(_ pick: borrowing Pick) {
+        guard tiers.count > 0, tiers.numbers.knows(pick) else { return tiers.choose(pick) }
         let worker = pick.workerIndex
         let hash: UInt64
-        if let key = pick.hashKey, !key.isEmpty {
-            hash = ranks.start.pointee.circle.hash(key)
+        if let key = tiers.key(of: pick), !key.isEmpty {
+            hash = tiers.firstEntry.circle.hash(key)
         } else {
-            hash = numbers.next(worker)
+            hash = tiers.numbers.next(worker)
         }
-        return ranks.first { rank, healthy in
-            guard let place = rank.choose(hash, worker, pick, healthy: healthy) else { return nil }
-            // Safe: the place is one of the group.
-            return rank.group.members[place].index
+        tiers.choose(pick, chance: mixed(hash)) { _, entry, group, look in
+            entry.choose(group, hash, worker, pick, look)
         }
     }
 }
 
-extension HashedPeers.Rank {
+extension HashedPeers.Entry {
     /// The place of the member for a hash; nil when none is usable.
     @inline(__always)
     func choose(
+        _ group: PeerGroup,
         _ hash: UInt64,
         _ worker: Int,
         _ pick: borrowing Pick,
-        healthy: Bool
+        _ look: Look
     ) -> Int? {
         let slot = circle.slot(of: hash)
         guard let mean else {
             // Safe: slots are below `count`, and owners are places of members.
             let owner = Int(circle.owners[slot])
-            if group.members[owner].isUsable(pick, healthy: healthy) { return owner }
-            return walk(from: slot, hash, worker, pick, healthy: healthy)
+            if group.members[owner].isUsable(pick, look) { return owner }
+            return walk(group, from: slot, hash, worker, pick, look)
         }
-        mean.refresh(worker)
-        let place = walk(from: slot, hash, worker, pick, healthy: healthy)
-        if let place { mean.count(place, worker) }
+        if !look.isSpare { mean.refresh(worker) }
+        let place = walk(group, from: slot, hash, worker, pick, look)
+        if let place, !look.isSpare { mean.count(place, worker) }
         return place
     }
 
     /// The first usable member from a slot on that is within its bound; else the first usable one.
     @inline(never)
     private func walk(
+        _ group: PeerGroup,
         from slot: Int,
         _ hash: UInt64,
         _ worker: Int,
         _ pick: borrowing Pick,
-        healthy: Bool
+        _ look: Look
     ) -> Int? {
         var slot = slot
         var way = hash
         var refused = UInt16.max
         var overloaded: Int?
-        for _ in 0..<min(circle.count, HashedPeers.slotsMax) {
+        let slots = look.isSpare ? HashedPeers.spareSlotsMax : HashedPeers.slotsMax
+        for _ in 0..<min(circle.count, slots) {
             // Safe: as in `choose`.
             let owner = circle.owners[slot]
             slot = circle.next(after: slot, &way)
             if owner == refused { continue }
             refused = owner
             let place = Int(owner)
-            guard group.members[place].isUsable(pick, healthy: healthy) else { continue }
+            guard group.members[place].isUsable(pick, look) else { continue }
             guard let mean, !mean.admits(place, worker) else { return place }
             if overloaded == nil { overloaded = place }
         }
         if let overloaded { return overloaded }
-        return group.proportional(mixed(hash), pick, healthy: healthy)
+        return look.isThorough(group) ? group.proportional(mixed(hash), pick, look) : nil
     }
 }

@@ -85,21 +85,27 @@ public struct KeyRule: BitwiseCopyable {
 
     /// Sets what balancers hash to the key of a request; leaves it when the key is empty.
     public func apply<Owner: Plugin & ~Copyable>(_ exchange: borrowing Exchange<Owner>) {
-        var key = value(parts[0], exchange)
-        if parts.count > 1 {
-            var length = 0
-            for part in parts { length += value(part, exchange).count }
-            var writer = exchange.writer(capacity: min(length, Self.bytesMax))
-            for part in parts {
-                let value = value(part, exchange)
-                let room = min(length, Self.bytesMax) - writer.count
-                writer.append(value.prefix(min(value.count, room)))
-            }
-            key = writer.bytes
-        }
+        let key = key(exchange)
         guard !key.isEmpty else { return }
         // Where no balancer is asked any more there is nothing to be told.
-        try? exchange.setHashKey(key.prefix(min(key.count, Self.bytesMax)))
+        try? exchange.setHashKey(key)
+    }
+
+    /// The key of a request, up to `bytesMax` bytes; empty when there is none.
+    func key<Owner: Plugin & ~Copyable>(_ exchange: borrowing Exchange<Owner>) -> Bytes {
+        if parts.count == 1 {
+            let key = value(parts[0], exchange)
+            return key.prefix(min(key.count, Self.bytesMax))
+        }
+        var length = 0
+        for part in parts { length += value(part, exchange).count }
+        var writer = exchange.writer(capacity: min(length, Self.bytesMax))
+        for part in parts {
+            let value = value(part, exchange)
+            let room = min(length, Self.bytesMax) - writer.count
+            writer.append(value.prefix(min(value.count, room)))
+        }
+        return writer.bytes
     }
 
     private func value<Owner: Plugin & ~Copyable>(

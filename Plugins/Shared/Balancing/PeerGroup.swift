@@ -8,15 +8,65 @@ public struct Member: BitwiseCopyable {
     public let weight: Int
     /// The host's counters.
     public let load: PeerLoad
+    /// Since when the peer is in use; nil without slow start.
+    @usableFromInline let start: PeerStart?
 
-    /// Whether the peer may be picked: not tried, and healthy where that is asked for.
+    /// Whether the peer may be picked: neither tried nor chosen, and as healthy as the look asks.
     @inlinable
-    public func isUsable(_ pick: borrowing Pick, healthy: Bool) -> Bool {
-        !pick.wasTried(index) && (!healthy || load.isHealthy)
+    public func isUsable(_ pick: borrowing Pick, _ look: Look) -> Bool {
+        if pick.wasTried(index) || pick.isChosen(index) { return false }
+        if !look.isHealthy { return true }
+        if !load.isHealthy {
+            start?.noteIllness()
+            return false
+        }
+        guard let slowStart = look.slowStart, let start else { return true }
+        return slowStart.admits(start, mixed(look.chance &+ UInt64(index)))
+    }
+
+    /// The weight of now, which is smaller while the peer starts slowly.
+    @inlinable
+    public func weight(_ look: Look) -> Double {
+        guard let slowStart = look.slowStart, let start else { return Double(weight) }
+        return Double(weight) * slowStart.share(start)
     }
 }
 
-/// The peers of one priority.
+/// What a pick is content with while it looks for one peer.
+public struct Look: BitwiseCopyable {
+    /// Whether unhealthy peers are passed over.
+    public let isHealthy: Bool
+    /// Whether this is for a peer behind the first: nothing is counted, no cursor moves, and few
+    /// members are looked at, whatever their number.
+    public let isSpare: Bool
+    /// Passes over peers that start slowly, as often as they are to be; nil takes them like others.
+    public let slowStart: SlowStart?
+    /// A number of the pick: each is as likely as another.
+    @usableFromInline var chance: UInt64
+
+    /// Members of a group that are all looked at for a peer behind the first.
+    @inlinable public static var spareMembersMax: Int { 64 }
+
+    /// Whether all members of a group are looked at when the quick way finds none.
+    @inlinable
+    public func isThorough(_ group: PeerGroup) -> Bool {
+        isSpare ? group.count <= Self.spareMembersMax : slowStart == nil
+    }
+
+    /// The look of the pick's next draw, in which a peer that starts slowly has another chance.
+    @inlinable
+    public mutating func drawAgain() { chance &+= 1 << 32 }
+
+    @inlinable
+    init(isHealthy: Bool, isSpare: Bool, slowStart: SlowStart?, chance: UInt64) {
+        self.isHealthy = isHealthy
+        self.isSpare = isSpare
+        self.slowStart = slowStart
+        self.chance = chance
+    }
+}
+
+/// The peers of one priority, in the own zone or out of it.
 ///
 /// Plain memory that the table which holds the group frees: picks read it without a reference
 /// count.
@@ -27,26 +77,52 @@ public struct PeerGroup: BitwiseCopyable {
     public let count: Int
     /// Sum of the members' weights.
     public let weights: Int
+    /// 0 first.
+    let priority: Int
+    /// Whether the members are of another zone than the own one, where there is such a thing.
+    let isElsewhere: Bool
 
-    /// The groups of a set, the priority with the smallest number first.
-    public static func groups(of peers: PeerSet) -> [PeerGroup] {
-        let order = (0..<peers.count).sorted { left, right in
-            (peers[left].priority, left) < (peers[right].priority, right)
+    /// The groups of a set without its draining peers: the priority with the smallest number first,
+    /// and of one priority the own zone first.
+    static func groups(
+        of peers: PeerSet,
+        zone: Bytes?,
+        starts: PeerStarts?
+    ) throws(PluginError) -> [PeerGroup] {
+        var keys: [(priority: Int, isElsewhere: Bool, index: Int)] = []
+        for index in 0..<peers.count {
+            let traits = try PeerTraits(peers[index])
+            if traits.isDraining { continue }
+            let isElsewhere = zone.map { $0 != traits.zone } ?? false
+            keys.append((peers[index].priority, isElsewhere, index))
+        }
+        keys.sort { left, right in
+            (left.priority, left.isElsewhere ? 1 : 0, left.index)
+                < (right.priority, right.isElsewhere ? 1 : 0, right.index)
         }
         var groups: [PeerGroup] = []
         var begin = 0
-        while begin < order.count {
+        while begin < keys.count {
             var end = begin + 1
-            while end < order.count, peers[order[end]].priority == peers[order[begin]].priority {
+            while end < keys.count, keys[end].priority == keys[begin].priority,
+                keys[end].isElsewhere == keys[begin].isElsewhere
+            {
                 end += 1
             }
-            groups.append(PeerGroup(peers, order[begin..<end]))
+            groups.append(PeerGroup(peers, keys[begin..<end].map(\.index), keys[begin], starts))
             begin = end
         }
         return groups
     }
 
-    private init(_ peers: PeerSet, _ indices: ArraySlice<Int>) {
+    private init(
+        _ peers: PeerSet,
+        _ indices: [Int],
+        _ first: (priority: Int, isElsewhere: Bool, index: Int),
+        _ starts: PeerStarts?
+    ) {
+        priority = first.priority
+        isElsewhere = first.isElsewhere
         count = indices.count
         members = .allocate(capacity: count)
         var sum = 0
@@ -54,7 +130,12 @@ public struct PeerGroup: BitwiseCopyable {
             let weight = max(peers[index].weight, 1)
             // Safe: there is room for as many as there are indices.
             (members + place).initialize(
-                to: Member(index: index, weight: weight, load: peers[index].load)
+                to: Member(
+                    index: index,
+                    weight: weight,
+                    load: peers[index].load,
+                    start: starts?[index]
+                )
             )
             sum += weight
         }
@@ -62,7 +143,7 @@ public struct PeerGroup: BitwiseCopyable {
     }
 
     /// Frees the members; nobody may use the group any more.
-    public func deallocate() { members.deallocate() }
+    func deallocate() { members.deallocate() }
 
     /// The place of a usable member, by the weights: the same for the same number as long as the
     /// same members are usable.
@@ -74,16 +155,16 @@ public struct PeerGroup: BitwiseCopyable {
     public func proportional(
         _ number: UInt64,
         _ pick: borrowing Pick,
-        healthy: Bool
+        _ look: Look
     ) -> Int? {
         var sum = 0
-        for place in 0..<count where members[place].isUsable(pick, healthy: healthy) {
+        for place in 0..<count where members[place].isUsable(pick, look) {
             sum += members[place].weight
         }
         guard sum > 0 else { return nil }
         var left = Int(truncatingIfNeeded: number.multipliedFullWidth(by: UInt64(sum)).high)
         var last: Int?
-        for place in 0..<count where members[place].isUsable(pick, healthy: healthy) {
+        for place in 0..<count where members[place].isUsable(pick, look) {
             left -= members[place].weight
             if left < 0 { return place }
             last = place
@@ -93,41 +174,24 @@ public struct PeerGroup: BitwiseCopyable {
     }
 }
 
-/// The groups of a set, as a table keeps them: one entry a priority.
-///
-/// Plain memory that the table frees.
-public struct Ranks<Entry: BitwiseCopyable>: BitwiseCopyable {
-    /// The first priority first.
-    public let start: UnsafeMutablePointer<Entry>
-    /// Number of priorities.
-    public let count: Int
+/// What is said of a peer besides its address, weight and priority.
+struct PeerTraits {
+    /// Nil when nothing is said.
+    let zone: Bytes?
+    let isDraining: Bool
 
-    /// Keeps the entries.
-    public init(_ entries: [Entry]) {
-        count = entries.count
-        start = .allocate(capacity: max(count, 1))
-        // Safe: there is room for all entries.
-        for (index, entry) in entries.enumerated() { (start + index).initialize(to: entry) }
-    }
-
-    /// Frees the entries, not what they point to.
-    public func deallocate() { start.deallocate() }
-
-    /// What `choose` finds in the first priority that has a healthy peer; when none has, in the
-    /// first that has any: a peer that is said to be ill is better than none.
-    @inlinable
-    public func first(_ choose: (Entry, _ healthy: Bool) -> Int?) -> Int? {
-        var rank = 0
-        while rank < count {
-            // Safe: below `count`.
-            if let found = choose(start[rank], true) { return found }
-            rank &+= 1
+    /// - Throws: when one of them is of another type.
+    init(_ peer: Peer) throws(PluginError) {
+        guard let meta = peer.meta else {
+            zone = nil
+            isDraining = false
+            return
         }
-        rank = 0
-        while rank < count {
-            if let found = choose(start[rank], false) { return found }
-            rank &+= 1
+        do throws(PluginError) {
+            zone = try meta.string("zone")
+            isDraining = try meta.bool("draining") ?? false
+        } catch {
+            throw PluginError("peer \(String(peer.address)): \(error.path): \(error.message)")
         }
-        return nil
     }
 }

@@ -72,6 +72,12 @@ public struct Peer {
     /// 0 first.
     @inlinable public var priority: Int { Int(peer.pointee.priority) }
 
+    /// What else is said of the peer, an object; nil when nothing is.
+    ///
+    /// `zone` is a text; `draining`, when it is true, asks for no picks but for what is with the
+    /// peer already.
+    public var meta: ConfigurationValue? { peer.pointee.meta.map { ConfigurationValue($0) } }
+
     /// Counters that the host keeps up to date.
     @inlinable public var load: PeerLoad { PeerLoad(peer.pointee.load) }
 }
@@ -132,6 +138,26 @@ public struct Pick: ~Copyable {
         // Safe: the host gives one bit a peer.
         guard let tried = pick.pointee.tried else { return false }
         return tried[index &>> 6] &>> UInt64(index & 63) & 1 != 0
+    }
+
+    /// Number of peers that are chosen so far.
+    @inlinable public var chosenCount: Int { Int(pick.pointee.count) }
+
+    /// Whether the peer at this index is chosen already.
+    @inlinable
+    public func isChosen(_ index: Int) -> Bool {
+        let count = Int(pick.pointee.count)
+        if count == 0 { return false }
+        return withUnsafePointer(to: &pick.pointee.candidates) { candidates in
+            // Safe: `count` words of SLUICE_PICK_MAX are written.
+            let words = UnsafeRawPointer(candidates).assumingMemoryBound(to: UInt32.self)
+            var place = 0
+            while place < count {
+                if words[place] == UInt32(truncatingIfNeeded: index) { return true }
+                place &+= 1
+            }
+            return false
+        }
     }
 
     /// Adds the peer at this index to the choice; false when it is full, after eight.

@@ -12,6 +12,7 @@ private let tableIDs: [(table: HostTables, id: StaticString)] = [
     (.http, "sluice.http/1"), (.httpClient, "sluice.http_client/1"),
     (.shared, "sluice.shared/1"), (.waitset, "sluice.waitset/1"),
     (.threadCheck, "sluice.thread_check/1"), (.metrics, "sluice.metrics/1"),
+    (.peers, "sluice.peers/1"),
 ]
 
 // Addresses; 0 before the library said hello, or where the host has no such table.
@@ -22,6 +23,7 @@ private let sharedAddress = Atomic<UInt>(0)
 private let waitsetAddress = Atomic<UInt>(0)
 private let threadsAddress = Atomic<UInt>(0)
 private let metricsAddress = Atomic<UInt>(0)
+private let peersAddress = Atomic<UInt>(0)
 
 /// Looks all tables up; false when the host has no core.
 func keepTables(of host: UnsafePointer<sluice_host_hello>) -> Bool {
@@ -47,6 +49,8 @@ func keepTables(of host: UnsafePointer<sluice_host_hello>) -> Bool {
     threadsAddress.store(threads, ordering: .releasing)
     let metrics = address("sluice.metrics/1", MemoryLayout<sluice_metrics>.size)
     metricsAddress.store(metrics, ordering: .releasing)
+    let peers = address("sluice.peers/1", MemoryLayout<sluice_peers>.size)
+    peersAddress.store(peers, ordering: .releasing)
     return true
 }
 
@@ -66,12 +70,16 @@ func makeServices(
             waitset: UnsafePointer(bitPattern: load(waitsetAddress)),
             threads: UnsafePointer(bitPattern: load(threadsAddress)),
             metrics: UnsafePointer(bitPattern: load(metricsAddress)),
+            peers: UnsafePointer(bitPattern: load(peersAddress)),
             handle: args.pointee.host,
             folder: Bytes(args.pointee.folder),
+            workerCount: Int(args.pointee.worker_count),
             perform: offer.perform,
             run: offer.run,
             finish: offer.finish,
-            calloutDone: offer.calloutDone
+            calloutDone: offer.calloutDone,
+            peersChanged: offer.peersChanged,
+            probeDone: offer.probeDone
         )
     )
 }

@@ -65,6 +65,9 @@ public struct Host: BitwiseCopyable {
     /// The folder of the manifest; empty without a host.
     public var folder: Bytes { services?.pointee.folder ?? .empty }
 
+    /// Number of workers; 1 without a host.
+    public var workerCount: Int { max(services?.pointee.workerCount ?? 1, 1) }
+
     /// A path of the configuration as the system needs it: a relative one begins in `folder`.
     ///
     /// Nil while a configuration is only checked: files are not looked at then.

@@ -3,9 +3,9 @@
 /// An IPv4 address that is written as IPv6 (::ffff:192.0.2.1) counts as IPv4.
 public struct IPAddress: Equatable, BitwiseCopyable, Sendable {
     /// The upper 64 bits.
-    @usableFromInline let high: UInt64
+    public let high: UInt64
     /// The lower 64 bits; an IPv4 address is in the lowest 32, below ::ffff:0:0.
-    @usableFromInline let low: UInt64
+    public let low: UInt64
 
     /// An IPv6 address.
     @inlinable

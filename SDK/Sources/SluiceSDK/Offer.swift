@@ -38,6 +38,12 @@ public struct Offer {
             UnsafeMutableRawPointer?, UnsafeMutableRawPointer?, UnsafeMutableRawPointer?,
             UnsafePointer<sluice_call_result>?
         ) -> Void
+    /// The C function that takes the result of a probe.
+    public typealias ProbeDone =
+        @convention(c) (
+            UnsafeMutableRawPointer?, UnsafeMutableRawPointer?, UnsafeMutableRawPointer?,
+            UnsafePointer<sluice_probe_result>?
+        ) -> Void
     /// The C function that writes an instance's state.
     public typealias ExportState =
         @convention(c) (
@@ -96,6 +102,10 @@ public struct Offer {
     public var finish: sluice_task?
     /// Of `CalloutHook`: `{ Export<Self>.calloutDone($0, $1, $2, $3) }`.
     public var calloutDone: CalloutDone?
+    /// Of `PeersHook`: `{ Export<Self>.peersChanged($0, $1, $2, $3) }`.
+    public var peersChanged: sluice_peers_changed?
+    /// Of `ProbeHook`: `{ Export<Self>.probeDone($0, $1, $2, $3) }`.
+    public var probeDone: ProbeDone?
 
     /// With `importState` of `StatefulPlugin`: `{ Export<Self>.exportState($0, $1, $2) }`.
     public var exportState: ExportState?
@@ -155,6 +165,7 @@ public struct Offer {
         var needs: HostTables = []
         if resumed != nil { needs.insert(.http) }
         if calloutDone != nil { needs.insert(.httpClient) }
+        if peersChanged != nil || probeDone != nil { needs.insert(.peers) }
         return needs
     }
 

@@ -20,6 +20,8 @@ public struct HostTables: OptionSet, Sendable, BitwiseCopyable {
     public static var threadCheck: HostTables { HostTables(rawValue: 16) }
     /// `sluice.metrics/1`: all that plugins have counted, as text.
     public static var metrics: HostTables { HostTables(rawValue: 32) }
+    /// `sluice.peers/1`: the peers of upstreams, their health, and probes of them.
+    public static var peers: HostTables { HostTables(rawValue: 64) }
 }
 
 /// The host's services for one instance, in the instance's memory: what `Host` and `Exchange` reach
@@ -33,11 +35,15 @@ struct Services {
     @usableFromInline let waitset: UnsafePointer<sluice_waitset>?
     @usableFromInline let threads: UnsafePointer<sluice_thread_check>?
     @usableFromInline let metrics: UnsafePointer<sluice_metrics>?
+    @usableFromInline let peers: UnsafePointer<sluice_peers>?
     @usableFromInline let handle: OpaquePointer?
     @usableFromInline let folder: Bytes
+    @usableFromInline let workerCount: Int
     // The plugin's own C functions, which the host calls back.
     @usableFromInline let perform: sluice_task?
     @usableFromInline let run: Offer.Run?
     @usableFromInline let finish: sluice_task?
     @usableFromInline let calloutDone: Offer.CalloutDone?
+    @usableFromInline let peersChanged: sluice_peers_changed?
+    @usableFromInline let probeDone: Offer.ProbeDone?
 }

@@ -4,9 +4,16 @@ import CSluice
 public final class BalancerFixture {
     /// One peer as a test writes it.
     public struct TestPeer: Sendable {
-        var weight: Int
-        var priority: Int
-        var address: String?
+        /// 1 to 65,535.
+        public let weight: Int
+        /// 0 first.
+        public let priority: Int
+        /// As in a manifest; nil for one that differs from those of other peers.
+        public let address: String?
+        /// As in a manifest; nil when nothing is said of it.
+        public let zone: String?
+        /// Whether the peer gets only what is with it already.
+        public let isDraining: Bool
 
         /// A healthy peer.
         ///
@@ -14,10 +21,28 @@ public final class BalancerFixture {
         ///   - weight: 1 to 65,535.
         ///   - priority: 0 first.
         ///   - address: as in a manifest; nil for one that differs from those of other peers.
-        public init(weight: Int = 1, priority: Int = 0, address: String? = nil) {
+        ///   - zone: as in a manifest; nil when nothing is said of it.
+        ///   - isDraining: whether it gets only what is with it already.
+        public init(
+            weight: Int = 1,
+            priority: Int = 0,
+            address: String? = nil,
+            zone: String? = nil,
+            isDraining: Bool = false
+        ) {
             self.weight = weight
             self.priority = priority
             self.address = address
+            self.zone = zone
+            self.isDraining = isDraining
+        }
+
+        /// What the host says of it besides; nil when it says nothing.
+        var meta: TestValue? {
+            var members: [String: TestValue] = [:]
+            if let zone { members["zone"] = .string(zone) }
+            if isDraining { members["draining"] = true }
+            return members.isEmpty ? nil : .object(members)
         }
     }
 
@@ -90,6 +115,7 @@ public final class BalancerFixture {
             place[index].weight = UInt32(peer.weight)
             place[index].priority = UInt32(peer.priority)
             place[index].load = UnsafePointer(loads + index)
+            place[index].meta = peer.meta?.layOut(in: arena)
         }
         let set = arena.allocate(sluice_peer_set(), count: 1)
         set.pointee.size = UInt32(MemoryLayout<sluice_peer_set>.size)

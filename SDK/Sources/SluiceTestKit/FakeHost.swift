@@ -37,6 +37,13 @@ public final class FakeHost {
     /// All callouts that were started, in order.
     public internal(set) var callouts: [Callout] = []
 
+    /// Upstreams whose peers a plugin gives.
+    public var discovered: Set<String> = []
+    /// What peers answer to probes; nil leaves the probe waiting.
+    public var probeAnswer: (Probe) -> ProbeAnswer? = { _ in nil }
+    /// All probes that were begun, in order.
+    public internal(set) var probes: [Probe] = []
+
     /// Bytes of buffers that an instance may have at a time.
     public var bufferBudget = 64 << 20
     /// Buffers that somebody has a reference to.
@@ -51,6 +58,13 @@ public final class FakeHost {
     var pendingCallouts: [PendingCallout] = []
     var tables: [String: FakeTable] = [:]
     var wakeUps: [KeyPair: UInt64] = [:]
+    var peersByUpstream: [String: [FakePeer]] = [:]
+    var peersVersion: UInt64 = 1
+    var lastPeerID: UInt64 = 0
+    var watches: [PeersWatch] = []
+    var pendingProbes: [PendingProbe] = []
+    /// What plugins may keep.
+    let peerTexts = Arena()
 
     /// A host with its defaults.
     ///
@@ -123,7 +137,7 @@ extension FakeHost {
         SLUICE_CORE_ID: [], SLUICE_HTTP_ID: .http, SLUICE_HTTP_CLIENT_ID: .httpClient,
         SLUICE_SHARED_ID: .shared, SLUICE_WAITSET_ID: .waitset,
         SLUICE_THREAD_CHECK_ID: .threadCheck,
-        SLUICE_METRICS_ID: .metrics,
+        SLUICE_METRICS_ID: .metrics, SLUICE_PEERS_ID: .peers,
     ]
 
     // Safe: read and written under the lock.
@@ -137,6 +151,7 @@ extension FakeHost {
         case .shared: UnsafeRawPointer(shared)
         case .waitset: UnsafeRawPointer(waitset)
         case .metrics: UnsafeRawPointer(metricsText)
+        case .peers: UnsafeRawPointer(peersTable)
         default: UnsafeRawPointer(threadCheck)
         }
     }

@@ -14,6 +14,7 @@ extension PluginFixture {
             let times = [
                 host.timers.map(\.due).min(), Waits.nextDeadline(host),
                 host.pendingCallouts.map(\.deadline).min(),
+                host.pendingProbes.map(\.deadline).min(),
             ]
             guard let next = times.compactMap({ $0 }).min(), next <= end else { break }
             host.nowNanoseconds = max(host.nowNanoseconds, next)
@@ -21,6 +22,10 @@ extension PluginFixture {
             fireTimers()
             for pending in host.pendingCallouts where pending.deadline <= host.nowNanoseconds {
                 finish(pending, .timeout)
+            }
+            for pending in host.pendingProbes where pending.deadline <= host.nowNanoseconds {
+                let step = UInt32(SLUICE_PROBE_REQUEST)
+                finish(pending, .failed(step: step, isTimeout: true, reason: "timed out"))
             }
         }
         host.nowNanoseconds = end

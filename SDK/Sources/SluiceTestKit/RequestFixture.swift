@@ -23,6 +23,8 @@ public final class RequestFixture {
     public var errorCode: UInt32 = 0
     /// The body of the reply that a hook gave.
     public var replyBody: String?
+    /// The id of the attempt's peer, for plugins that ask `sluice.peers/1`; 0 for none.
+    public var peerID: UInt64 = 0
     /// Bytes of request memory that plugins may take.
     public var memoryBudget = 65_536
 
@@ -108,6 +110,9 @@ public final class RequestFixture {
         facts.tls = UnsafePointer(arena.allocate(tls, count: 1))
         facts.secure = 1
     }
+
+    /// The status of the attempt's response.
+    public func setStatus(_ status: Int) { facts.status = UInt32(status) }
 
     /// Sets the version of the client's request: 10, 11 or 20.
     public func setHTTPVersion(_ version: UInt32) { facts.http_version = version }

@@ -18,6 +18,8 @@ public final class CalloutPort: @unchecked Sendable {
     private var sequence: UInt64 = 0
     /// Callouts that were asked for and have not ended.
     private var count = 0
+    /// Probes among them.
+    private var probeCount = 0
     /// Numbers that were cancelled while they ran, for the worker to end.
     public private(set) var cancelled: [UInt64] = [] {
         didSet { noteRequests() }
@@ -110,6 +112,7 @@ public final class CalloutPort: @unchecked Sendable {
     public func ended(_ request: CalloutRequest) {
         running.remove(request.sequence)
         count -= 1
+        if request.probe != nil { probeCount -= 1 }
         if let owner = request.owner, owner.pointee.calloutCount > 0 {
             owner.pointee.calloutCount -= 1
         }
@@ -126,6 +129,7 @@ public final class CalloutPort: @unchecked Sendable {
     public func forget(_ instance: PluginInstance) {
         for request in requests where request.isOf(instance) {
             count -= 1
+            if request.probe != nil { probeCount -= 1 }
             if let owner = request.owner, owner.pointee.calloutCount > 0 {
                 owner.pointee.calloutCount -= 1
             }
@@ -164,7 +168,40 @@ public final class CalloutPort: @unchecked Sendable {
         return Int32(SLUICE_OK)
     }
 
-    private func cancel(_ token: sluice_token) -> Int32 {
+    /// `probe` of `sluice.peers/1`.
+    func start(
+        _ probe: UnsafePointer<sluice_probe>,
+        _ handle: InstanceHandle,
+        _ token: UnsafeMutablePointer<sluice_token>
+    ) -> Int32 {
+        guard let order = ProbeOrder(probe) else { return Int32(SLUICE_EINVAL) }
+        guard let place = PeerDirectory.shared.place(of: order.peer),
+            let upstream = Self.upstream(probe.pointee.upstream),
+            place.upstream == upstream
+        else { return Int32(SLUICE_ESTALE) }
+        guard probeCount < ProbeOrder.probesMax, count < Self.calloutsMax else {
+            return Int32(SLUICE_EAGAIN)
+        }
+        var placed = order
+        placed.index = place.index
+        guard
+            let request = CalloutRequest(
+                probe,
+                placed,
+                upstream: upstream,
+                handle,
+                sequence: sequence + 1
+            )
+        else { return Int32(SLUICE_EINVAL) }
+        sequence += 1
+        count += 1
+        probeCount += 1
+        requests.append(request)
+        token.pointee = sluice_token(slot: UInt32(worker), generation: 1, sequence: sequence)
+        return Int32(SLUICE_OK)
+    }
+
+    func cancel(_ token: sluice_token) -> Int32 {
         guard token.slot == UInt32(worker), token.generation == 1 else {
             return Int32(SLUICE_ESTALE)
         }

@@ -17,12 +17,17 @@ public final class CalloutRequest {
     public let bodyBytesMax: Int
     public let timeoutNanoseconds: UInt64
     public let sequence: UInt64
+    /// Nil of a callout.
+    public let probe: ProbeOrder?
     private let handle: InstanceHandle
+    /// Nil of a probe, which has its own.
     private let done:
-        @convention(c) (
-            UnsafeMutableRawPointer?, UnsafeMutableRawPointer?, UnsafeMutableRawPointer?,
-            UnsafePointer<sluice_call_result>?
-        ) -> Void
+        (
+            @convention(c) (
+                UnsafeMutableRawPointer?, UnsafeMutableRawPointer?, UnsafeMutableRawPointer?,
+                UnsafePointer<sluice_call_result>?
+            ) -> Void
+        )?
     private let context: UnsafeMutableRawPointer?
 
     /// Bytes of a callout's body, and of its answer's.
@@ -50,6 +55,7 @@ public final class CalloutRequest {
             let head = Self.head(call.pointee)
         else { return nil }
         self.done = done
+        probe = nil
         self.handle = handle
         self.owner = owner
         self.upstream = upstream
@@ -65,13 +71,60 @@ public final class CalloutRequest {
         context = call.pointee.context
     }
 
+    /// Nil when the probe breaks a rule of HTTP or a bound.
+    ///
+    /// - Parameter order: of the same probe.
+    init?(
+        _ probe: UnsafePointer<sluice_probe>,
+        _ order: ProbeOrder,
+        upstream: Int,
+        _ handle: InstanceHandle,
+        sequence: UInt64
+    ) {
+        var call = sluice_call()
+        call.method = probe.pointee.method
+        call.path = probe.pointee.path.len == 0 ? sluice_slice("/") : probe.pointee.path
+        call.authority = probe.pointee.authority
+        call.fields = probe.pointee.fields
+        call.field_count = probe.pointee.field_count
+        call.body = probe.pointee.body
+        guard probe.pointee.body.len <= UInt64(ProbeOrder.bodyBytesMax),
+            probe.pointee.body_max <= UInt64(Self.bodyBytesMost),
+            probe.pointee.timeout_ns <= Self.timeoutMost,
+            let head = Self.head(call)
+        else { return nil }
+        done = nil
+        self.probe = order
+        self.handle = handle
+        owner = nil
+        self.upstream = upstream
+        self.sequence = sequence
+        method = Self.method(call.method)
+        bytes = head + Self.bytes(call.body)
+        lineCount = (head.firstIndex(of: UInt8(ascii: "\n")) ?? 0) + 1
+        namesHost = call.authority.len > 0
+        let answer = Int(probe.pointee.body_max)
+        bodyBytesMax = answer == 0 ? Self.answerBytesDefault : answer
+        let timeout = probe.pointee.timeout_ns
+        timeoutNanoseconds = timeout == 0 ? ProbeOrder.timeoutDefault : timeout
+        context = probe.pointee.context
+    }
+
+    /// Tells the plugin what came of its probe; the instance still runs here. [the worker]
+    public func finish(worker: Int, _ result: UnsafePointer<sluice_probe_result>) {
+        guard let done = probe?.done else { return }
+        handle.withRunning(.probe, worker: worker) { instance, slot in
+            done(instance, slot, context, result)
+        }
+    }
+
     /// Whether an instance has asked for it.
     public func isOf(_ instance: PluginInstance) -> Bool { instance.isBehind(handle) }
 
     /// Tells the plugin; the instance still runs on this worker. [the worker]
     public func finish(worker: Int, _ result: UnsafePointer<sluice_call_result>) {
         handle.withRunning(.callout, worker: worker) { instance, slot in
-            done(instance, slot, context, result)
+            done?(instance, slot, context, result)
         }
     }
 

@@ -74,8 +74,25 @@ enum ControlText {
                 ("STATE", "state"), ("FAULTS", "faults"),
             ]
         )
+        for upstream in body["upstreams"]?.array ?? [] { lines += peers(of: upstream) }
         for generation in body["generations"]?.array ?? [] { lines += older(generation) }
         return lines
+    }
+
+    /// An upstream, and its peers.
+    private static func peers(of upstream: JSON) -> [String] {
+        let name = upstream["name"].map(word) ?? "?"
+        let peers = upstream["peers"]?.array ?? []
+        guard !peers.isEmpty else { return ["upstream \(name): no peers"] }
+        let healthy = upstream["healthy"]?.integer ?? 0
+        return table(
+            "upstream \(name), healthy: \(healthy) of \(peers.count)",
+            upstream["peers"],
+            [
+                ("PEER", "address"), ("HEALTH", "health"), ("IN FLIGHT", "in_flight"),
+                ("WEIGHT", "weight"), ("ZONE", "zone"), ("USED", "used"), ("REASON", "reason"),
+            ]
+        )
     }
 
     /// A generation that waits for its last requests, and these.

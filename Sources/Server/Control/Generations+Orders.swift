@@ -27,7 +27,7 @@ extension Generations {
             } else {
                 text = try Manifest.text(of: manifest, surroundings)
             }
-            settings = try Manifest.parse(text, path: manifest, surroundings)
+            settings = withDiscovered(try Manifest.parse(text, path: manifest, surroundings))
         } catch {
             return refuse("reload", 422, error.lines)
         }

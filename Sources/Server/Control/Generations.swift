@@ -42,6 +42,12 @@ final class Generations: @unchecked Sendable {
     /// Asks for another process in place of this one, and says why; nil when nobody can.
     var wantsReplacement: (@Sendable (String) -> Void)?
     var canary: Canary?
+    /// Sets of peers that plugins gave, by upstream.
+    var discovered: [String: [NewPeer]] = [:]
+    /// There are sets that are not in use yet.
+    var arePeersDue = false
+    /// When the next may be put in use, by the kernel's clock.
+    var nextPeers: UInt64 = 0
     /// What became of the last one.
     var lastCanary: String?
     private var watch: CertificateWatch
@@ -62,6 +68,9 @@ final class Generations: @unchecked Sendable {
         number = running.plan.number
         watch = CertificateWatch(running.settings, running.tls)
         log = ErrorLog(level: running.settings.logLevel.rawValue, source: "control")
+        PeerDirectory.shared.setWake { [self] in
+            _ = ledger.submit { [self] in arePeersDue = true }
+        }
     }
 
     var workerCount: Int { mailboxes.count }
@@ -87,6 +96,7 @@ final class Generations: @unchecked Sendable {
             }
             if canary != nil { judge() }
             cutWhatIsOver(now)
+            if arePeersDue { usePeers() }
         }
     }
 
@@ -94,6 +104,7 @@ final class Generations: @unchecked Sendable {
     private var pause: Int? {
         var waits: [Int] = []
         if canary != nil { waits.append(Canary.lookMilliseconds) }
+        if arePeersDue { waits.append(Int(Self.peersPauseMilliseconds)) }
         if !watch.isEmpty { waits.append(CertificateWatch.tick) }
         let now = Clock.kernelNanoseconds()
         waits += retiring.compactMap { one in
@@ -155,6 +166,7 @@ final class Generations: @unchecked Sendable {
 
     /// Ends all that is left, after the last worker has ended. [control]
     func end() {
+        PeerDirectory.shared.setWake(nil)
         let live = [running] + retiring.map(\.running) + [canary?.running].compactMap(\.self)
         for (index, one) in live.enumerated() {
             one.plan.dropTables(keeping: live[..<index].map(\.plan))
@@ -210,8 +222,9 @@ final class Generations: @unchecked Sendable {
 
     /// Has all workers go over to what was prepared.
     ///
+    /// - Parameter keepsWatch: the files that are watched are the same.
     /// - Returns: whether all have; the others will, as soon as they can.
-    func switchOver(to next: Running) -> Bool {
+    func switchOver(to next: Running, keepsWatch: Bool = false) -> Bool {
         let workers = post { worker in
             .adopt(Adoption(plan: next.plan, listening: next.listening(ofWorker: worker)))
         }
@@ -235,7 +248,8 @@ final class Generations: @unchecked Sendable {
             plugin.instance.setLogLevel(running.settings.logLevel.rawValue)
         }
         log.setLevel(running.settings.logLevel.rawValue)
-        watch = CertificateWatch(running.settings, running.tls)
+        if !keepsWatch { watch = CertificateWatch(running.settings, running.tls) }
+        publishPeers()
         letGo()
         return isWhole
     }

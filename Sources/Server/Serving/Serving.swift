@@ -38,6 +38,7 @@ struct Serving: ~Copyable {
         self.manifest = manifest
         self.surroundings = surroundings
         self.admin = admin
+        PeerDirectory.shared.publish(running.plan.directory(running.settings))
     }
 
     /// Serves until the last worker has ended.

@@ -28,6 +28,12 @@ static inline int sluice_file_open(const char *path, uint64_t *length) {
     return result;
 }
 
+/* The permissions of an open file, or a negative errno. */
+static inline int sluice_file_mode(int descriptor) {
+    struct stat status;
+    return fstat(descriptor, &status) != 0 ? -errno : (int)(status.st_mode & 07777);
+}
+
 /* Bytes that were read, 0 at the end. */
 static inline int64_t sluice_file_read(int descriptor, uint8_t *to, uint64_t capacity) {
     for (;;) {

@@ -27,7 +27,24 @@ extension ValueKind where Value == UInt32 {
     }
 }
 
+extension ValueKind where Value == Bool {
+    /// `true`; left out it is not so.
+    static let yes = ValueKind(form: .yes, text: { _ in nil }) { node, reader in
+        guard case .bool(true) = node.content else {
+            reader.report(expected: ValueForm.yes.expectedText, at: node)
+            return nil
+        }
+        return true
+    }
+}
+
 extension ValueKind where Value == String {
+    /// The name of a zone, as of a data centre.
+    static let zone = ValueKind.parsed(Pattern.nameForm) { text, _ throws(Complaint) in
+        if let complaint = Pattern.complaint(aboutName: text) { throw complaint }
+        return text
+    }
+
     static func address(for role: Address.Role) -> ValueKind {
         let example = role == .listener ? "0.0.0.0:8080" : "192.0.2.1:80"
         return .parsed(.init("address", expected: "an address such as \"\(example)\"")) {

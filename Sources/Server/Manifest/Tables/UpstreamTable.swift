@@ -10,9 +10,6 @@ extension PeerSettings: Defaulted {
 extension UpstreamTimeouts: Defaulted {
     static var defaults: Self { UpstreamTimeouts() }
 }
-extension RetrySettings: Defaulted {
-    static var defaults: Self { RetrySettings() }
-}
 extension PoolSettings: Defaulted {
     static var defaults: Self { PoolSettings() }
 }
@@ -25,7 +22,7 @@ extension Table where Root == UpstreamSettings {
     static let upstream = Table(
         "upstream",
         at: "upstreams.NAME",
-        later: ["hash_key", "discovery", "health"],
+        later: ["hash_key", "health"],
         keys: [
             Key(
                 "balancer",
@@ -58,10 +55,18 @@ extension Table where Root == UpstreamSettings {
                 "Value of `Host` that the peers see. The client's, when left out."
             ),
             Key(
-                required: "peers",
+                "peers",
                 \.peers,
-                .list(of: .peer, 1...ManifestLimits.peersMax),
+                .list(of: .peer, 0...ManifestLimits.peersMax),
                 "Addresses of the peers: strings, or objects where more than the address is set."
+                    + " Needed, unless `discovery` is true."
+            ),
+            Key(
+                "discovery",
+                \.isDiscovered,
+                .yes,
+                "That a plugin gives the peers, in place of those in `peers`. Until it has,"
+                    + " requests get 503 where there are none."
             ),
             Key(
                 "proxy_protocol",
@@ -73,6 +78,14 @@ extension Table where Root == UpstreamSettings {
             ),
             Key("timeouts", \.timeouts, .table(.upstreamTimeouts), "Times of an exchange."),
             Key("retries", \.retries, .table(.retries), "When a request is tried again."),
+            Key("hedge", \.hedge, .table(.hedge), "A second attempt beside a slow one."),
+            Key(
+                "limits",
+                \.limits,
+                .table(.upstreamLimits),
+                "What the peers are given at the same time, over all workers. Over it: a request"
+                    + " waits as `pending` says, or 503 with `Retry-After`."
+            ),
             Key("pool", \.pool, .table(.pool), "Idle connections to the peers."),
             Key(
                 "tls",
@@ -82,11 +95,32 @@ extension Table where Root == UpstreamSettings {
             ),
         ],
         check: { node, settings, reader in
+            checkDiscovery(node, settings, &reader)
             checkPeers(node, settings, &reader)
             checkNames(node, settings, &reader)
             checkProtocol(node, settings, &reader)
+            checkFailover(node, settings, &reader)
         }
     )
+
+    private static func checkDiscovery(
+        _ node: Node,
+        _ settings: UpstreamSettings,
+        _ reader: inout ManifestReader
+    ) {
+        guard !settings.isDiscovered else { return }
+        guard let peers = node.member("peers") else {
+            reader.inside(.key("peers")) {
+                $0.report("this key is missing; or say discovery: true", at: node)
+            }
+            return
+        }
+        if case .array = peers.content, peers.elements.isEmpty {
+            reader.inside(.key("peers")) {
+                $0.report("at least 1 is needed, or discovery: true", at: peers)
+            }
+        }
+    }
 
     @Sendable
     private static func checkPeers(
@@ -188,7 +222,7 @@ extension Table where Root == PeerSettings {
     static let peer = Table(
         "peer",
         at: "upstreams.NAME.peers[]",
-        later: ["tls", "meta", "backup"],
+        later: ["tls", "meta"],
         keys: [
             Key(
                 required: "address",
@@ -203,6 +237,25 @@ extension Table where Root == PeerSettings {
                 \.priority,
                 .integer(0...65_535),
                 "Peers with a larger number are used when none with a smaller one can be."
+            ),
+            Key(
+                "backup",
+                \.isBackup,
+                .yes,
+                "Whether the peer is used only when no other one can be, whatever its priority."
+            ),
+            Key(
+                "zone",
+                \.zone,
+                .absent(.zone),
+                "Where the peer is; [balancers](load-balancing.md#zones) may prefer their own zone."
+            ),
+            Key(
+                "draining",
+                \.isDraining,
+                .yes,
+                "Whether the peer gets no new sessions: [balancers](load-balancing.md#draining)"
+                    + " keep those that are with it."
             ),
         ]
     )
@@ -227,6 +280,17 @@ extension ValueKind where Value == PeerSettings {
             return address.read(node, &reader).map { PeerSettings(address: $0) }
         }
     }()
+}
+
+extension ValueKind where Value == Bool {
+    /// Only `true`: what is not so is left out.
+    fileprivate static var yes: ValueKind {
+        ValueKind(form: .yes, text: { _ in nil }) { node, reader in
+            if case .bool(true) = node.content { return true }
+            reader.report(expected: ValueForm.yes.expectedText, at: node)
+            return nil
+        }
+    }
 }
 
 extension Table where Root == UpstreamHTTP2Settings {
@@ -286,7 +350,8 @@ extension Table where Root == UpstreamTimeouts {
                 "first_byte",
                 \.firstByte,
                 .time,
-                "From the end of the request until the response's head is whole. After it: 504."
+                "From the end of the request until the response's head is whole. After it: another"
+                    + " attempt where `retries.on` has `\"timeout\"`, else 504."
             ),
             Key(
                 "read",
@@ -298,33 +363,9 @@ extension Table where Root == UpstreamTimeouts {
                 "write",
                 \.write,
                 .time,
-                "Between two writes that the peer took bytes of. After it: 504."
+                "Between two writes that the peer took bytes of. After it: as `first_byte`."
             ),
             Key("idle", \.idle, .time, "An unused connection in the pool. After it: closed."),
-        ]
-    )
-}
-
-extension Table where Root == RetrySettings {
-    static let retries = Table(
-        "retries",
-        at: "upstreams.NAME.retries",
-        keys: [
-            Key(
-                "attempts",
-                \.attempts,
-                .integer(1...16),
-                "Attempts in all, the first included. A failed connect is tried again on the next"
-                    + " peer; a pooled connection that failed before a byte of the response, on a"
-                    + " new one when the method is idempotent or nothing was sent."
-            ),
-            Key(
-                "replay",
-                \.replayBytes,
-                .size(0...1_048_576),
-                "Bytes of a request's body that are kept to send them again. A longer body is not"
-                    + " tried again once more than this was sent."
-            ),
         ]
     )
 }

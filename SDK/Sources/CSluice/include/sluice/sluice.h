@@ -20,6 +20,7 @@
 #include "ext/handover.h"
 #include "ext/http_client.h"
 #include "ext/metrics.h"
+#include "ext/peers.h"
 #include "ext/shared.h"
 #include "ext/thread_check.h"
 #include "ext/waitset.h"

@@ -28,7 +28,8 @@ typedef struct sluice_peer {
     uint32_t weight;      /* 1 to 65535 */
     uint32_t priority;    /* 0 first */
     const sluice_peer_load *load;
-    const sluice_value *meta; /* or NULL */
+    const sluice_value *meta; /* NULL, or an object: "zone", a string; "draining", true: picked only
+                                 for what is with it already */
     uint64_t reserved[4];
 } sluice_peer;
 
