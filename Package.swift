@@ -7,17 +7,19 @@ import PackageDescription
 /// `Descriptor` and `Tests`.
 let plugins = [
     "RoundRobin", "Ketama", "Maglev", "Random", "LeastConnections", "Headers", "Respond",
-    "HealthCheck", "Discovery",
+    "HealthCheck", "Discovery", "RateLimit", "Compression",
 ]
 
 /// What several plugins are made of, of which each library has a copy, and what is C in one.
 let sharedByPlugins: [String: [Target.Dependency]] = [
     "RoundRobin": ["Balancing"],
+    "Compression": ["CCompression"],
     "Ketama": ["Balancing"],
     "Maglev": ["Balancing"],
     "Random": ["Balancing"],
     "LeastConnections": ["Balancing"],
     "Discovery": ["CDiscovery"],
+    "RateLimit": ["RateLimiting"],
 ]
 
 let strict: [SwiftSetting] = [
@@ -103,6 +105,24 @@ let cacheCore: [Target] = [
         dependencies: ["TinyUFO", "TinyUFOWorkloads"],
         path: "Plugins/Cache/CoreTests",
         swiftSettings: strict
+    ),
+]
+
+/// What limits count in and how they talk with a store, which knows nothing of plugins.
+let rateLimitCore: [Target] = [
+    .target(name: "CRateLimit", path: "Plugins/RateLimit/CRateLimit"),
+    // Its tests count millions of requests, so it is optimized in debug builds, too.
+    .target(
+        name: "RateLimiting",
+        dependencies: ["CRateLimit"],
+        path: "Plugins/RateLimit/Core",
+        swiftSettings: strict + embedded + optimized
+    ),
+    .testTarget(
+        name: "RateLimitingTests",
+        dependencies: ["RateLimiting", "TinyUFOWorkloads"],
+        path: "Plugins/RateLimit/CoreTests",
+        swiftSettings: strict + optimized
     ),
 ]
 
@@ -221,6 +241,8 @@ let package = Package(
             path: "Plugins/Shared/Balancing",
             swiftSettings: strict + embedded
         ),
+        // Opens zlib and the like at run time, so that neither a build nor a start needs them.
+        .target(name: "CCompression", path: "Plugins/Compression/CCompression"),
         .testTarget(
             name: "BalancingTests",
             dependencies: [
@@ -232,6 +254,7 @@ let package = Package(
         .target(name: "CDiscovery", path: "Plugins/Discovery/CDiscovery"),
     ]
         + cacheCore
+        + rateLimitCore
         + plugins.flatMap { name -> [Target] in
             [
                 .target(

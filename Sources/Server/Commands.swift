@@ -150,7 +150,10 @@ package struct Commands {
             PluginDescription.unloadLines(file).forEach(terminal.print)
             if let descriptor {
                 PluginDescription.lines(descriptor).forEach(terminal.print)
-                if loads { terminal.print("handshake:   the same") }
+                if let library {
+                    PluginDescription.found(library.facts, descriptor).forEach(terminal.print)
+                    terminal.print("handshake:   the same")
+                }
             } else if let library {
                 PluginDescription.lines(library.facts).forEach(terminal.print)
             }

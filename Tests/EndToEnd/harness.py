@@ -18,6 +18,9 @@ from wire import DEADLINE, Request, Truncated, Wire
 ROOT = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
 BINARY = os.environ.get("SLUICE_BIN") or os.path.join(ROOT, ".build/release/sluice")
 PLUGINS = os.path.dirname(os.path.abspath(BINARY))
+# Plugins that come with the proxy.
+SHIPPED = sorted(name for name in os.listdir(os.path.join(ROOT, "Plugins"))
+                 if os.path.isdir(os.path.join(ROOT, "Plugins", name, "Entry")))
 
 
 class OriginConnection(Wire):

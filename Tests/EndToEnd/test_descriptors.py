@@ -322,8 +322,7 @@ def test_the_section_survives_compiler_linker_and_strip(library, flags):
     assert "id:          test.described" in described(made.path)
 
 
-@pytest.mark.parametrize("name", ["RoundRobin", "Headers", "Respond", "Ketama", "Maglev", "Random",
-                                  "LeastConnections", "HealthCheck", "Discovery"])
+@pytest.mark.parametrize("name", harness.SHIPPED)
 def test_the_section_survives_in_stripped_swift(tmp_path, name):
     path = str(tmp_path / "libX.so")
     subprocess.run(["strip", "--strip-unneeded", "-o", path, "%s/lib%s.so" % (

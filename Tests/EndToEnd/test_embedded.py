@@ -12,9 +12,9 @@ from wire import Client, reply
 
 FOLDER = os.path.join(harness.ROOT, ".build-embedded")
 PLUGINS = ["Headers", "Respond", "RoundRobin", "Ketama", "Maglev", "Random", "LeastConnections",
-           "HealthCheck", "Discovery"]
-# Discovery brings a DNS client and a reader of JSON.
-KIBIBYTES_MAX = {"Discovery": 280}
+           "HealthCheck", "Discovery", "RateLimit", "Compression"]
+# Discovery brings a DNS client and a reader of JSON, RateLimit speaks with a store.
+KIBIBYTES_MAX = {"Discovery": 280, "RateLimit": 200}
 
 
 @pytest.fixture(scope="module")

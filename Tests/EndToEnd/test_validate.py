@@ -59,6 +59,10 @@ def failed(found):
     ("RoundRobin", "{}"),
     ("Ketama", '{ key: ["client_ip", "header:x-user"], max_load: 1.25 }'),
     ("LeastConnections", '{ choices: "all", measure: "latency" }'),
+    ("RateLimit", '{ rules: [{ name: "a", limit: 3 }], fields: "both" }'),
+    ("RateLimit", '{ rules: [{ name: "a", algorithm: "concurrency", limit: 1, delay: "1s" }] }'),
+    ("RateLimit", """{ rules: [
+        { name: "a", algorithm: "token_bucket", limit: 10, burst: 1, delay: "1s" }] }"""),
 ])
 def test_shipped_plugins_pass(name, config):
     status, found = validate("%s/lib%s.so" % (PLUGINS, name), "--config", config)

@@ -36,7 +36,8 @@ struct ImportTests {
 
     /// Logic of a plugin in a module of its own, by folder: it knows nothing of plugins.
     static let cores: [String: Set<String>] = [
-        "Plugins/Cache/Core": ["CTinyUFO", "Synchronization"]
+        "Plugins/Cache/Core": ["CTinyUFO", "Synchronization"],
+        "Plugins/RateLimit/Core": ["CRateLimit", "Synchronization"],
     ]
 
     /// What several plugins are made of.
@@ -47,6 +48,7 @@ struct ImportTests {
         "RoundRobin": ["Balancing"], "Ketama": ["Balancing"], "Maglev": ["Balancing"],
         "Random": ["Balancing"], "LeastConnections": ["Balancing"],
         "HealthCheck": ["Synchronization"],
+        "RateLimit": ["RateLimiting"],
     ]
 
     @Test(arguments: table.keys.sorted())

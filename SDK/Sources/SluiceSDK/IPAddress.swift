@@ -20,6 +20,9 @@ public struct IPAddress: Equatable, BitwiseCopyable, Sendable {
         self.init(high: 0, low: 0xFFFF_0000_0000 | UInt64(v4))
     }
 
+    /// The 128 bits; an IPv4 address is in the lowest 32, below ::ffff:0:0.
+    @inlinable public var bits: (high: UInt64, low: UInt64) { (high, low) }
+
     /// Whether this is an IPv4 address.
     @inlinable public var isV4: Bool { high == 0 && low >> 32 == 0xFFFF }
 

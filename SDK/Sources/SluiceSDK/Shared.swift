@@ -9,6 +9,12 @@ public struct SharedKey: Equatable, Sendable, BitwiseCopyable {
 
     @usableFromInline init(_ key: sluice_key) { self.key = key }
 
+    /// The lower 64 bits.
+    @inlinable public var low: UInt64 { key.low }
+
+    /// The upper 64 bits.
+    @inlinable public var high: UInt64 { key.high }
+
     /// Whether both are the same.
     public static func == (left: SharedKey, right: SharedKey) -> Bool {
         left.key.low == right.key.low && left.key.high == right.key.high
