@@ -282,17 +282,6 @@ extension ValueKind where Value == PeerSettings {
     }()
 }
 
-extension ValueKind where Value == Bool {
-    /// Only `true`: what is not so is left out.
-    fileprivate static var yes: ValueKind {
-        ValueKind(form: .yes, text: { _ in nil }) { node, reader in
-            if case .bool(true) = node.content { return true }
-            reader.report(expected: ValueForm.yes.expectedText, at: node)
-            return nil
-        }
-    }
-}
-
 extension Table where Root == UpstreamHTTP2Settings {
     static let upstreamHTTP2 = Table(
         "upstream_http2",
