@@ -39,7 +39,17 @@ extension Generations {
         let now = Clock.kernelNanoseconds()
         guard arePeersDue, now >= nextPeers, canary == nil else { return }
         nextPeers = now + Self.peersPauseMilliseconds * 1_000_000
-        guard retiring.count < Self.retiringForPeersMax else { return }
+        guard retiring.count < Self.retiringForPeersMax else {
+            if !arePeersHeld {
+                log.write(2) { line in
+                    line.text("discovered peers are not used yet: too many generations wait for ")
+                    line.text("their last request; `sluice status` names what holds them")
+                }
+            }
+            arePeersHeld = true
+            return
+        }
+        arePeersHeld = false
         arePeersDue = false
         var sets = discovered
         for (name, set) in PeerDirectory.shared.takeSets() { sets[name] = set }

@@ -46,6 +46,8 @@ final class Generations: @unchecked Sendable {
     var discovered: [String: [NewPeer]] = [:]
     /// There are sets that are not in use yet.
     var arePeersDue = false
+    /// They wait for older generations, which the log has said.
+    var arePeersHeld = false
     /// When the next may be put in use, by the kernel's clock.
     var nextPeers: UInt64 = 0
     /// What became of the last one.

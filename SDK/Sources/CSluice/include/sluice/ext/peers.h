@@ -53,7 +53,7 @@ typedef struct sluice_new_peer {
 /* A peer as it is now. Slices live for the process. */
 typedef struct sluice_peer_info {
     uint64_t id; /* of this address in this upstream, while it is there; never of another peer.
-                    0 of a draining one */
+                    0 of one that a set drains, which has left the plan */
     sluice_slice address;
     uint32_t weight;
     uint32_t priority;
