@@ -212,7 +212,7 @@ struct ManifestKeyTests {
     func `a default that is written is the default`(id: String) throws {
         let table = try #require(ReferenceDocument.tables.first { $0.id == id })
         // Keys that the sample manifest has already.
-        let present = ["plugins", "upstreams"]
+        let present = ["plugins", "upstreams", "peers"]
         for key in table.keys where !present.contains(key.name) {
             guard let text = key.defaultText else { continue }
             let with = try fixture.parse(Sample.manifest(id, "\(key.name): \(text)"))
