@@ -325,12 +325,16 @@ package struct PeerSettings: Sendable, Equatable {
     package var weight = 1
     /// 0 first.
     package var priority = 0
-    /// Whether it is used only when no other peer can be, whatever their priorities.
-    package var isBackup = false
     /// Where it is, as balancers compare it; nil when nothing is said.
     package var zone: String?
+    /// Only when no other peer can be used.
+    package var isBackup = false
     /// Whether it gets no new sessions: it stays for those that balancers keep with it.
     package var isDraining = false
+
+    /// What balancers see as the priority: a backup comes behind all that are none.
+    package var rank: Int { isBackup ? priority + Self.backupRank : priority }
+    private static let backupRank = 65_536
 
     package init(address: String) { self.address = address }
 }

@@ -342,12 +342,6 @@ package struct BuiltTable {
 }
 
 extension PeerSettings {
-    /// A number above all priorities.
-    private static let backupRank = 1 << 16
-
-    /// The priority that balancers see: backups come after all others.
-    fileprivate var rank: Int { priority + (isBackup ? Self.backupRank : 0) }
-
     /// What balancers are told besides; nil when there is nothing.
     ///
     /// Never freed, as few peers have any, and each set of them is made once.

@@ -196,7 +196,7 @@ extension Worker {
 
     /// Looks at the head of a response before anything is done with it.
     ///
-    /// - Returns: false when the response is dropped, and the exchange goes on with another attempt.
+    /// - Returns: false when the response is dropped, and another attempt has begun or goes on.
     @inline(never)
     mutating func accepts(
         _ exchange: UnsafeMutablePointer<Exchange>,

@@ -111,7 +111,7 @@ extension Worker {
         changePlaces(up, exchange)
     }
 
-    /// The current attempt has failed: the exchange goes on with the one beside it, if there is one.
+    /// The current attempt has failed: the exchange goes on with the one beside it, if any.
     mutating func goOnBeside(_ exchange: UnsafeMutablePointer<Exchange>) -> Bool {
         guard let state = exchange.pointee.failover, state.pointee.beside.up != nil else {
             return false

@@ -6,9 +6,9 @@ import Sys
 /// Limits of what an upstream is given at the same time, and the requests that wait for them.
 ///
 /// Each worker has a queue of its own for an upstream, first in, first out. Whoever makes room
-/// wakes a worker that has waiting requests, each in turn. The oldest request of a worker also looks
-/// by itself from time to time: a worker that makes room may not see yet that somebody has begun to
-/// wait.
+/// wakes a worker that has waiting requests, each in turn. The oldest request of a worker also
+/// looks by itself from time to time: a worker that makes room may not see yet that somebody has
+/// begun to wait.
 extension Worker {
     /// Milliseconds after which the oldest waiting request looks for room by itself.
     private static let lookMilliseconds: UInt64 = 50

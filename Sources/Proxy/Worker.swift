@@ -244,8 +244,7 @@ package struct Worker: ~Copyable {
         places = .allocate(capacity: PlanTables.listenersMax)
         idleCounts = tables.idleCounts.row(index)
         port = WorkerPort.of(worker: index)
-        taskTimer = .allocate(capacity: 1)
-        taskTimer.initialize(to: TimerNode(kind: TimerKind.tasks))
+        taskTimer = Self.timer(TimerKind.tasks)
         listeners = tables.listeners
         peers = tables.peers
         nowNanoseconds = Clock.monotonicNanoseconds()
@@ -291,10 +290,15 @@ package struct Worker: ~Copyable {
         limits.headBytesMax = ResponseLimits.headBytesMax
         limits.fieldCountMax = ResponseLimits.fieldsMax
         responseLimits = limits
-        listenerTimer = .allocate(capacity: 1)
-        listenerTimer.initialize(to: TimerNode(kind: TimerKind.listeners))
+        listenerTimer = Self.timer(TimerKind.listeners)
         requestNumber = UInt64(index) << 48
         enter(plan)
+    }
+
+    private static func timer(_ kind: UInt8) -> UnsafeMutablePointer<TimerNode> {
+        let node = UnsafeMutablePointer<TimerNode>.allocate(capacity: 1)
+        node.initialize(to: TimerNode(kind: kind))
+        return node
     }
 
     private static func zeroes(_ count: Int) -> UnsafeMutablePointer<UInt8> {

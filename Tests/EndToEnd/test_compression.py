@@ -309,6 +309,14 @@ def test_validate():
     assert done.returncode == 0, done.stdout
 
 
+def test_inspect_says_what_was_found():
+    path = os.path.join(harness.PLUGINS, "libCompression.so")
+    done = harness.run("plugin", "inspect", "--load", path)
+    assert re.search(r"^says: +Compresses and decodes by what is here: zlib 1\.", done.stdout, re.M)
+    # Without running the library nobody can know.
+    assert "says:" not in harness.run("plugin", "inspect", path).stdout
+
+
 def test_the_log_says_what_was_found(sluice, origin):
     proxy = sluice(origin(serve(reply())), **compression())
     assert re.search(r"found zlib 1\.\d", proxy.log)

@@ -8,7 +8,7 @@ from discovering import (NAME, answers, by_dns, discovered, dnsmasq, loopbacks, 
 from harness import serve
 from nameserver import a
 from reloading import manifest_of, reload
-from test_hand_over import upgrade
+from test_hand_over import gone, upgrade
 from wire import Client, reply, request
 
 
@@ -27,8 +27,23 @@ def test_an_upgrade_begins_with_the_last_good_set(sluice, loopbacks, dnsmasq):
     proxy = by_dns(sluice, server, port)
     wait_answers(proxy, "127.0.0.1", "127.0.0.2")
     server.kill()
-    upgrade(proxy)
-    assert answers(proxy) == {"127.0.0.1", "127.0.0.2"}
+    # All the time, on connections of their own: also the first of the new process has a peer.
+    found, is_over = set(), threading.Event()
+
+    def ask():
+        while not is_over.is_set():
+            found.update(answers(proxy, 1))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        old = upgrade(proxy)
+        assert answers(proxy) == {"127.0.0.1", "127.0.0.2"}
+    finally:
+        is_over.set()
+        asking.join()
+    assert found == {"127.0.0.1", "127.0.0.2"}
+    gone(proxy, old)
 
 
 def test_a_start_does_not_wait_for_ever_and_recovers(sluice, loopbacks, nameserver):

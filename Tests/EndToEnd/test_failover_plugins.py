@@ -67,7 +67,7 @@ def test_a_hook_of_a_hedged_attempt_waits(proxy, origin, client, how):  # noqa: 
     assert bad.requests[0].get("x-resumed") == good.requests[0].get("x-resumed")
 
 
-def test_an_attempt_does_not_see_the_edits_of_the_one_beside_it(proxy, origin, client):  # noqa: F811
+def test_attempts_at_the_same_time_have_edits_of_their_own(proxy, origin, client):  # noqa: F811
     bad, good = origin(silent), origin(serve(reply(b"good")))
     p = proxy(first(bad), then(good), plugins=[{"upstream_request": "edit:mine"}],
               upstream={"hedge": {"after": "100ms"}})

@@ -139,7 +139,7 @@ def test_a_killed_store_and_its_return(proxy, store, down):
     made.wait_log(r"warn plugin=limit store 127\.0\.0\.1:\d+ .*; until it is back")
     admitted, longest = ask(made, 100, "during")
     assert admitted == {"local": 50, "allow": 100, "refuse": 0}[down]
-    assert longest < 0.1
+    assert longest < 0.25
     if down == "refuse":
         assert Client(made.address).request(fields=[("X-User", "x")]).status == 503
     # Without the value there is no key, and nothing to ask a store about.
@@ -160,7 +160,7 @@ def test_no_request_waits_for_a_store_that_hangs(proxy, store):
     print("99 of 100 requests take %.1f ms at most with the store, %.1f ms while it hangs"
           % (usual * 1000, longest * 1000))
     # A request that waited for the store would take its timeout.
-    assert admitted == 1000 and longest < 0.1
+    assert admitted == 1000 and longest < 0.25
     made.wait_log("does not answer: Connection timed out; until it is back")
     server.thaw()
     made.wait_log("is back")

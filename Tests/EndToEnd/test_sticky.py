@@ -185,6 +185,14 @@ def test_backup_and_draining_are_true_or_left_out(tmp_path):
         assert line in done.stderr, done.stderr
 
 
+def test_a_draining_peer_needs_a_balancer(tmp_path):
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps(harness.manifest({"address": "127.0.0.1:9", "draining": True})))
+    done = harness.run("check", "--manifest", str(path))
+    assert done.returncode == 78
+    assert "app.balancer: this key is missing; a draining peer needs it" in done.stderr
+
+
 # --------------------------------------------------------------------- example
 def test_the_example(tmp_path, origin):
     origins = [origin(harness.serve(reply(name.encode()))) for name in ("one", "two", "spare")]

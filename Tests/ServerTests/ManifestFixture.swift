@@ -122,25 +122,33 @@ enum Sample {
             """
         case "upstream_timeouts": manifest(upstream: "timeouts: { \(member) }")
         case "retries": manifest(upstream: "retries: { \(member) }")
-        case "retry_budget": manifest(upstream: "retries: { budget: { \(member) } }")
-        case "hedge":
-            """
-            { version: 1, listeners: [{ listen: ":1" }], routes: [{ upstream: "app" }],
-              plugins: { lb: { library: "libLB.so" } },
-              upstreams: { app: { peers: ["192.0.2.1:80", "192.0.2.2:80"], balancer: "lb",
-                hedge: { \(member) } } } }
-            """
-        case "upstream_limits":
-            manifest(
-                upstream: member.hasPrefix("in_flight:")
-                    ? "limits: { \(member) }" : "limits: { in_flight: 9, \(member) }"
-            )
-        case "peer_limits": manifest(upstream: "limits: { per_peer: { \(member) } }")
+        case "retry_budget", "hedge", "upstream_limits", "peer_limits":
+            failover(table, member)
         case "pool": manifest(upstream: "pool: { \(member) }")
         case "upstream_http2": manifest(upstream: "protocol: 'h2c', http2: { \(member) }")
         case "route": manifest(route: member)
         case "match": manifest(route: "match: { \(member) }")
         default: preconditionFailure("no place for the table \(table)")
+        }
+    }
+
+    /// The same of what decides about further attempts.
+    private static func failover(_ table: String, _ member: String) -> String {
+        switch table {
+        case "retry_budget": return manifest(upstream: "retries: { budget: { \(member) } }")
+        case "peer_limits": return manifest(upstream: "limits: { per_peer: { \(member) } }")
+        case "upstream_limits":
+            // A queue needs a limit to wait for.
+            let isQueue = member.hasPrefix("pending: ") && !member.hasSuffix("\"none\"")
+            return manifest(upstream: "limits: { \(isQueue ? "in_flight: 9, " : "")\(member) }")
+        default:
+            // Another peer is needed, and somebody who chooses.
+            return """
+                { version: 1, listeners: [{ listen: ":1" }], routes: [{ upstream: "app" }],
+                  plugins: { lb: { library: "libLB.so" } },
+                  upstreams: { app: { peers: ["192.0.2.1:80", "192.0.2.2:80"], balancer: "lb",
+                    hedge: { \(member) } } } }
+                """
         }
     }
 

@@ -45,12 +45,13 @@ package final class LeastBusyTable {
 
     /// Chooses usable peers, the least busy one first.
     func choose(_ pick: borrowing Pick) {
-        tiers.choose(pick) { _, draw, group, look in
+        tiers.choose(pick) { tier, look in
+            let group = tier.pointee.group
             // To look at all once more for each candidate behind the first would be too much.
             let isFew = look.isSpare && group.count > Look.spareMembersMax
             let choices = rule.choices ?? (isFew ? Self.spareChoices : group.count)
             guard choices < group.count else { return ofAll(group, pick, look) }
-            return ofSome(choices, draw, group, pick, look)
+            return ofSome(choices, tier.pointee.entry, group, pick, look)
         }
     }
 

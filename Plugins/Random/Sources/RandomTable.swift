@@ -30,7 +30,9 @@ package final class RandomTable {
     func choose(_ pick: borrowing Pick) {
         let worker = pick.workerIndex
         let numbers = tiers.numbers
-        tiers.choose(pick) { _, draw, group, look in
+        tiers.choose(pick) { tier, look in
+            let draw = tier.pointee.entry
+            let group = tier.pointee.group
             var look = look
             for _ in 0..<Self.drawsMax {
                 let place = draw.place(numbers.next(worker))

@@ -80,7 +80,8 @@ final class Synchronizer {
                 try store.ping()
                 lastTalk = now
             }
-            noteUp()
+            // With nothing to tell there was no talk.
+            if lastTalk == now { noteUp() }
         } catch {
             noteDown(error)
             retryTime = Machine.nowNanoseconds + Self.retryNanoseconds

@@ -30,8 +30,8 @@ package final class RoundRobinTable {
 
     /// Chooses the peers whose turn it is.
     func choose(_ pick: borrowing Pick) {
-        tiers.choose(pick) { _, cycle, group, look in
-            cycle.next(group, pick.workerIndex, pick, look)
+        tiers.choose(pick) { tier, look in
+            tier.pointee.entry.next(tier.pointee.group, pick.workerIndex, pick, look)
         }
     }
 }
@@ -97,18 +97,18 @@ struct Cycle: BitwiseCopyable {
         // Safe: there is a cursor for each worker, and this one alone uses it. Cursors stay below
         // `count`, and turns are places of members.
         let own = cursors + worker &* Self.cursorStride
-        if look.isSpare {
-            var cursor = own.pointee
-            return pass(&cursor, turns, group, pick, look)
-        }
         let turn = Int(truncatingIfNeeded: own.pointee)
         let place = Int(turns[turn])
-        own.pointee = turn &+ 1 == count ? 0 : UInt64(turn &+ 1)
+        let next = turn &+ 1 == count ? 0 : UInt64(turn &+ 1)
+        if !look.isSpare { own.pointee = next }
         if group.members[place].isUsable(pick, look) { return place }
-        return pass(&own.pointee, turns, group, pick, look)
+        var cursor = next
+        let passed = pass(&cursor, turns, group, pick, look)
+        if !look.isSpare { own.pointee = cursor }
+        return passed
     }
 
-    /// Goes on from a turn that could not be taken, or that is only looked at.
+    /// Goes on from a turn that could not be taken.
     @inline(never)
     private func pass(
         _ cursor: inout UInt64,

@@ -158,6 +158,17 @@ struct RoundRobinBalancerTests {
         #expect(abs(total[0] - 160) < 20 && abs(total[1] - 80) < 20, "\(total)")
     }
 
+    @Test(arguments: [1, 2, 4, 8])
+    func `any number of requests on any number of workers is spread evenly`(workers: Int) throws {
+        let table = try table([TestPeer](repeating: TestPeer(), count: 10), workers: workers)
+        var counts = [Int](repeating: 0, count: 10)
+        for number in 0..<9_999 {
+            counts[try #require(table.pick(worker: number % workers)?.first)] += 1
+        }
+        let most = counts.reduce(0, max)
+        #expect(most - counts.reduce(most, min) <= workers, "\(counts)")
+    }
+
     @Test
     func `refuses a worker that the set does not know`() throws {
         let table = try table([TestPeer()], workers: 2)

@@ -83,8 +83,8 @@ public final class HashedPeers<Circle: KeyCircle> {
         } else {
             hash = tiers.numbers.next(worker)
         }
-        tiers.choose(pick, chance: mixed(hash)) { _, entry, group, look in
-            entry.choose(group, hash, worker, pick, look)
+        tiers.choose(pick, chance: mixed(hash)) { tier, look in
+            tier.pointee.entry.choose(tier.pointee.group, hash, worker, pick, look)
         }
     }
 }

@@ -13,22 +13,33 @@ public struct Member: BitwiseCopyable {
 
     /// Whether the peer may be picked: neither tried nor chosen, and as healthy as the look asks.
     @inlinable
+    @inline(__always)
     public func isUsable(_ pick: borrowing Pick, _ look: Look) -> Bool {
         if pick.wasTried(index) || pick.isChosen(index) { return false }
         if !look.isHealthy { return true }
+        if load.isHealthy, look.slowStart == nil { return true }
+        return isTaken(look)
+    }
+
+    /// For a peer that is ill, or may start slowly.
+    @usableFromInline
+    @inline(never)
+    func isTaken(_ look: Look) -> Bool {
         if !load.isHealthy {
             start?.noteIllness()
             return false
         }
         guard let slowStart = look.slowStart, let start else { return true }
-        return slowStart.admits(start, mixed(look.chance &+ UInt64(index)))
+        // Safe: the tiers keep it.
+        return slowStart.pointee.admits(start, mixed(look.chance &+ UInt64(index)))
     }
 
     /// The weight of now, which is smaller while the peer starts slowly.
     @inlinable
     public func weight(_ look: Look) -> Double {
         guard let slowStart = look.slowStart, let start else { return Double(weight) }
-        return Double(weight) * slowStart.share(start)
+        // Safe: as in `isTaken`.
+        return Double(weight) * slowStart.pointee.share(start)
     }
 }
 
@@ -40,7 +51,7 @@ public struct Look: BitwiseCopyable {
     /// members are looked at, whatever their number.
     public let isSpare: Bool
     /// Passes over peers that start slowly, as often as they are to be; nil takes them like others.
-    public let slowStart: SlowStart?
+    @usableFromInline let slowStart: UnsafePointer<SlowStart>?
     /// A number of the pick: each is as likely as another.
     @usableFromInline var chance: UInt64
 
@@ -58,7 +69,12 @@ public struct Look: BitwiseCopyable {
     public mutating func drawAgain() { chance &+= 1 << 32 }
 
     @inlinable
-    init(isHealthy: Bool, isSpare: Bool, slowStart: SlowStart?, chance: UInt64) {
+    init(
+        isHealthy: Bool,
+        isSpare: Bool,
+        slowStart: UnsafePointer<SlowStart>?,
+        chance: UInt64
+    ) {
         self.isHealthy = isHealthy
         self.isSpare = isSpare
         self.slowStart = slowStart
@@ -109,7 +125,7 @@ public struct PeerGroup: BitwiseCopyable {
             {
                 end += 1
             }
-            groups.append(PeerGroup(peers, keys[begin..<end].map(\.index), keys[begin], starts))
+            groups.append(PeerGroup(peers, keys[begin..<end].map { $0.index }, keys[begin], starts))
             begin = end
         }
         return groups

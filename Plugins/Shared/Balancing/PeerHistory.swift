@@ -4,7 +4,8 @@ import Synchronization
 /// From when on an instance's peers are in use: what one table knows that the next one needs.
 ///
 /// A peer is known by its address in its upstream. The peers of an upstream's first set are not
-/// new: all have to take the load at once. Used on the control thread alone.
+/// new, nor are those of a set after one without peers: all have to take the load at once. Used on
+/// the control thread alone.
 public final class PeerHistory {
     /// The peers of one upstream.
     private struct Upstream {
@@ -55,7 +56,7 @@ final class PeerStarts {
     init(_ peers: PeerSet, after before: PeerStarts?, _ now: UInt64) {
         for index in 0..<peers.count {
             let address = hash(of: peers[index].address)
-            let since = before == nil ? 0 : max(now, 2)
+            let since = before?.words.isEmpty ?? true ? 0 : max(now, 2)
             words.append(before?.word(of: address) ?? Word(address, since))
         }
         sorted = words.sorted { $0.address < $1.address }

@@ -78,20 +78,18 @@ public struct SlowStart: BitwiseCopyable {
     /// Whether a peer is taken, as often as its share says.
     ///
     /// - Parameter chance: any number; what is taken with one is taken with it ever after.
-    @inlinable
     func admits(_ start: PeerStart, _ chance: UInt64) -> Bool {
         if start.isOver { return true }
         return UInt32(truncatingIfNeeded: chance &>> 32) <= step(start)
     }
 
     /// The part of a peer's weight that counts now: more than 0, and 1 when its start is over.
-    @inlinable
+    @usableFromInline
     func share(_ start: PeerStart) -> Double {
         start.isOver ? 1 : Double(step(start)) / Double(UInt32.max)
     }
 
     /// The share now, in units of 2^-32.
-    @usableFromInline
     func step(_ start: PeerStart) -> UInt32 {
         let now = now
         let since = start.begin(now)
@@ -121,10 +119,8 @@ struct PeerStart: BitwiseCopyable {
     init(_ word: UnsafeMutablePointer<Atomic<UInt64>>) { self.word = word }
 
     // Safe, here and below: `PeerStarts` keeps the word as long as the table.
-    @usableFromInline
     var isOver: Bool { word.pointee.load(ordering: .relaxed) == Self.over }
 
-    @usableFromInline
     func noteIllness() {
         if word.pointee.load(ordering: .relaxed) != Self.ill {
             word.pointee.store(Self.ill, ordering: .relaxed)

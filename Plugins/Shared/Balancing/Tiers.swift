@@ -6,10 +6,12 @@ public import SluiceSDK
 /// A tier is a group of peers and what a balancer has made of it. Plain memory that the table
 /// frees, so that picks read it without a reference count.
 public struct Tiers<Entry: BitwiseCopyable>: BitwiseCopyable {
-    @usableFromInline
-    struct Tier: BitwiseCopyable {
-        @usableFromInline let entry: Entry
-        @usableFromInline let group: PeerGroup
+    /// A group, and what the balancer has made of it.
+    public struct Tier: BitwiseCopyable {
+        /// What the balancer keeps.
+        public let entry: Entry
+        /// The peers.
+        public let group: PeerGroup
         /// Of the own zone, when the next tier is the same priority's other zones; else nil.
         @usableFromInline let zone: ZoneShare?
     }
@@ -21,10 +23,11 @@ public struct Tiers<Entry: BitwiseCopyable>: BitwiseCopyable {
     public let numbers: WorkerNumbers
     /// Peers that a pick chooses when there are as many: 1 to 8.
     @usableFromInline let candidates: Int
-    @usableFromInline let slowStart: SlowStart?
-    /// Whether picks need a number though the balancer does not.
+    @usableFromInline let slowStart: UnsafePointer<SlowStart>?
+    /// Whether there is a zone or a slow start: then picks need a number though the balancer does
+    /// not.
     @usableFromInline let usesChance: Bool
-    @usableFromInline let sessions: SessionTable?
+    @usableFromInline let sessions: UnsafePointer<SessionTable>?
     private let starts: Unmanaged<PeerStarts>?
 
     /// Groups the peers of a set.
@@ -52,7 +55,7 @@ public struct Tiers<Entry: BitwiseCopyable>: BitwiseCopyable {
         do throws(PluginError) {
             for group in groups { entries.append(try entry(group)) }
             sessions = try common.sticky.map { sticky throws(PluginError) in
-                try SessionTable(peers, sticky)
+                Self.place(try SessionTable(peers, sticky))
             }
         } catch {
             for made in entries { free(made) }
@@ -72,9 +75,16 @@ public struct Tiers<Entry: BitwiseCopyable>: BitwiseCopyable {
         }
         numbers = WorkerNumbers(workers: workers, seed: seed)
         candidates = min(common.candidates, groups.reduce(0) { $0 + $1.count })
-        slowStart = common.slowStart
+        slowStart = common.slowStart.map { Self.place($0) }
         usesChance = common.slowStart != nil || common.zone != nil
         self.starts = starts.map { Unmanaged.passRetained($0) }
+    }
+
+    /// A copy that does not move.
+    private static func place<Value: BitwiseCopyable>(_ value: Value) -> UnsafePointer<Value> {
+        let place = UnsafeMutablePointer<Value>.allocate(capacity: 1)
+        place.initialize(to: value)
+        return UnsafePointer(place)
     }
 
     /// Frees all, and what `free` frees of each entry.
@@ -86,7 +96,9 @@ public struct Tiers<Entry: BitwiseCopyable>: BitwiseCopyable {
         }
         start.deallocate()
         numbers.deallocate()
+        sessions?.pointee.deallocate()
         sessions?.deallocate()
+        slowStart?.deallocate()
         starts?.release()
     }
 
@@ -98,7 +110,7 @@ public struct Tiers<Entry: BitwiseCopyable>: BitwiseCopyable {
     public func key(of pick: borrowing Pick) -> Bytes? {
         guard let key = pick.hashKey else { return nil }
         guard let sessions else { return key }
-        return sessions.rest(of: key)
+        return sessions.pointee.rest(of: key)
     }
 
     /// Chooses: the session's peer, then what `find` finds, each peer once.
@@ -109,64 +121,57 @@ public struct Tiers<Entry: BitwiseCopyable>: BitwiseCopyable {
     /// - Parameters:
     ///   - pick: to be answered.
     ///   - chance: a number that stands for the pick's key; nil for a random one.
-    ///   - find: the place of a usable member of a tier, by the balancer's own rule; given the
-    ///     number of the tier, what the balancer keeps of it, its group, and the look.
+    ///   - find: the place of a usable member of a tier, by the balancer's own rule.
     @inlinable
     public func choose(
         _ pick: borrowing Pick,
         chance: UInt64? = nil,
-        _ find: (Int, Entry, PeerGroup, Look) -> Int? = { _, _, _, _ in nil }
+        _ find: (UnsafePointer<Tier>, Look) -> Int? = { _, _ in nil }
     ) {
         guard numbers.knows(pick) else { return }
-        if let sessions { sessions.choose(pick) }
-        var number: UInt64 = 0
-        if usesChance { number = chance ?? numbers.next(pick.workerIndex) }
+        if let sessions { sessions.pointee.choose(pick) }
         if pick.chosenCount == 0 {
-            let look = Look(isHealthy: true, isSpare: false, slowStart: nil, chance: number)
-            guard let index = first(pick, look, find) ?? lastResort(pick, find) else { return }
-            pick.choose(index.peer)
-            guard index.isHealthy else { return }
+            guard usesChance else {
+                let look = Look(isHealthy: true, isSpare: false, slowStart: nil, chance: 0)
+                guard let peer = inOrder(pick, look, find) else {
+                    return lastResort(pick, find)
+                }
+                pick.choose(peer)
+                return chooseSpares(pick, find)
+            }
+            let number = chance ?? numbers.next(pick.workerIndex)
+            guard let peer = byChance(pick, number, find) else { return lastResort(pick, find) }
+            pick.choose(peer)
         }
-        let look = Look(isHealthy: true, isSpare: true, slowStart: nil, chance: number)
-        while pick.chosenCount < candidates {
-            guard let spare = first(pick, look, find) else { return }
-            pick.choose(spare.peer)
-        }
+        chooseSpares(pick, find)
     }
 
-    /// A peer that was found.
-    @usableFromInline
-    struct Found {
-        @usableFromInline let peer: Int
-        @usableFromInline let isHealthy: Bool
-
-        @inlinable
-        init(peer: Int, isHealthy: Bool) {
-            self.peer = peer
-            self.isHealthy = isHealthy
+    /// Chooses the peers behind the first.
+    @inlinable
+    func chooseSpares(
+        _ pick: borrowing Pick,
+        _ find: (UnsafePointer<Tier>, Look) -> Int?
+    ) {
+        let look = Look(isHealthy: true, isSpare: true, slowStart: nil, chance: 0)
+        while pick.chosenCount < candidates {
+            guard let peer = inOrder(pick, look, find) else { return }
+            pick.choose(peer)
         }
     }
 
     /// The first healthy peer of the tiers in their order.
     @inlinable
-    func first(
+    func inOrder(
         _ pick: borrowing Pick,
         _ look: Look,
-        _ find: (Int, Entry, PeerGroup, Look) -> Int?
-    ) -> Found? {
+        _ find: (UnsafePointer<Tier>, Look) -> Int?
+    ) -> Int? {
         var index = 0
         while index < count {
-            // Safe: below `count`; and behind a tier with a share there is another one.
-            if !look.isSpare, let zone = (start + index).pointee.zone {
-                let spills = zone.spills(pick.workerIndex, look.chance)
-                let (near, far) = spills ? (index &+ 1, index) : (index, index &+ 1)
-                if let peer = one(near, pick, look, find) { return peer }
-                if let peer = one(far, pick, look, find) { return peer }
-                index &+= 2
-                continue
-            }
-            if let peer = one(index, pick, look, find) { return peer }
-            if look.isSpare, (start + index).pointee.group.count > Look.spareMembersMax {
+            // Safe: below `count`, and the place is one of the group.
+            let tier = UnsafePointer(start + index)
+            if let place = find(tier, look) { return tier.pointee.group.members[place].index }
+            if look.isSpare, tier.pointee.group.count > Look.spareMembersMax {
                 // Nearly all are unusable, and those that are not come before the next tier's.
                 return nil
             }
@@ -175,50 +180,48 @@ public struct Tiers<Entry: BitwiseCopyable>: BitwiseCopyable {
         return nil
     }
 
-    /// A healthy peer of one tier: at first with those that start slowly passed over, as often as
-    /// they are to be, and when that leaves none without.
+    /// The first healthy peer, with zones and slow starts.
     @inlinable
-    func one(
-        _ index: Int,
+    @inline(never)
+    func byChance(
         _ pick: borrowing Pick,
-        _ look: Look,
-        _ find: (Int, Entry, PeerGroup, Look) -> Int?
-    ) -> Found? {
-        // Safe: below `count`.
-        let tier = start + index
-        if let slowStart, !look.isSpare {
-            let eased = Look(
-                isHealthy: true,
-                isSpare: false,
-                slowStart: slowStart,
-                chance: look.chance
-            )
-            if let place = find(index, tier.pointee.entry, tier.pointee.group, eased) {
-                return Found(peer: tier.pointee.group.members[place].index, isHealthy: true)
-            }
-        }
-        guard let place = find(index, tier.pointee.entry, tier.pointee.group, look) else {
-            return nil
-        }
-        return Found(peer: tier.pointee.group.members[place].index, isHealthy: true)
-    }
-
-    /// No peer is healthy: one that is said to be ill is better than none.
-    @inlinable
-    func lastResort(
-        _ pick: borrowing Pick,
-        _ find: (Int, Entry, PeerGroup, Look) -> Int?
-    ) -> Found? {
-        let look = Look(isHealthy: false, isSpare: false, slowStart: nil, chance: 0)
+        _ chance: UInt64,
+        _ find: (UnsafePointer<Tier>, Look) -> Int?
+    ) -> Int? {
+        let plain = Look(isHealthy: true, isSpare: false, slowStart: nil, chance: chance)
+        let eased = Look(isHealthy: true, isSpare: false, slowStart: slowStart, chance: chance)
         var index = 0
         while index < count {
-            // Safe: below `count`, and the place is one of the group.
-            let tier = start + index
-            if let place = find(index, tier.pointee.entry, tier.pointee.group, look) {
-                return Found(peer: tier.pointee.group.members[place].index, isHealthy: false)
+            // Safe: below `count`; and behind a tier with a share there is another one.
+            let zone = (start + index).pointee.zone
+            let spills = zone?.spills(pick.workerIndex, chance) ?? false
+            let pair = zone == nil ? 1 : 2
+            for step in 0..<pair {
+                let tier = UnsafePointer(start + (index + (spills ? 1 - step : step)))
+                // Those that start slowly are passed over as often as they are to be; where that
+                // leaves none they are better than another tier.
+                let place = (slowStart == nil ? nil : find(tier, eased)) ?? find(tier, plain)
+                if let place { return tier.pointee.group.members[place].index }
             }
-            index &+= 1
+            index &+= pair
         }
         return nil
+    }
+
+    /// No peer is healthy: chooses one that is said to be ill, which is better than none.
+    @inlinable
+    @inline(never)
+    func lastResort(
+        _ pick: borrowing Pick,
+        _ find: (UnsafePointer<Tier>, Look) -> Int?
+    ) {
+        let look = Look(isHealthy: false, isSpare: false, slowStart: nil, chance: 0)
+        for index in 0..<count {
+            // Safe: as in `inOrder`.
+            let tier = UnsafePointer(start + index)
+            guard let place = find(tier, look) else { continue }
+            pick.choose(tier.pointee.group.members[place].index)
+            return
+        }
     }
 }

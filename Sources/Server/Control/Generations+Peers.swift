@@ -18,13 +18,7 @@ extension Generations {
         _ settings: ProxySettings,
         _ discovered: [String: [NewPeer]]? = nil
     ) -> ProxySettings {
-        let discovered = discovered ?? self.discovered
-        var settings = settings
-        for place in settings.upstreams.indices where settings.upstreams[place].isDiscovered {
-            guard let set = discovered[settings.upstreams[place].name] else { continue }
-            settings.upstreams[place].peers = set.filter { !$0.isDraining }.map(\.settings)
-        }
-        return settings
+        settings.withPeers(discovered ?? self.discovered)
     }
 
     /// Shows plugins and operators the peers that are served now.
@@ -124,6 +118,18 @@ extension Generations {
 
     /// Addresses in one line of the log.
     private static let shownMax = 16
+}
+
+extension ProxySettings {
+    /// The same with sets of peers, by upstream, where peers are discovered.
+    func withPeers(_ sets: [String: [NewPeer]]) -> ProxySettings {
+        var settings = self
+        for place in settings.upstreams.indices where settings.upstreams[place].isDiscovered {
+            guard let set = sets[settings.upstreams[place].name] else { continue }
+            settings.upstreams[place].peers = set.filter { !$0.isDraining }.map(\.settings)
+        }
+        return settings
+    }
 }
 
 extension NewPeer {

@@ -48,7 +48,8 @@ enum PluginDescription {
     /// What a library that was loaded says of itself here and its file can't know, such as what it
     /// has found on this machine: its description, where it is another one.
     static func found(_ facts: PluginLibrary.Facts, _ descriptor: Descriptor) -> [String] {
-        facts.description == descriptor.summary ? [] : ["says:        \(facts.description)"]
+        guard !facts.description.isEmpty, facts.description != descriptor.summary else { return [] }
+        return ["says:        \(facts.description)"]
     }
 
     /// What a library without a descriptor says in the handshake.

@@ -75,17 +75,22 @@ struct Preparation {
         problems += AdminEntrance.problems(settings.admin)
         inherited?.importTickets(settings, tls)
         let listeners = Self.resolveListeners(settings, &problems)
-        let peers = Self.resolvePeers(settings, &problems)
+        var peers = Self.resolvePeers(settings, &problems)
         var sockets = Sockets()
         if let source, problems.isEmpty || listeners.count == settings.listeners.count {
             sockets.open(settings, listeners, source, count: tables.workerCount, before, &problems)
         }
         var plan: Plan?
+        var served = settings
         if problems.isEmpty {
             do throws(PluginError) {
                 for instance in loaded.made { try instance.handover?.warm() }
+                // Peers that plugins know by now are there for the first request. The sets wait on:
+                // who takes them finds that they are served.
+                served = settings.withPeers(PeerDirectory.shared.waitingSets)
+                peers = Self.addresses(served, peers)
                 let addresses = source == nil ? listeners : sockets.all.map(\.address)
-                plan = try Self.plan(settings, loaded, addresses, peers, tls, tables, present)
+                plan = try Self.plan(served, loaded, addresses, peers, tls, tables, present)
             } catch {
                 problems.append(error.description)
             }
@@ -97,7 +102,7 @@ struct Preparation {
             throw Failure(lines: problems.map { "\(manifest): \($0)" })
         }
         running = Running(
-            settings: settings,
+            settings: served,
             plan: plan,
             plugins: loaded.plugins,
             tls: tls,
@@ -107,6 +112,17 @@ struct Preparation {
         made = loaded.made
         bound = sockets.new
         self.source = source
+    }
+
+    /// The addresses of peers, with those of discovered ones, which have no names.
+    private static func addresses(
+        _ settings: ProxySettings,
+        _ resolved: [[SocketAddress]]
+    ) -> [[SocketAddress]] {
+        zip(settings.upstreams, resolved).map { upstream, addresses in
+            guard upstream.isDiscovered else { return addresses }
+            return upstream.peers.map { SocketAddress($0.address) ?? SocketAddress() }
+        }
     }
 
     private static func plan(

@@ -32,6 +32,9 @@ extension PeerDirectory {
         }
     }
 
+    /// The sets that wait, which stay: for a plan that is made before anybody takes them. [control]
+    public var waitingSets: [String: [NewPeer]] { state.withLock { $0.sets } }
+
     /// Why a set is refused.
     struct Refusal: Error {
         let code: Int32

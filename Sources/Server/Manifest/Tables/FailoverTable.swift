@@ -251,7 +251,7 @@ extension Table where Root == UpstreamSettings {
         let problem: String? =
             if settings.retries.attempts < 2 {
                 "has no effect with retries.attempts of 1"
-            } else if node.member("peers")?.elements.count == 1 {
+            } else if !settings.isDiscovered, node.member("peers")?.elements.count == 1 {
                 "has no effect with one peer; another one is asked"
             } else {
                 nil

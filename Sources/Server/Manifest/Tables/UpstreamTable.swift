@@ -97,11 +97,26 @@ extension Table where Root == UpstreamSettings {
         check: { node, settings, reader in
             checkDiscovery(node, settings, &reader)
             checkPeers(node, settings, &reader)
+            checkDraining(node, settings, &reader)
             checkNames(node, settings, &reader)
             checkProtocol(node, settings, &reader)
             checkFailover(node, settings, &reader)
         }
     )
+
+    /// Without a balancer there are no sessions that could stay.
+    private static func checkDraining(
+        _ node: Node,
+        _ settings: UpstreamSettings,
+        _ reader: inout ManifestReader
+    ) {
+        guard settings.balancer == nil, settings.peers.contains(where: \.isDraining),
+            let peers = node.member("peers")
+        else { return }
+        reader.inside(.key("balancer")) {
+            $0.report("this key is missing; a draining peer needs it", at: peers)
+        }
+    }
 
     private static func checkDiscovery(
         _ node: Node,
