@@ -99,6 +99,7 @@ def test_what_happens_is_counted(sluice, loopbacks, tmp_path):
         line = 'sluice_plugin_discovery_%s{plugin="disco",upstream="web"} ' % name
         return int(text.split(line)[1].split("\n")[0])
 
+    eventually(lambda: os.path.exists(admin), "the admin interface")
     eventually(lambda: count("refreshes_total") == 1, "an answer")
     assert (count("peers"), count("changes_total"), count("failures_total")) == (2, 0, 0)
     assert abs(count("last_refresh_timestamp_seconds") - time.time()) < 30

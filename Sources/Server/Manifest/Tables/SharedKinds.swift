@@ -27,6 +27,17 @@ extension ValueKind where Value == UInt32 {
     }
 }
 
+extension ValueKind where Value == Bool {
+    /// `true`; left out it is not so.
+    static let yes = ValueKind(form: .yes, text: { _ in nil }) { node, reader in
+        guard case .bool(true) = node.content else {
+            reader.report(expected: ValueForm.yes.expectedText, at: node)
+            return nil
+        }
+        return true
+    }
+}
+
 extension ValueKind where Value == String {
     /// The name of a zone, as of a data centre.
     static let zone = ValueKind.parsed(Pattern.nameForm) { text, _ throws(Complaint) in
