@@ -140,14 +140,3 @@ extension ValueKind where Value == [String] {
         }
     }()
 }
-
-extension ValueKind where Value == Bool {
-    /// Only `true`: what is not so is left out.
-    static let yes = ValueKind(form: .yes, text: { _ in nil }) { node, reader in
-        guard case .bool(true) = node.content else {
-            reader.report(expected: ValueForm.yes.expectedText, at: node)
-            return nil
-        }
-        return true
-    }
-}
