@@ -59,6 +59,7 @@ def failed(found):
     ("RoundRobin", "{}"),
     ("Ketama", '{ key: ["client_ip", "header:x-user"], max_load: 1.25 }'),
     ("LeastConnections", '{ choices: "all", measure: "latency" }'),
+    ("HealthCheck", '{ active: { interval: "100ms" }, passive: { consecutive: 3 } }'),
     ("RateLimit", '{ rules: [{ name: "a", limit: 3 }], fields: "both" }'),
     ("RateLimit", '{ rules: [{ name: "a", algorithm: "concurrency", limit: 1, delay: "1s" }] }'),
     ("RateLimit", """{ rules: [
