@@ -326,7 +326,8 @@ def series(proxy):
 def http(method, socket_path, target):
     s = socket.socket(socket.AF_UNIX)
     s.connect(socket_path)
-    s.sendall(("%s %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" % (method, target)).encode())
+    head = "%s %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" % (method, target)
+    s.sendall(head.encode())
     answer = b"".join(iter(lambda: s.recv(65536), b""))
     s.close()
     head, _, body = answer.partition(b"\r\n\r\n")

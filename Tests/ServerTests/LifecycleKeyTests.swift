@@ -8,6 +8,8 @@ struct LifecycleKeyTests {
     /// Rows of `ManifestKeyTests.bounds`.
     static let bounds: [(String, String, Int64, Int64, String)] = [
         ("manifest", "shutdown_grace", 0, 86_400_000, "ms"),
+        ("manifest", "reload_grace", 100, 86_400_000, "ms"),
+        ("plugin_budgets", "control", 100, 3_600_000, "ms"),
         ("upgrade", "timeout", 1, 86_400_000, "ms"), ("restarts", "crashes", 1, 1_000, ""),
         ("restarts", "window", 1, 86_400_000, "ms"),
         ("restarts", "sound_after", 1, 86_400_000, "ms"),

@@ -145,8 +145,9 @@ final class Generations: @unchecked Sendable {
         return box.wait { $0 }
     }
 
-    /// What the process that comes adds to its counts: also that of generations that were not let
-    /// go of before the last worker ended. Once, before `end`. [control]
+    /// What the process that comes adds to its counts; once, before `end`. [control]
+    ///
+    /// Also of generations that were not let go of before the last worker ended.
     func exportRest() -> (bytes: [UInt8], problems: [String]) {
         var moved: [PluginInstance] = []
         let older = retiring.map(\.running) + [canary?.running].compactMap(\.self)

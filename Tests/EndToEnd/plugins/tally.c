@@ -3,8 +3,8 @@
  *
  * "/count" answers with the total and is counted itself, "/hold" waits until somebody asks for
  * "/wake". Other responses get `x-greeting` (`greeting` of the configuration) and `x-version`
- * (VERSION of the compiler's command line). `fail` of the configuration names a call that fails, `hang` one
- * that does not return.
+ * (VERSION of the compiler's command line). `fail` of the configuration names a call that fails,
+ * `hang` one that does not return.
  */
 #include <sluice/sluice.h>
 #include <stdatomic.h>
