@@ -114,6 +114,7 @@ package final class TestEngine {
         ThreadRole.enter(.control)
         let now = Clock.kernelNanoseconds()
         Clock.setManual(now)
+        WorkerPort.of(worker: 0).renew()
         var instances: [PluginInstance] = []
         do {
             let log = try MemoryFile(name: "sluice-engine-log")
@@ -291,6 +292,8 @@ package final class TestEngine {
         for probe in probes { probe.retireViews() }
         Clock.setManual(0)
         for instance in instances { instance.destroy() }
+        // The next engine's peers have the same names and numbers.
+        PeerDirectory.shared.publish([])
         for index in origins.indices { File.remove("\(folder)/\(index)") }
         File.removeFolder(folder)
         Self.restore()

@@ -22,12 +22,12 @@ public struct InFlightSketch: BitwiseCopyable, Sendable {
     /// - Returns: how many of its key are under way now, at least.
     @inline(__always)
     public func add(_ key: KeyHash) -> UInt64 {
-        var least = UInt64.max
         for row in 0..<SketchShape.depth {
             let cell = block.word(shape.index(key, row))
-            least = min(least, cell.pointee.wrappingAdd(1, ordering: .relaxed).newValue)
+            cell.pointee.wrappingAdd(1, ordering: .sequentiallyConsistent)
         }
-        return least
+        // Read only now: of two workers, the one that is done last sees both in every row.
+        return look(key)
     }
 
     /// Takes back what one `add` has counted.
@@ -39,10 +39,12 @@ public struct InFlightSketch: BitwiseCopyable, Sendable {
     }
 
     /// How many of a key are under way, at least.
+    @inline(__always)
     public func look(_ key: KeyHash) -> UInt64 {
         var least = UInt64.max
         for row in 0..<SketchShape.depth {
-            least = min(least, block.word(shape.index(key, row)).pointee.load(ordering: .relaxed))
+            let cell = block.word(shape.index(key, row))
+            least = min(least, cell.pointee.load(ordering: .sequentiallyConsistent))
         }
         return least
     }

@@ -108,7 +108,6 @@ public struct WindowSketch: BitwiseCopyable, Sendable {
     @inline(__always)
     public func add(_ key: KeyHash, at instant: Instant) -> Usage {
         let epoch = instant.epoch & Bits.epochMask
-        var least = Usage(running: 0, before: 0, weight: 0)
         for row in 0..<SketchShape.depth {
             let cell = block.word(firstWord &+ shape.index(key, row))
             var known = cell.pointee.load(ordering: .relaxed)
@@ -118,17 +117,15 @@ public struct WindowSketch: BitwiseCopyable, Sendable {
                 let (isDone, original) = cell.pointee.weakCompareExchange(
                     expected: known,
                     desired: next,
-                    ordering: .relaxed
+                    ordering: .sequentiallyConsistent
                 )
-                if isDone {
-                    let usage = Self.usage(next, instant)
-                    if row == 0 || usage.scaled < least.scaled { least = usage }
-                    break
-                }
+                if isDone { break }
                 known = original
             }
         }
-        return least
+        // Read only now: of two workers, the one that is done last sees both in every row, where
+        // what each row said meanwhile could be the lower number for both.
+        return look(key, at: instant)
     }
 
     /// Takes back what `add` has counted at this instant.
@@ -159,7 +156,7 @@ public struct WindowSketch: BitwiseCopyable, Sendable {
         var least = Usage(running: 0, before: 0, weight: 0)
         for row in 0..<SketchShape.depth {
             let known = block.word(firstWord &+ shape.index(key, row)).pointee.load(
-                ordering: .relaxed
+                ordering: .sequentiallyConsistent
             )
             let cell = Self.turned(known, to: instant.epoch & Bits.epochMask)
             let usage = Self.usage(cell, instant)

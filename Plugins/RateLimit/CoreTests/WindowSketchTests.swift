@@ -139,8 +139,8 @@ struct WindowSketchTests {
             _ = sketch.add(KeyHash(low: chance.next(), high: chance.next()), at: instant(1))
             if count % 1_000 == 0 { _ = sketch.add(hot, at: instant(1)) }
         }
-        // 32 MiB for whatever the tests beside this one do; the keys alone would be 160 MB.
-        #expect(residentPages() - before <= 8_192)
+        // 96 MiB for whatever the tests beside this one do; the keys alone would be 160 MB.
+        #expect(residentPages() - before <= 24_576)
         let estimate = sketch.look(hot, at: instant(1)).count
         let bound = UInt64(sketch.shape.errorShare * 10_110_000)
         print("10 million keys: the hot one's 10000 are \(estimate), bound \(10_000 + bound)")

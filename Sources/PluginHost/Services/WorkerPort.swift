@@ -100,6 +100,10 @@ public final class WorkerPort: @unchecked Sendable {
 
     // MARK: The worker
 
+    /// Another worker of this index is to come, in a process where one has ended: tasks wait for it
+    /// from now on.
+    public func renew() { posted.withLock { $0.isClosed = false } }
+
     /// The worker runs, and its instances are started.
     ///
     /// - Parameter wake: makes the worker call `runTasks`; from any thread.
