@@ -580,7 +580,7 @@ MEMBER(sluice_pick, hash_key, 16, sluice_slice);
 MEMBER(sluice_pick, tried, 32, const uint64_t *);
 MEMBER(sluice_pick, headers, 40, const sluice_headers *);
 MEMBER(sluice_pick, count, 48, uint32_t);
-MEMBER(sluice_pick, reserved0, 52, uint32_t);
+MEMBER(sluice_pick, wanted, 52, uint32_t);
 MEMBER(sluice_pick, candidates, 56, uint32_t[SLUICE_PICK_MAX]);
 MEMBER(sluice_pick, reserved, 88, uint64_t[4]);
 STRUCT(sluice_lb, 96, 8);

@@ -1334,7 +1334,7 @@ pub struct sluice_pick {
     pub tried: *const u64,
     pub headers: *const sluice_headers,
     pub count: u32,
-    pub reserved0: u32,
+    pub wanted: u32,
     pub candidates: [u32; SLUICE_PICK_MAX as usize],
     pub reserved: [u64; 4],
 }
@@ -1350,7 +1350,7 @@ impl sluice_pick {
         tried: std::ptr::null(),
         headers: std::ptr::null(),
         count: 0,
-        reserved0: 0,
+        wanted: 0,
         candidates: [0; SLUICE_PICK_MAX as usize],
         reserved: [0; 4],
     };
@@ -2550,7 +2550,7 @@ const _: () = {
     assert!(end(32, |s: &S| &s.tried) == 40);
     assert!(end(40, |s: &S| &s.headers) == 48);
     assert!(end(48, |s: &S| &s.count) == 52);
-    assert!(end(52, |s: &S| &s.reserved0) == 56);
+    assert!(end(52, |s: &S| &s.wanted) == 56);
     assert!(end(56, |s: &S| &s.candidates) == 88);
     assert!(end(88, |s: &S| &s.reserved) == 120);
 };

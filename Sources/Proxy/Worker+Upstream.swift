@@ -133,9 +133,12 @@ extension Worker {
             pickCall.pointee.hash_key = sluice_slice(hashKey)
         }
         pickCall.pointee.tried = UnsafePointer(tried)
+        // The first peer has room for sure: there are no limits.
+        let takesFirst = tried == nil && upstream.pointee.failover == nil
+        pickCall.pointee.wanted = takesFirst ? 1 : 0
         calls.worker.pointee.crumb.request = UnsafeRawPointer(request)
         guard ask(pick) else { return nil }
-        guard tried == nil, upstream.pointee.failover == nil else {
+        guard takesFirst else {
             return choose(upstream, pick, tried: tried)
         }
         let chosen = Int(pickCall.pointee.candidates.0)

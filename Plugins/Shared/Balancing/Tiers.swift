@@ -102,6 +102,9 @@ public struct Tiers<Entry: BitwiseCopyable>: BitwiseCopyable {
         starts?.release()
     }
 
+    /// Whether nothing but the balancer's own rule and the health of peers counts.
+    @inlinable var isPlain: Bool { !usesChance && sessions == nil && count > 0 }
+
     /// What the balancer keeps of the first tier; there must be one.
     public var firstEntry: Entry { start.pointee.entry }
 
@@ -129,6 +132,14 @@ public struct Tiers<Entry: BitwiseCopyable>: BitwiseCopyable {
         _ find: (UnsafePointer<Tier>, Look) -> Int? = { _, _ in nil }
     ) {
         guard numbers.knows(pick) else { return }
+        // The shortest way, of most picks.
+        if isPlain, pick.wantedCount == 1 {
+            let look = Look(isHealthy: true, isSpare: false, slowStart: nil, chance: 0)
+            if let place = find(UnsafePointer(start), look) {
+                // Safe: there is a tier, and the place is one of its group.
+                return pick.chooseFirst(start.pointee.group.members[place].index)
+            }
+        }
         if let sessions { sessions.pointee.choose(pick) }
         if pick.chosenCount == 0 {
             guard usesChance else {
@@ -152,8 +163,10 @@ public struct Tiers<Entry: BitwiseCopyable>: BitwiseCopyable {
         _ pick: borrowing Pick,
         _ find: (UnsafePointer<Tier>, Look) -> Int?
     ) {
+        let most = min(candidates, pick.wantedCount)
+        guard pick.chosenCount < most else { return }
         let look = Look(isHealthy: true, isSpare: true, slowStart: nil, chance: 0)
-        while pick.chosenCount < candidates {
+        while pick.chosenCount < most {
             guard let peer = inOrder(pick, look, find) else { return }
             pick.choose(peer)
         }

@@ -140,6 +140,11 @@ public struct Pick: ~Copyable {
         return tried[index &>> 6] &>> UInt64(index & 63) & 1 != 0
     }
 
+    /// How many peers the host has use for, 1 to 8: those that are chosen beyond are not looked at.
+    @inlinable public var wantedCount: Int {
+        pick.pointee.wanted == 0 ? Int(SLUICE_PICK_MAX) : Int(pick.pointee.wanted)
+    }
+
     /// Number of peers that are chosen so far.
     @inlinable public var chosenCount: Int { Int(pick.pointee.count) }
 
@@ -158,6 +163,13 @@ public struct Pick: ~Copyable {
             }
             return false
         }
+    }
+
+    /// Makes the peer at this index the whole choice.
+    @inlinable
+    public func chooseFirst(_ index: Int) {
+        pick.pointee.candidates.0 = UInt32(truncatingIfNeeded: index)
+        pick.pointee.count = 1
     }
 
     /// Adds the peer at this index to the choice; false when it is full, after eight.

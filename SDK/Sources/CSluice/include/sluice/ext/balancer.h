@@ -64,7 +64,7 @@ typedef struct sluice_pick {
     const sluice_headers *headers; /* the request; NULL unless the table asked for them */
     /* out: peer indices in order of preference; the host takes the first that it can use */
     uint32_t count;
-    uint32_t reserved0;
+    uint32_t wanted; /* in: how many the host has use for; 0: as many as there are */
     uint32_t candidates[SLUICE_PICK_MAX];
     uint64_t reserved[4];
 } sluice_pick;
