@@ -129,12 +129,18 @@ void clinux_name_thread(pthread_t thread, const char *name) {
     pthread_setname_np(thread, name);
 }
 
-/* xoshiro256** (Blackman and Vigna, public domain), one state per thread. */
-uint64_t clinux_random_word(void) {
-    static _Thread_local uint64_t state[4];
+static _Thread_local uint64_t state[4];
+
+/* Out of the way of the short function below. */
+static __attribute__((noinline, cold)) void seed(void) {
     while ((state[0] | state[1] | state[2] | state[3]) == 0) {
         if (getrandom(state, sizeof state, 0) != (long)sizeof state) state[0] = 0;
     }
+}
+
+/* xoshiro256** (Blackman and Vigna, public domain), one state per thread. */
+uint64_t clinux_random_word(void) {
+    if ((state[0] | state[1]) == 0) seed();
     uint64_t product = state[1] * 5;
     uint64_t result = ((product << 7) | (product >> 57)) * 9;
     uint64_t shifted = state[1] << 17;

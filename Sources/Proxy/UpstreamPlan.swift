@@ -179,7 +179,9 @@ package struct UpstreamPlan {
         speaks = settings.speaks
         http2 = PeerHTTP2Plan(settings.http2)
         timeouts = settings.timeouts
-        retries = settings.retries
+        var retries = settings.retries
+        if indices.isEmpty { retries.attempts = 0 }
+        self.retries = retries
         failover = FailoverPlan.make(settings, load)
         pool = settings.pool
         proxyProtocol = settings.proxyProtocol

@@ -113,9 +113,7 @@ extension Worker {
             return
         }
         let upstream = callout.pointee.upstream
-        while upstream.pointee.peerCount > 0,
-            callout.pointee.attempts < upstream.pointee.retries.attempts
-        {
+        while callout.pointee.attempts < upstream.pointee.retries.attempts {
             if upstream.pointee.pick == nil, callout.pointee.tried != nil { break }
             callout.pointee.attempts &+= 1
             guard
@@ -124,6 +122,7 @@ extension Worker {
                     request: nil,
                     attempt: callout.pointee.attempts,
                     tried: callout.pointee.tried,
+                    takesFirst: callout.pointee.tried == nil && upstream.pointee.failover == nil,
                     hashKey: nil
                 )
             else { break }

@@ -277,6 +277,7 @@ extension Worker {
             request: exchange,
             attempt: exchange.pointee.attempts &+ 1,
             tried: exchange.pointee.tried,
+            takesFirst: false,
             hashKey: exchange.pointee.context.hashKey
         )
     }

@@ -9,10 +9,6 @@ extension Worker {
     /// Begins the next attempt of a request; answers it when there is none left.
     mutating func attempt(_ exchange: UnsafeMutablePointer<Exchange>) {
         guard let upstream = exchange.pointee.upstream else { return }
-        guard upstream.pointee.peerCount > 0 else {
-            replyWithoutPeers(exchange, upstream)
-            return
-        }
         if let plan = upstream.pointee.failover, !enter(exchange, plan) { return }
         while exchange.pointee.attempts < upstream.pointee.retries.attempts {
             // The only peer was tried: asking it again at once would get the same answer.
@@ -57,14 +53,12 @@ extension Worker {
             guard upstream.pointee.triesOtherPeers else { break }
         }
         if goOnBeside(exchange) { return }
+        guard upstream.pointee.peerCount > 0 else {
+            // It allows no attempt.
+            reply(exchange, 503, reason: "the upstream has no peers")
+            return
+        }
         reply(exchange, 502, reason: "no peer could be reached")
-    }
-
-    private mutating func replyWithoutPeers(
-        _ exchange: UnsafeMutablePointer<Exchange>,
-        _ upstream: UnsafeMutablePointer<UpstreamPlan>
-    ) {
-        reply(exchange, 503, reason: "the upstream has no peers")
     }
 
     /// Lets an attempt wait that has just found a limit reached, or answers the request.
@@ -89,17 +83,32 @@ extension Worker {
         _ exchange: UnsafeMutablePointer<Exchange>,
         _ upstream: UnsafeMutablePointer<UpstreamPlan>
     ) -> Int? {
-        if upstream.pointee.failover != nil, let local = Self.takeCandidate(exchange) {
-            return local
-        }
-        guard upstream.pointee.pick != nil else {
-            return upstream.pointee.failover == nil ? 0 : chooseOnly(upstream)
-        }
+        if upstream.pointee.failover != nil { return pickWithRoom(exchange, upstream) }
+        guard upstream.pointee.pick != nil else { return 0 }
         return pick(
             upstream,
             request: exchange,
             attempt: exchange.pointee.attempts,
             tried: exchange.pointee.tried,
+            takesFirst: exchange.pointee.tried == nil,
+            hashKey: exchange.pointee.context.hashKey
+        )
+    }
+
+    /// The same, of an upstream with limits or conditions of its own.
+    @inline(never)
+    private mutating func pickWithRoom(
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ upstream: UnsafeMutablePointer<UpstreamPlan>
+    ) -> Int? {
+        if let local = Self.takeCandidate(exchange) { return local }
+        guard upstream.pointee.pick != nil else { return chooseOnly(upstream) }
+        return pick(
+            upstream,
+            request: exchange,
+            attempt: exchange.pointee.attempts,
+            tried: exchange.pointee.tried,
+            takesFirst: false,
             hashKey: exchange.pointee.context.hashKey
         )
     }
@@ -115,12 +124,16 @@ extension Worker {
 
     /// Index of a peer within its upstream, which the balancer chooses; never one that was tried.
     ///
-    /// - Parameter request: whose context a crash record tells of; nil for a callout.
+    /// - Parameters:
+    ///   - request: whose context a crash record tells of; nil for a callout.
+    ///   - takesFirst: whether the balancer's first choice will do: none was tried, and there are no
+    ///     limits.
     mutating func pick(
         _ upstream: UnsafeMutablePointer<UpstreamPlan>,
         request: UnsafeMutableRawPointer?,
         attempt: Int,
         tried: UnsafeMutablePointer<UInt64>?,
+        takesFirst: Bool,
         hashKey: Slice?
     ) -> Int? {
         guard let pick = upstream.pointee.pick else { return 0 }
@@ -133,8 +146,6 @@ extension Worker {
             pickCall.pointee.hash_key = sluice_slice(hashKey)
         }
         pickCall.pointee.tried = UnsafePointer(tried)
-        // The first peer has room for sure: there are no limits.
-        let takesFirst = tried == nil && upstream.pointee.failover == nil
         pickCall.pointee.wanted = takesFirst ? 1 : 0
         calls.worker.pointee.crumb.request = UnsafeRawPointer(request)
         guard ask(pick) else { return nil }
