@@ -353,7 +353,8 @@ static DESCRIPTOR: [u8; include_bytes!("descriptor.json").len()] =
 
 # ------------------------------------------------------------ the plugins here
 @pytest.mark.parametrize("name, config, line", [
-    ("RoundRobin", {"weight": 1}, ".weight: unknown key; there is none here"),
+    ("RoundRobin", {"weight": 1},
+     ".weight: unknown key; there are candidates, slow_start, zone, sticky"),
     ("Respond", {"sttus": 200}, ".sttus: unknown key; did you mean \"status\"?"),
     ("Respond", {"status": 199}, ".status: must be at least 200, is 199"),
     ("Respond", {"status": "200"}, ".status: expected a whole number, found a string"),
