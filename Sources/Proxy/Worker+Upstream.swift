@@ -126,8 +126,8 @@ extension Worker {
     ///
     /// - Parameters:
     ///   - request: whose context a crash record tells of; nil for a callout.
-    ///   - takesFirst: whether the balancer's first choice will do: none was tried, and there are no
-    ///     limits.
+    ///   - takesFirst: whether the balancer's first choice will do: none was tried, and there are
+    ///     no limits.
     mutating func pick(
         _ upstream: UnsafeMutablePointer<UpstreamPlan>,
         request: UnsafeMutableRawPointer?,

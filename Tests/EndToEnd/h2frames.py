@@ -166,7 +166,8 @@ class Endpoint:
                        self.peer.get(INITIAL_WINDOW_SIZE, WINDOW) + self.granted.get(stream, 0)
                        - sent)
             if room <= 0:
-                assert self.takes(stream), "the stream ended during the upload"
+                assert self.takes(stream), "the stream ended after %d bytes: reset %r, %r" % (
+                    sent, self.streams[stream].reset, self.streams[stream].fields)
                 self.next_frame()
                 continue
             self.data(stream, bytes(view[sent:sent + room]), end and sent + room == len(body))
