@@ -695,7 +695,14 @@ pub struct sluice_facts {
     pub attempt_result: u32,
     pub is_reused: u32,
     pub tls: *const sluice_tls_facts,
-    pub reserved: [u64; 8],
+    pub cache_status: u32,
+    pub connection_requests: u32,
+    pub connection_number: u64,
+    pub answered_by: sluice_slice,
+    pub reason: sluice_slice,
+    pub head_bytes_in: u32,
+    pub head_bytes_out: u32,
+    pub reserved: [u64; 1],
 }
 
 impl sluice_facts {
@@ -725,7 +732,14 @@ impl sluice_facts {
         attempt_result: 0,
         is_reused: 0,
         tls: std::ptr::null(),
-        reserved: [0; 8],
+        cache_status: 0,
+        connection_requests: 0,
+        connection_number: 0,
+        answered_by: sluice_slice::INIT,
+        reason: sluice_slice::INIT,
+        head_bytes_in: 0,
+        head_bytes_out: 0,
+        reserved: [0; 1],
     };
 }
 
@@ -1384,6 +1398,297 @@ impl sluice_lb {
 
 // Safe: a table of functions, and reserved words that are zero.
 unsafe impl Sync for sluice_lb {}
+
+// ---------------------------------------------------------------- sluice/ext/cache.h
+
+pub const SLUICE_CACHE_ID: &str = "sluice.cache/1";
+/// The same with a NUL, as C passes it.
+pub const SLUICE_CACHE_ID_C: &str = concat!("sluice.cache/1", "\0");
+
+pub const SLUICE_CACHE_BYPASS: u32 = 0;
+pub const SLUICE_CACHE_MISS: u32 = 1;
+pub const SLUICE_CACHE_HIT: u32 = 2;
+pub const SLUICE_CACHE_STALE: u32 = 3;
+/// `suspend` of `sluice.http/1` was called before; whoever has the token wakes the request.
+pub const SLUICE_CACHE_WAIT: u32 = 4;
+/// Likewise, and the host begins a request in the background. SLUICE_CACHE_AGAIN_REFUSED in
+/// the next lookup says that it could not.
+pub const SLUICE_CACHE_FETCH: u32 = 5;
+pub const SLUICE_CACHE_RESPOND: u32 = 6;
+
+pub const SLUICE_CACHE_PASS: u32 = 0;
+/// not from `failed`
+pub const SLUICE_CACHE_STORE: u32 = 1;
+pub const SLUICE_CACHE_ANSWER: u32 = 2;
+
+pub const SLUICE_CACHE_AGAIN_WOKEN: u32 = 1;
+pub const SLUICE_CACHE_AGAIN_DEADLINE: u32 = 2;
+/// the background request was not begun: a bound is reached
+pub const SLUICE_CACHE_AGAIN_REFUSED: u32 = 3;
+
+/// the route has no cache
+pub const SLUICE_CACHE_STATUS_NONE: u32 = 0;
+pub const SLUICE_CACHE_STATUS_BYPASS: u32 = 1;
+pub const SLUICE_CACHE_STATUS_MISS: u32 = 2;
+pub const SLUICE_CACHE_STATUS_HIT: u32 = 3;
+pub const SLUICE_CACHE_STATUS_STALE: u32 = 4;
+/// stored, after a 304
+pub const SLUICE_CACHE_STATUS_REVALIDATED: u32 = 5;
+/// stored, as the origin failed
+pub const SLUICE_CACHE_STATUS_STALE_ERROR: u32 = 6;
+/// a request in the background
+pub const SLUICE_CACHE_STATUS_UPDATED: u32 = 7;
+
+/// A piece of an answer's body: `text` (when its `ptr` is set), else a range of what is
+/// stored.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sluice_cache_part {
+    pub text: sluice_slice,
+    pub offset: u64,
+    pub length: u64,
+}
+
+impl sluice_cache_part {
+    /// All zeroes.
+    pub const INIT: Self = Self {
+        text: sluice_slice::INIT,
+        offset: 0,
+        length: 0,
+    };
+}
+
+pub const SLUICE_CACHE_PARTS_MAX: u32 = 64;
+
+/// What is served from the cache. The host makes Content-Length of the parts, or frames the
+/// body itself when a part's length is unknown, adds Date when there is none, and leaves the
+/// body out for HEAD, 204 and 304.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sluice_cache_answer {
+    pub size: u32,
+    pub status: u32,
+    pub fields: *const sluice_field,
+    pub field_count: u32,
+    pub more_count: u32,
+    pub more: *const sluice_field,
+    pub parts: *const sluice_cache_part,
+    pub part_count: u32,
+    pub cache_status: u32,
+    pub content_length: u64,
+    pub reader: *mut c_void,
+    pub reserved: [u64; 4],
+}
+
+impl sluice_cache_answer {
+    /// All zeroes, with `size` set.
+    pub const INIT: Self = Self {
+        size: std::mem::size_of::<Self>() as u32,
+        status: 0,
+        fields: std::ptr::null(),
+        field_count: 0,
+        more_count: 0,
+        more: std::ptr::null(),
+        parts: std::ptr::null(),
+        part_count: 0,
+        cache_status: 0,
+        content_length: 0,
+        reader: std::ptr::null_mut(),
+        reserved: [0; 4],
+    };
+}
+
+/// A lookup. Lifetime: call.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sluice_cache_lookup {
+    pub size: u32,
+    pub flags: u32,
+    pub again: u32,
+    pub cache_status: u32,
+    pub headers: *const sluice_headers,
+    pub facts: *const sluice_facts,
+    pub edits: *mut sluice_edits,
+    pub reply: *mut sluice_reply,
+    pub answer: *mut sluice_cache_answer,
+    pub reserved: [u64; 4],
+}
+
+impl sluice_cache_lookup {
+    /// All zeroes, with `size` set.
+    pub const INIT: Self = Self {
+        size: std::mem::size_of::<Self>() as u32,
+        flags: 0,
+        again: 0,
+        cache_status: 0,
+        headers: std::ptr::null(),
+        facts: std::ptr::null(),
+        edits: std::ptr::null_mut(),
+        reply: std::ptr::null_mut(),
+        answer: std::ptr::null_mut(),
+        reserved: [0; 4],
+    };
+}
+
+/// A response, or none. Lifetime: call.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sluice_cache_response {
+    pub size: u32,
+    pub flags: u32,
+    pub result: u32,
+    pub cache_status: u32,
+    pub request_headers: *const sluice_headers,
+    pub headers: *const sluice_headers,
+    pub facts: *const sluice_facts,
+    pub content_length: u64,
+    pub edits: *mut sluice_edits,
+    pub writer: *mut c_void,
+    pub answer: *mut sluice_cache_answer,
+    pub reserved: [u64; 4],
+}
+
+impl sluice_cache_response {
+    /// All zeroes, with `size` set.
+    pub const INIT: Self = Self {
+        size: std::mem::size_of::<Self>() as u32,
+        flags: 0,
+        result: 0,
+        cache_status: 0,
+        request_headers: std::ptr::null(),
+        headers: std::ptr::null(),
+        facts: std::ptr::null(),
+        content_length: 0,
+        edits: std::ptr::null_mut(),
+        writer: std::ptr::null_mut(),
+        answer: std::ptr::null_mut(),
+        reserved: [0; 4],
+    };
+}
+
+/// `bytes`: 1 or more, valid until `close`
+pub const SLUICE_CACHE_BYTES: u32 = 0;
+/// `file`, `file_offset`, `file_length`: 1 or more, until `close`
+pub const SLUICE_CACHE_FILE: u32 = 1;
+/// Not there yet: `suspend` was called before, and whoever has the token wakes the request.
+pub const SLUICE_CACHE_AGAIN: u32 = 2;
+/// the offset is the body's end
+pub const SLUICE_CACHE_END: u32 = 3;
+/// there will be no more: the host cuts the response
+pub const SLUICE_CACHE_BROKEN: u32 = 4;
+
+/// A read. Lifetime: call.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sluice_cache_chunk {
+    pub size: u32,
+    pub wants_bytes: u32,
+    pub offset: u64,
+    pub length: u64,
+    pub bytes: sluice_slice,
+    pub file: i32,
+    pub reserved0: u32,
+    pub file_offset: u64,
+    pub file_length: u64,
+    pub reserved: [u64; 4],
+}
+
+impl sluice_cache_chunk {
+    /// All zeroes, with `size` set.
+    pub const INIT: Self = Self {
+        size: std::mem::size_of::<Self>() as u32,
+        wants_bytes: 0,
+        offset: 0,
+        length: 0,
+        bytes: sluice_slice::INIT,
+        file: 0,
+        reserved0: 0,
+        file_offset: 0,
+        file_length: 0,
+        reserved: [0; 4],
+    };
+}
+
+/// "scheme://host/path?query": all its variants
+pub const SLUICE_CACHE_PURGE_URL: u32 = 1;
+/// of such an address
+pub const SLUICE_CACHE_PURGE_PREFIX: u32 = 2;
+pub const SLUICE_CACHE_PURGE_TAG: u32 = 3;
+pub const SLUICE_CACHE_PURGE_ALL: u32 = 4;
+
+/// An order to forget. Lifetime: call.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sluice_cache_purge {
+    pub size: u32,
+    pub kind: u32,
+    pub is_soft: u32,
+    pub reserved0: u32,
+    pub value: sluice_slice,
+    pub count: u64,
+    pub reserved: [u64; 4],
+}
+
+impl sluice_cache_purge {
+    /// All zeroes, with `size` set.
+    pub const INIT: Self = Self {
+        size: std::mem::size_of::<Self>() as u32,
+        kind: 0,
+        is_soft: 0,
+        reserved0: 0,
+        value: sluice_slice::INIT,
+        count: 0,
+        reserved: [0; 4],
+    };
+}
+
+/// The role's table. `context` is the plugin's memory for the request. Lifetime: instance.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sluice_cache {
+    pub size: u32,
+    pub flags: u32,
+    pub lookup: Option<unsafe extern "C" fn(instance: *mut c_void, slot: *mut c_void, request: *mut
+        sluice_req, context: *mut c_void, lookup: *mut sluice_cache_lookup) -> u32>,
+    pub admit: Option<unsafe extern "C" fn(instance: *mut c_void, slot: *mut c_void, request: *mut
+        sluice_req, context: *mut c_void, response: *mut sluice_cache_response) -> u32>,
+    pub failed: Option<unsafe extern "C" fn(instance: *mut c_void, slot: *mut c_void, request: *mut
+        sluice_req, context: *mut c_void, response: *mut sluice_cache_response) -> u32>,
+    pub write: Option<unsafe extern "C" fn(instance: *mut c_void, slot: *mut c_void, writer: *mut
+        c_void, bytes: sluice_slice) -> i32>,
+    pub commit: Option<unsafe extern "C" fn(instance: *mut c_void, slot: *mut c_void, writer: *mut
+        c_void)>,
+    pub abort: Option<unsafe extern "C" fn(instance: *mut c_void, slot: *mut c_void, writer: *mut
+        c_void)>,
+    pub read: Option<unsafe extern "C" fn(instance: *mut c_void, slot: *mut c_void, request: *mut
+        sluice_req, reader: *mut c_void, chunk: *mut sluice_cache_chunk) -> u32>,
+    pub close: Option<unsafe extern "C" fn(instance: *mut c_void, slot: *mut c_void, reader: *mut
+        c_void)>,
+    pub purge: Option<unsafe extern "C" fn(instance: *mut c_void, purge: *mut sluice_cache_purge,
+        error: *mut sluice_errbuf) -> i32>,
+    pub reserved: [*mut c_void; 8],
+}
+
+impl sluice_cache {
+    /// All zeroes, with `size` set.
+    pub const INIT: Self = Self {
+        size: std::mem::size_of::<Self>() as u32,
+        flags: 0,
+        lookup: None,
+        admit: None,
+        failed: None,
+        write: None,
+        commit: None,
+        abort: None,
+        read: None,
+        close: None,
+        purge: None,
+        reserved: [std::ptr::null_mut(); 8],
+    };
+}
+
+// Safe: a table of functions, and reserved words that are zero.
+unsafe impl Sync for sluice_cache {}
 
 // ---------------------------------------------------------------- sluice/ext/handover.h
 
@@ -2302,7 +2607,14 @@ const _: () = {
     assert!(end(184, |s: &S| &s.attempt_result) == 188);
     assert!(end(188, |s: &S| &s.is_reused) == 192);
     assert!(end(192, |s: &S| &s.tls) == 200);
-    assert!(end(200, |s: &S| &s.reserved) == 264);
+    assert!(end(200, |s: &S| &s.cache_status) == 204);
+    assert!(end(204, |s: &S| &s.connection_requests) == 208);
+    assert!(end(208, |s: &S| &s.connection_number) == 216);
+    assert!(end(216, |s: &S| &s.answered_by) == 232);
+    assert!(end(232, |s: &S| &s.reason) == 248);
+    assert!(end(248, |s: &S| &s.head_bytes_in) == 252);
+    assert!(end(252, |s: &S| &s.head_bytes_out) == 256);
+    assert!(end(256, |s: &S| &s.reserved) == 264);
 };
 
 const _: () = {
@@ -2565,6 +2877,114 @@ const _: () = {
     assert!(end(16, |s: &S| &s.drop) == 24);
     assert!(end(24, |s: &S| &s.pick) == 32);
     assert!(end(32, |s: &S| &s.reserved) == 96);
+};
+
+const _: () = {
+    type S = sluice_cache_part;
+    assert!(std::mem::size_of::<S>() == 32);
+    assert!(std::mem::align_of::<S>() == 8);
+    assert!(end(0, |s: &S| &s.text) == 16);
+    assert!(end(16, |s: &S| &s.offset) == 24);
+    assert!(end(24, |s: &S| &s.length) == 32);
+};
+
+const _: () = {
+    type S = sluice_cache_answer;
+    assert!(std::mem::size_of::<S>() == 96);
+    assert!(std::mem::align_of::<S>() == 8);
+    assert!(end(0, |s: &S| &s.size) == 4);
+    assert!(end(4, |s: &S| &s.status) == 8);
+    assert!(end(8, |s: &S| &s.fields) == 16);
+    assert!(end(16, |s: &S| &s.field_count) == 20);
+    assert!(end(20, |s: &S| &s.more_count) == 24);
+    assert!(end(24, |s: &S| &s.more) == 32);
+    assert!(end(32, |s: &S| &s.parts) == 40);
+    assert!(end(40, |s: &S| &s.part_count) == 44);
+    assert!(end(44, |s: &S| &s.cache_status) == 48);
+    assert!(end(48, |s: &S| &s.content_length) == 56);
+    assert!(end(56, |s: &S| &s.reader) == 64);
+    assert!(end(64, |s: &S| &s.reserved) == 96);
+};
+
+const _: () = {
+    type S = sluice_cache_lookup;
+    assert!(std::mem::size_of::<S>() == 88);
+    assert!(std::mem::align_of::<S>() == 8);
+    assert!(end(0, |s: &S| &s.size) == 4);
+    assert!(end(4, |s: &S| &s.flags) == 8);
+    assert!(end(8, |s: &S| &s.again) == 12);
+    assert!(end(12, |s: &S| &s.cache_status) == 16);
+    assert!(end(16, |s: &S| &s.headers) == 24);
+    assert!(end(24, |s: &S| &s.facts) == 32);
+    assert!(end(32, |s: &S| &s.edits) == 40);
+    assert!(end(40, |s: &S| &s.reply) == 48);
+    assert!(end(48, |s: &S| &s.answer) == 56);
+    assert!(end(56, |s: &S| &s.reserved) == 88);
+};
+
+const _: () = {
+    type S = sluice_cache_response;
+    assert!(std::mem::size_of::<S>() == 104);
+    assert!(std::mem::align_of::<S>() == 8);
+    assert!(end(0, |s: &S| &s.size) == 4);
+    assert!(end(4, |s: &S| &s.flags) == 8);
+    assert!(end(8, |s: &S| &s.result) == 12);
+    assert!(end(12, |s: &S| &s.cache_status) == 16);
+    assert!(end(16, |s: &S| &s.request_headers) == 24);
+    assert!(end(24, |s: &S| &s.headers) == 32);
+    assert!(end(32, |s: &S| &s.facts) == 40);
+    assert!(end(40, |s: &S| &s.content_length) == 48);
+    assert!(end(48, |s: &S| &s.edits) == 56);
+    assert!(end(56, |s: &S| &s.writer) == 64);
+    assert!(end(64, |s: &S| &s.answer) == 72);
+    assert!(end(72, |s: &S| &s.reserved) == 104);
+};
+
+const _: () = {
+    type S = sluice_cache_chunk;
+    assert!(std::mem::size_of::<S>() == 96);
+    assert!(std::mem::align_of::<S>() == 8);
+    assert!(end(0, |s: &S| &s.size) == 4);
+    assert!(end(4, |s: &S| &s.wants_bytes) == 8);
+    assert!(end(8, |s: &S| &s.offset) == 16);
+    assert!(end(16, |s: &S| &s.length) == 24);
+    assert!(end(24, |s: &S| &s.bytes) == 40);
+    assert!(end(40, |s: &S| &s.file) == 44);
+    assert!(end(44, |s: &S| &s.reserved0) == 48);
+    assert!(end(48, |s: &S| &s.file_offset) == 56);
+    assert!(end(56, |s: &S| &s.file_length) == 64);
+    assert!(end(64, |s: &S| &s.reserved) == 96);
+};
+
+const _: () = {
+    type S = sluice_cache_purge;
+    assert!(std::mem::size_of::<S>() == 72);
+    assert!(std::mem::align_of::<S>() == 8);
+    assert!(end(0, |s: &S| &s.size) == 4);
+    assert!(end(4, |s: &S| &s.kind) == 8);
+    assert!(end(8, |s: &S| &s.is_soft) == 12);
+    assert!(end(12, |s: &S| &s.reserved0) == 16);
+    assert!(end(16, |s: &S| &s.value) == 32);
+    assert!(end(32, |s: &S| &s.count) == 40);
+    assert!(end(40, |s: &S| &s.reserved) == 72);
+};
+
+const _: () = {
+    type S = sluice_cache;
+    assert!(std::mem::size_of::<S>() == 144);
+    assert!(std::mem::align_of::<S>() == 8);
+    assert!(end(0, |s: &S| &s.size) == 4);
+    assert!(end(4, |s: &S| &s.flags) == 8);
+    assert!(end(8, |s: &S| &s.lookup) == 16);
+    assert!(end(16, |s: &S| &s.admit) == 24);
+    assert!(end(24, |s: &S| &s.failed) == 32);
+    assert!(end(32, |s: &S| &s.write) == 40);
+    assert!(end(40, |s: &S| &s.commit) == 48);
+    assert!(end(48, |s: &S| &s.abort) == 56);
+    assert!(end(56, |s: &S| &s.read) == 64);
+    assert!(end(64, |s: &S| &s.close) == 72);
+    assert!(end(72, |s: &S| &s.purge) == 80);
+    assert!(end(80, |s: &S| &s.reserved) == 144);
 };
 
 const _: () = {

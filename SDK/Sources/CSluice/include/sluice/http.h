@@ -161,7 +161,14 @@ typedef struct sluice_facts {
     uint32_t attempt_result;  /* in upstream_result */
     uint32_t is_reused;       /* 1 when the attempt's connection came from the pool */
     const sluice_tls_facts *tls; /* NULL when the client's connection is not TLS */
-    uint64_t reserved[8];
+    uint32_t cache_status;        /* SLUICE_CACHE_STATUS_* of ext/cache.h */
+    uint32_t connection_requests; /* on the client's connection so far, with this one */
+    uint64_t connection_number;   /* of the client's connection; unique in this process */
+    sluice_slice answered_by;     /* instance that answered, reset or failed it; or empty */
+    sluice_slice reason;          /* in request_end: why the host ended it by itself; or empty */
+    uint32_t head_bytes_in;       /* request line and fields as they came; over HTTP/2 decoded */
+    uint32_t head_bytes_out;      /* likewise, of the response that was sent; else 0 */
+    uint64_t reserved[1];
 } sluice_facts;
 
 /*

@@ -17,6 +17,7 @@
 #include "hello.h"
 #include "descriptor.h"
 #include "ext/balancer.h"
+#include "ext/cache.h"
 #include "ext/handover.h"
 #include "ext/http_client.h"
 #include "ext/metrics.h"
