@@ -361,6 +361,17 @@ static inline long clinux_kill(int process) {
 /* Waits until there is something to read, or the other end is closed: 1, or 0 after `ms`. */
 long clinux_poll(int fd, int ms);
 
+static inline int clinux_is_terminal(int fd) {
+    return isatty(fd);
+}
+
+/* Keys as they are pressed, without echo or signals; one terminal at a time. */
+long clinux_terminal_take(int fd);
+void clinux_terminal_give_back(int fd);
+
+/* Lines << 16 | columns; 0 where it does not say. */
+uint32_t clinux_terminal_size(int fd);
+
 /* -- libraries --------------------------------------------------------------------------------- */
 
 /* Loads a library; without `stays` it can be closed. */
