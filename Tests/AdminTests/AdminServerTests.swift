@@ -120,7 +120,7 @@ struct AdminServerTests {
         }
         #expect(try client.send(AdminRequest("GET", "/v1/x"), seconds: 10).body["method"] == "GET")
         fixture.server.stop()
-        #expect(fixture.told.paths.withLock { $0 } == ["/v1/x", "/v1/x", "/v1/x", "/"])
+        #expect(fixture.told.paths.withLock { $0 } == ["/v1/x", "/v1/x", "/v1/x", "/v1/x"])
     }
 
     @Test func `the socket is for its user alone, also under an open umask`() throws {
@@ -199,7 +199,7 @@ struct AdminServerTests {
         #expect(silent.receive().hasPrefix("HTTP/1.1 408 Request Timeout\r\n"))
         #expect(try fixture.client().send(AdminRequest("GET", "/v1/x"), seconds: 10).status == 200)
         fixture.server.stop()
-        #expect(fixture.told.paths.withLock { $0 } == ["/"])
+        #expect(fixture.told.paths.withLock { $0 } == ["/v1/x"])
     }
 
     @Test func `the time of a call is not counted against those who wait for it`() throws {
