@@ -272,7 +272,7 @@ extension Worker {
         _ upstream: UnsafeMutablePointer<UpstreamPlan>
     ) -> Int? {
         guard upstream.pointee.pick != nil else { return nil }
-        return pick(
+        let local = pick(
             upstream,
             request: exchange,
             attempt: exchange.pointee.attempts &+ 1,
@@ -280,5 +280,10 @@ extension Worker {
             takesFirst: false,
             hashKey: exchange.pointee.context.hashKey
         )
+        // The attempt takes its place when it begins.
+        if let local, holdsPlaces(upstream) {
+            peers[upstream.pointee.peer(local)].addInFlight(-1)
+        }
+        return local
     }
 }
