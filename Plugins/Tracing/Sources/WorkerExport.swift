@@ -11,7 +11,7 @@ struct WorkerExport: ~Copyable {
     var queue: SpanQueue
     /// What the wall clock is ahead of the monotonic one, in nanoseconds.
     var wallOffset = tracing_wall_offset()
-    /// The batch as it is sent: `ExportSettings.bodyBytesMax` of room, made when it is needed first.
+    /// The batch as it is sent: `ExportSettings.bodyBytesMax` of room, made when needed first.
     private var body: UnsafeMutablePointer<UInt8>?
     private(set) var bodyBytes = 0
     /// Spans of the batch, the oldest of the queue; 0 when there is none.
