@@ -7,7 +7,7 @@ import PackageDescription
 /// `Descriptor` and `Tests`.
 let plugins = [
     "RoundRobin", "Ketama", "Maglev", "Random", "LeastConnections", "Headers", "Respond",
-    "HealthCheck", "Discovery", "RateLimit", "Compression",
+    "HealthCheck", "Discovery", "RateLimit", "Compression", "Tracing",
 ]
 
 /// What several plugins are made of, of which each library has a copy, and what is C in one.
@@ -20,6 +20,7 @@ let sharedByPlugins: [String: [Target.Dependency]] = [
     "LeastConnections": ["Balancing"],
     "Discovery": ["CDiscovery"],
     "RateLimit": ["RateLimiting"],
+    "Tracing": ["CTracing"],
 ]
 
 let strict: [SwiftSetting] = [
@@ -252,6 +253,7 @@ let package = Package(
             swiftSettings: strict
         ),
         .target(name: "CDiscovery", path: "Plugins/Discovery/CDiscovery"),
+        .target(name: "CTracing", path: "Plugins/Tracing/CTracing"),
     ]
         + cacheCore
         + rateLimitCore

@@ -1095,7 +1095,8 @@ pub struct sluice_instance {
         error: *mut sluice_errbuf) -> i32>,
     pub import_state: Option<unsafe extern "C" fn(instance: *mut c_void, state: sluice_slice, error:
         *mut sluice_errbuf) -> i32>,
-    pub reserved: [*mut c_void; 10],
+    pub worker_drain: Option<unsafe extern "C" fn(instance: *mut c_void, slot: *mut c_void)>,
+    pub reserved: [*mut c_void; 9],
 }
 
 impl sluice_instance {
@@ -1111,7 +1112,8 @@ impl sluice_instance {
         destroy: None,
         export_state: None,
         import_state: None,
-        reserved: [std::ptr::null_mut(); 10],
+        worker_drain: None,
+        reserved: [std::ptr::null_mut(); 9],
     };
 }
 
@@ -2755,7 +2757,8 @@ const _: () = {
     assert!(end(48, |s: &S| &s.destroy) == 56);
     assert!(end(56, |s: &S| &s.export_state) == 64);
     assert!(end(64, |s: &S| &s.import_state) == 72);
-    assert!(end(72, |s: &S| &s.reserved) == 152);
+    assert!(end(72, |s: &S| &s.worker_drain) == 80);
+    assert!(end(80, |s: &S| &s.reserved) == 152);
 };
 
 const _: () = {

@@ -349,6 +349,7 @@ package struct Worker: ~Copyable {
             let count = poller.wait(milliseconds: millisecondsToNext())
             turn(events: count, now: Clock.monotonicNanoseconds())
         }
+        drainInstances()
         end()
         Watchdog.remove(WorkerLinks.crumb(calls.worker))
     }

@@ -48,7 +48,7 @@ struct ImportTests {
         "RoundRobin": ["Balancing"], "Ketama": ["Balancing"], "Maglev": ["Balancing"],
         "Random": ["Balancing"], "LeastConnections": ["Balancing"],
         "HealthCheck": ["Synchronization"],
-        "RateLimit": ["RateLimiting"],
+        "RateLimit": ["RateLimiting"], "Tracing": ["Synchronization"],
     ]
 
     @Test(arguments: table.keys.sorted())

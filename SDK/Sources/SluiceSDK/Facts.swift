@@ -98,6 +98,9 @@ public struct Facts {
     /// When this attempt's response began, by the monotonic clock; 0 when it has not.
     @inlinable public var firstByteNanoseconds: UInt64 { facts.pointee.time_first_byte }
 
+    /// How a cache served the request: a number of `SLUICE_CACHE_STATUS_`; 0 without a cache.
+    @inlinable public var cacheStatus: UInt32 { facts.pointee.cache_status }
+
     /// What is known of the client's TLS connection; nil when it is not TLS.
     @inlinable
     public var tls: TLSFacts? {
