@@ -367,7 +367,7 @@ MEMBER(sluice_facts, answered_by, 216, sluice_slice);
 MEMBER(sluice_facts, reason, 232, sluice_slice);
 MEMBER(sluice_facts, head_bytes_in, 248, uint32_t);
 MEMBER(sluice_facts, head_bytes_out, 252, uint32_t);
-MEMBER(sluice_facts, reserved, 256, uint64_t[1]);
+MEMBER(sluice_facts, time_attempt, 256, uint64_t);
 STRUCT(sluice_reply, 64, 8);
 MEMBER(sluice_reply, size, 0, uint32_t);
 MEMBER(sluice_reply, status, 4, uint32_t);
@@ -504,7 +504,8 @@ MEMBER(sluice_instance, destroy, 48, void (*)(void *));
 MEMBER(sluice_instance, export_state, 56, int32_t (*)(void *, const sluice_sink *, sluice_errbuf
     *));
 MEMBER(sluice_instance, import_state, 64, int32_t (*)(void *, sluice_slice, sluice_errbuf *));
-MEMBER(sluice_instance, reserved, 72, void *[10]);
+MEMBER(sluice_instance, reopen_logs, 72, void (*)(void *));
+MEMBER(sluice_instance, reserved, 80, void *[9]);
 STRUCT(sluice_create_args, 88, 8);
 MEMBER(sluice_create_args, size, 0, uint32_t);
 MEMBER(sluice_create_args, worker_count, 4, uint32_t);

@@ -702,7 +702,7 @@ pub struct sluice_facts {
     pub reason: sluice_slice,
     pub head_bytes_in: u32,
     pub head_bytes_out: u32,
-    pub reserved: [u64; 1],
+    pub time_attempt: u64,
 }
 
 impl sluice_facts {
@@ -739,7 +739,7 @@ impl sluice_facts {
         reason: sluice_slice::INIT,
         head_bytes_in: 0,
         head_bytes_out: 0,
-        reserved: [0; 1],
+        time_attempt: 0,
     };
 }
 
@@ -1095,7 +1095,8 @@ pub struct sluice_instance {
         error: *mut sluice_errbuf) -> i32>,
     pub import_state: Option<unsafe extern "C" fn(instance: *mut c_void, state: sluice_slice, error:
         *mut sluice_errbuf) -> i32>,
-    pub reserved: [*mut c_void; 10],
+    pub reopen_logs: Option<unsafe extern "C" fn(instance: *mut c_void)>,
+    pub reserved: [*mut c_void; 9],
 }
 
 impl sluice_instance {
@@ -1111,7 +1112,8 @@ impl sluice_instance {
         destroy: None,
         export_state: None,
         import_state: None,
-        reserved: [std::ptr::null_mut(); 10],
+        reopen_logs: None,
+        reserved: [std::ptr::null_mut(); 9],
     };
 }
 
@@ -2614,7 +2616,7 @@ const _: () = {
     assert!(end(232, |s: &S| &s.reason) == 248);
     assert!(end(248, |s: &S| &s.head_bytes_in) == 252);
     assert!(end(252, |s: &S| &s.head_bytes_out) == 256);
-    assert!(end(256, |s: &S| &s.reserved) == 264);
+    assert!(end(256, |s: &S| &s.time_attempt) == 264);
 };
 
 const _: () = {
@@ -2755,7 +2757,8 @@ const _: () = {
     assert!(end(48, |s: &S| &s.destroy) == 56);
     assert!(end(56, |s: &S| &s.export_state) == 64);
     assert!(end(64, |s: &S| &s.import_state) == 72);
-    assert!(end(72, |s: &S| &s.reserved) == 152);
+    assert!(end(72, |s: &S| &s.reopen_logs) == 80);
+    assert!(end(80, |s: &S| &s.reserved) == 152);
 };
 
 const _: () = {

@@ -123,6 +123,13 @@ extension Exchange where Owner: ~Copyable {
     @inlinable
     public func writer(capacity: Int) -> Writer { memory.writer(capacity: capacity) }
 
+    /// `count` bytes of memory that live until the end of the request, aligned to 16; nil when the
+    /// request's budget is used up, which is not counted as a failure.
+    @inlinable
+    public func memory(_ count: Int) -> UnsafeMutableRawPointer? {
+        services.pointee.core.pointee.request_alloc(request, UInt64(count))
+    }
+
     @inlinable
     var memory: RequestMemory {
         RequestMemory(core: services.pointee.core, request: request, failure: failure)

@@ -44,7 +44,11 @@ typedef struct sluice_instance {
      * anywhere: refuse what is not understood with SLUICE_EINVAL, and begin empty. [control] */
     int32_t (*import_state)(void *instance, sluice_slice state, sluice_errbuf *error);
 
-    void *reserved[10];
+    /* The operator has moved files that are written to: open them again by their names. Requests
+     * run meanwhile. NULL: there are none. [control] */
+    void (*reopen_logs)(void *instance);
+
+    void *reserved[9];
 } sluice_instance;
 
 /* What `create` is given. `name` and `config`: instance. */
