@@ -72,8 +72,9 @@ public struct Exchange<Owner: Plugin & ~Copyable>: ~Copyable {
         nonmutating _modify { yield &workerPointer.pointee }
     }
 
+    /// Where `worker` lies: until the worker stops.
     @inlinable
-    var workerPointer: UnsafeMutablePointer<Owner.Worker> {
+    public var workerPointer: UnsafeMutablePointer<Owner.Worker> {
         // Safe: the slot is what `workerStart` made for this worker.
         slot.unsafelyUnwrapped.assumingMemoryBound(to: Owner.Worker.self)
     }
