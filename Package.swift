@@ -7,11 +7,12 @@ import PackageDescription
 /// `Descriptor` and `Tests`.
 let plugins = [
     "RoundRobin", "Ketama", "Maglev", "Random", "LeastConnections", "Headers", "Respond",
-    "HealthCheck", "Discovery", "RateLimit", "Compression", "Tracing",
+    "HealthCheck", "Discovery", "RateLimit", "Compression", "AccessLog", "Tracing",
 ]
 
 /// What several plugins are made of, of which each library has a copy, and what is C in one.
 let sharedByPlugins: [String: [Target.Dependency]] = [
+    "AccessLog": ["CAccessLog"],
     "RoundRobin": ["Balancing"],
     "Compression": ["CCompression"],
     "Ketama": ["Balancing"],
@@ -252,6 +253,7 @@ let package = Package(
             path: "Plugins/Shared/BalancingTests",
             swiftSettings: strict
         ),
+        .target(name: "CAccessLog", path: "Plugins/AccessLog/CAccessLog"),
         .target(name: "CDiscovery", path: "Plugins/Discovery/CDiscovery"),
         .target(name: "CTracing", path: "Plugins/Tracing/CTracing"),
     ]

@@ -27,6 +27,7 @@ public enum PluginCall: UInt32, Sendable, CaseIterable {
     case load = 30
     case probe = 31
     case workerDrain = 32
+    case reopen = 33
 }
 
 extension Breadcrumb {

@@ -78,6 +78,8 @@ struct Downstream {
     var listener: UInt16
     var port: UInt16
     var requests: UInt32 = 0
+    /// Unique in this process; 0 of a stream, whose connection has one.
+    var number: UInt64 = 0
     /// Unread input: part of a head, or what came behind the current message.
     var input: UnsafeMutablePointer<UInt8>?
     var inputCapacity: UInt32 = 0

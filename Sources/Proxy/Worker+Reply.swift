@@ -13,7 +13,10 @@ extension Worker {
         reason: StaticString
     ) {
         if exchange.pointee.flags.contains(.responseStarted) {
-            if reason.utf8CodeUnitCount > 0 { logReply(exchange, status, reason, nil, isCut: true) }
+            if reason.utf8CodeUnitCount > 0 {
+                noteReason(exchange, reason)
+                logReply(exchange, status, reason, nil, isCut: true)
+            }
             cut(exchange)
         } else {
             reply(exchange, status, reason: reason)
@@ -35,7 +38,10 @@ extension Worker {
         fields: [(id: FieldID, value: StaticString)] = [],
         retryAfter: Int = 1
     ) {
-        if reason.utf8CodeUnitCount > 0 { logReply(exchange, status, reason, peer) }
+        if reason.utf8CodeUnitCount > 0 {
+            noteReason(exchange, reason)
+            logReply(exchange, status, reason, peer)
+        }
         var message = emptyResponse(exchange, status)
         for field in fields { append(field.id, Slice(field.value), to: &message, exchange) }
         if status == 503 {
@@ -118,6 +124,7 @@ extension Worker {
         let status = UInt16(truncatingIfNeeded: calls.reply.pointee.status)
         let body = calls.reply.pointee.body
         exchange.pointee.context.leaving = min(exchange.pointee.context.leaving, position)
+        noteAnswer(exchange, position: position)
         var message = emptyResponse(exchange, status)
         if let error = calls.applyReplyFields(
             to: &message,

@@ -260,6 +260,7 @@ extension Worker {
             }
             return nil
         }
+        exchange.pointee.context.facts.head_bytes_out = UInt32(truncatingIfNeeded: count)
         return count
     }
 

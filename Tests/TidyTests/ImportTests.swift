@@ -47,6 +47,7 @@ struct ImportTests {
     static let sharing: [String: Set<String>] = [
         "RoundRobin": ["Balancing"], "Ketama": ["Balancing"], "Maglev": ["Balancing"],
         "Random": ["Balancing"], "LeastConnections": ["Balancing"],
+        "AccessLog": ["Synchronization"],
         "HealthCheck": ["Synchronization"],
         "RateLimit": ["RateLimiting"], "Tracing": ["Synchronization"],
     ]

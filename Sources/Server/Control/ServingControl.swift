@@ -191,7 +191,9 @@ final class ServingControl: Sendable {
     }
 
     private func reopenLogs(_ call: AdminCall) -> AdminResponse {
-        // The log is the error output: there is no file to open again.
-        AdminResponse(200, ["reopened": []])
+        // The log itself is the error output: only plugins have files to open again.
+        perform { generations in
+            AdminResponse(200, ["reopened": .array(generations.reopenLogs().map { .string($0) })])
+        }
     }
 }
