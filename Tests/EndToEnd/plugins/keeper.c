@@ -50,6 +50,7 @@ typedef struct request {
     object *filling;
     uint32_t open;
     uint32_t again;
+    char text[8];
 } request;
 
 typedef struct writer {
@@ -178,6 +179,7 @@ static void answer_with(instance *self, object *o, request *own, const sluice_he
     answer->parts = r->parts;
     answer->part_count = 1;
     answer->cache_status = status;
+    answer->content_length = o->count;
     answer->reader = r;
     if (parts.len) part_list(r, answer, parts);
     if (o->count == 0 && o->is_whole) answer->part_count = 0;
@@ -253,7 +255,8 @@ static uint32_t look(instance *self, sluice_req *req, request *own, sluice_cache
         return SLUICE_CACHE_RESPOND;
     }
     if (is(how, "text") || is(how, "bad-status") || is(how, "bad-field") || is(how, "framing")) {
-        char word[16] = {0};
+        static char word[16];
+        memset(word, 0, sizeof word);
         memcpy(word, how.ptr, how.len);
         answer_text(l->answer, word);
         return SLUICE_CACHE_HIT;
@@ -288,7 +291,7 @@ static uint32_t lookup(
 
 static uint32_t decide(instance *self, request *own, sluice_cache_response *r) {
     sluice_slice path = path_of(r->request_headers), how = field(r->request_headers, "x-admit");
-    char again[4] = {(char)('0' + own->again), 0};
+    snprintf(own->text, sizeof own->text, "%u", own->again);
     if (own->filling) own->filling->is_filling = 0;
     own->filling = 0;
     if (is(how, "fail")) return 99;
@@ -299,7 +302,7 @@ static uint32_t decide(instance *self, request *own, sluice_cache_response *r) {
         return SLUICE_CACHE_ANSWER;
     }
     r->edits->ops[r->edits->count++] = (sluice_edit){
-        SLUICE_EDIT_SET, 0, slice(is(how, "bad-edit") ? "a b" : "x-again"), slice(again)};
+        SLUICE_EDIT_SET, 0, slice(is(how, "bad-edit") ? "a b" : "x-again"), slice(own->text)};
     if (is(how, "pass") || r->headers->status != 200) return SLUICE_CACHE_PASS;
     object *to = make(self, path, r->headers, 200);
     if (!to) return SLUICE_CACHE_PASS;
