@@ -28,6 +28,7 @@ public enum PluginCall: UInt32, Sendable, CaseIterable {
     case probe = 31
     case workerDrain = 32
     case reopen = 33
+    case purge = 34
 }
 
 extension Breadcrumb {
