@@ -110,6 +110,30 @@ let cacheCore: [Target] = [
     ),
 ]
 
+/// The cache's disk tier, which knows nothing of plugins either.
+let cacheDisk: [Target] = [
+    .target(name: "CCacheDisk", path: "Plugins/Cache/CCacheDisk"),
+    .target(
+        name: "CacheDisk",
+        dependencies: ["CCacheDisk", "TinyUFO"],
+        path: "Plugins/Cache/Disk",
+        swiftSettings: strict + embedded + optimized
+    ),
+    .executableTarget(
+        name: "CacheDiskBench",
+        dependencies: ["CacheDisk", "TinyUFO", "TinyUFOWorkloads"],
+        path: "Plugins/Cache/DiskBench",
+        swiftSettings: strict + optimized
+    ),
+    // It starts the program above, and kills it.
+    .testTarget(
+        name: "CacheDiskTests",
+        dependencies: ["CacheDisk", "CacheDiskBench", "TinyUFO", "TinyUFOWorkloads"],
+        path: "Plugins/Cache/DiskTests",
+        swiftSettings: strict + optimized
+    ),
+]
+
 /// What limits count in and how they talk with a store, which knows nothing of plugins.
 let rateLimitCore: [Target] = [
     .target(name: "CRateLimit", path: "Plugins/RateLimit/CRateLimit"),
@@ -258,6 +282,7 @@ let package = Package(
         .target(name: "CTracing", path: "Plugins/Tracing/CTracing"),
     ]
         + cacheCore
+        + cacheDisk
         + rateLimitCore
         + plugins.flatMap { name -> [Target] in
             [
