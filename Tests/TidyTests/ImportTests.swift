@@ -37,6 +37,7 @@ struct ImportTests {
     /// Logic of a plugin in a module of its own, by folder: it knows nothing of plugins.
     static let cores: [String: Set<String>] = [
         "Plugins/Cache/Core": ["CTinyUFO", "Synchronization"],
+        "Plugins/Cache/Policy": [],
         "Plugins/RateLimit/Core": ["CRateLimit", "Synchronization"],
     ]
 
