@@ -134,6 +134,22 @@ let cacheDisk: [Target] = [
     ),
 ]
 
+/// What RFC 9111 says of messages, which knows neither plugins nor where objects are.
+let cachePolicy: [Target] = [
+    .target(
+        name: "CachePolicy",
+        path: "Plugins/Cache/Policy",
+        swiftSettings: strict + embedded
+    ),
+    .testTarget(
+        name: "CachePolicyTests",
+        dependencies: ["CachePolicy"],
+        path: "Plugins/Cache/PolicyTests",
+        swiftSettings: strict
+    ),
+    .target(name: "CCache", path: "Plugins/Cache/CCache"),
+]
+
 /// What limits count in and how they talk with a store, which knows nothing of plugins.
 let rateLimitCore: [Target] = [
     .target(name: "CRateLimit", path: "Plugins/RateLimit/CRateLimit"),
@@ -283,6 +299,7 @@ let package = Package(
     ]
         + cacheCore
         + cacheDisk
+        + cachePolicy
         + rateLimitCore
         + plugins.flatMap { name -> [Target] in
             [

@@ -38,6 +38,7 @@ struct ImportTests {
     static let cores: [String: Set<String>] = [
         "Plugins/Cache/Core": ["CTinyUFO", "Synchronization"],
         "Plugins/Cache/Disk": ["CCacheDisk", "TinyUFO"],
+        "Plugins/Cache/Policy": [],
         "Plugins/RateLimit/Core": ["CRateLimit", "Synchronization"],
     ]
 
