@@ -17,6 +17,7 @@ extension Worker {
             exchange.pointee.context.facts.attempt = UInt32(
                 truncatingIfNeeded: exchange.pointee.attempts
             )
+            exchange.pointee.context.facts.time_attempt = nowNanoseconds
             if exchange.pointee.attempts > 1 { forgetAttempt(exchange) }
             guard let local = pick(exchange, upstream) else {
                 if findsNoRoom(exchange) { return }
