@@ -187,6 +187,8 @@ extension Worker {
     /// Goes on with an attempt for which no other worker had a connection.
     mutating func connectUnasked(_ exchange: UnsafeMutablePointer<Exchange>, peer: Int) {
         guard let upstream = exchange.pointee.upstream else { return }
+        // What another request found meanwhile is nothing to this one.
+        limitHit = .none
         // This worker may have got one while it waited.
         if let up = takeIdle(peer) {
             exchange.pointee.context.facts.is_reused = 1

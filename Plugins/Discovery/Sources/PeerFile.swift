@@ -184,8 +184,8 @@ enum PeerFile {
         } else {
             throw JSONFault(
                 element.line,
-                "unknown key \"\(String(key))\"; there are address, weight, priority, zone, backup, "
-                    + "draining"
+                "unknown key \"\(String(key))\"; there are address, weight, priority, zone, "
+                    + "backup, draining"
             )
         }
     }

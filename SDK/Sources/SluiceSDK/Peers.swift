@@ -43,8 +43,8 @@ public enum PeerHealth: UInt32, Sendable, BitwiseCopyable {
 ///
 /// Its address and zone are valid for the process.
 public struct PeerState: BitwiseCopyable {
-    /// Of this address in this upstream, while it is there; 0 of one that a set drains where there is
-    /// no balancer.
+    /// Of this address in this upstream, while it is there; 0 of one that a set drains where there
+    /// is no balancer.
     public let id: UInt64
     /// "192.0.2.1:80", "[2001:db8::1]:80", "name:80" or "unix:/path".
     public let address: Bytes
