@@ -19,8 +19,10 @@ except ImportError:  # before 4.22
     def GetMessageClass(descriptor):
         return MessageFactory().GetPrototype(descriptor)
 
+import pytest
+
 import harness
-from wire import DEADLINE, reply
+from wire import DEADLINE, Client, reply
 
 # Messages of OTLP 1.5: fields as (number, type, name), "*" for repeated ones.
 MESSAGES = {
@@ -269,3 +271,44 @@ class Gate:
     def __call__(self):
         self.event.wait(DEADLINE)
         return self.response
+
+
+def count(proxy, name, **labels):
+    """A counter of the plugin, as the admin interface shows it; 0 when nothing was counted."""
+    text = Client(proxy.admin).request(target="/v1/metrics").body.decode()
+    shown = ",".join('%s="%s"' % pair for pair in {"plugin": "trace", **labels}.items())
+    found = re.search(r"^sluice_plugin_tracing_%s\{%s\} (\d+)$" % (name, shown), text, re.M)
+    return int(found.group(1)) if found else 0
+
+
+@pytest.fixture
+def collector():
+    made = []
+
+    def make(*arguments, **options):
+        made.append(Collector(*arguments, **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def traced(sluice, collector, tmp_path):
+    """A proxy with a collector; the proxy and the collector."""
+    def make(*peers, to=None, workers=1, upstream=None, address=None, more=None, **config):
+        to = to or collector()
+        config = harness.merge({"collector": "spans", "batch": {"delay": "50ms"}}, config)
+        over = harness.merge({
+            "workers": workers, "chain": ["trace"], "upstream": upstream,
+            "admin": {"listen": "unix:%s/admin" % tmp_path},
+            "plugins": {"trace": {"library": "libTracing.so", "config": config}},
+            "upstreams": {"spans": {"peers": [address or to.address],
+                                    "retries": {"attempts": 1}}},
+        }, more or {})
+        proxy = sluice(*peers, **over)
+        proxy.admin = str(tmp_path / "admin")
+        return proxy, to
+
+    return make

@@ -5,46 +5,16 @@ import threading
 
 import pytest
 
-import harness
+import grpcpeer
 import otlp
+from otlp import collector, traced  # noqa: F401  fixtures
 from harness import serve
-from reloading import manifest_of, reload, wait_gone
-from wire import Client, reply, request
+from wire import reply, request
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 SPAN = "00f067aa0ba902b7"
 TRACEPARENT = "00-%s-%s-01" % (TRACE, SPAN)
 FORM = re.compile("00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
-
-
-@pytest.fixture
-def collector():
-    made = []
-
-    def make(*arguments, **options):
-        made.append(otlp.Collector(*arguments, **options))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
-
-
-@pytest.fixture
-def traced(sluice, collector):
-    """A proxy with a collector; the proxy and the collector."""
-    def make(*peers, to=None, workers=1, upstream=None, address=None, more=None, **config):
-        to = to or collector()
-        config = harness.merge({"collector": "spans", "batch": {"delay": "50ms"}}, config)
-        over = harness.merge({
-            "workers": workers, "chain": ["trace"], "upstream": upstream,
-            "plugins": {"trace": {"library": "libTracing.so", "config": config}},
-            "upstreams": {"spans": {"peers": [address or to.address],
-                                    "retries": {"attempts": 1}}},
-        }, more or {})
-        return sluice(*peers, **over), to
-
-    return make
 
 
 def parts(head):
@@ -298,3 +268,39 @@ def test_a_client_that_leaves_ends_its_spans(traced, origin, client):
     gate.set()
     assert trace.server.attributes["sluice.outcome"] == "client_gone" and not trace.server.error
     assert trace.attempts[0].attributes["sluice.cancelled"] is True
+
+
+# ------------------------------------------------------------------ versions of HTTP
+@pytest.fixture
+def service():
+    made = grpcpeer.Server()
+    yield made
+    made.close()
+
+
+def test_a_call_of_grpc_over_http2(traced, service):
+    proxy, to = traced(service.address, upstream={"protocol": "h2c"},
+                       more={"listener": {"protocols": ["h2c"]}})
+    with grpcpeer.channel(proxy.address) as channel:
+        call = grpcpeer.method(channel, "Unary")
+        assert call(b"hello", timeout=10, metadata=[("traceparent", TRACEPARENT)]) == b"hello"
+    trace = otlp.Trace(to.wait_spans(2))
+    said = trace.server.attributes
+    assert (trace.server.trace, trace.server.parent) == (TRACE, SPAN)
+    assert said["network.protocol.version"] == "2" and said["rpc.system"] == "grpc"
+    assert said["url.path"] == "/test.Echo/Unary" and trace.server.name == "POST"
+    (_, metadata), = service.service.calls
+    assert metadata["traceparent"] == "00-%s-%s-01" % (TRACE, trace.attempts[0].id)
+
+
+def test_streams_of_one_connection_are_traces_of_their_own(traced, service):
+    proxy, to = traced(service.address, upstream={"protocol": "h2c"},
+                       more={"listener": {"protocols": ["h2c"]}})
+    with grpcpeer.channel(proxy.address) as channel:
+        call = grpcpeer.method(channel, "Unary")
+        for future in [call.future(b"%d" % number, timeout=10) for number in range(50)]:
+            future.result()
+    found = otlp.traces(to.wait_spans(100))
+    assert len(found) == 50
+    sent = {metadata["traceparent"][3:52] for _, metadata in service.service.calls}
+    assert sent == {"%s-%s" % (one.server.trace, one.attempts[0].id) for one in found.values()}
