@@ -367,7 +367,7 @@ MEMBER(sluice_facts, answered_by, 216, sluice_slice);
 MEMBER(sluice_facts, reason, 232, sluice_slice);
 MEMBER(sluice_facts, head_bytes_in, 248, uint32_t);
 MEMBER(sluice_facts, head_bytes_out, 252, uint32_t);
-MEMBER(sluice_facts, reserved, 256, uint64_t[1]);
+MEMBER(sluice_facts, time_attempt, 256, uint64_t);
 STRUCT(sluice_reply, 64, 8);
 MEMBER(sluice_reply, size, 0, uint32_t);
 MEMBER(sluice_reply, status, 4, uint32_t);
@@ -505,7 +505,8 @@ MEMBER(sluice_instance, export_state, 56, int32_t (*)(void *, const sluice_sink 
     *));
 MEMBER(sluice_instance, import_state, 64, int32_t (*)(void *, sluice_slice, sluice_errbuf *));
 MEMBER(sluice_instance, worker_drain, 72, void (*)(void *, void *));
-MEMBER(sluice_instance, reserved, 80, void *[9]);
+MEMBER(sluice_instance, reopen_logs, 80, void (*)(void *));
+MEMBER(sluice_instance, reserved, 88, void *[8]);
 STRUCT(sluice_create_args, 88, 8);
 MEMBER(sluice_create_args, size, 0, uint32_t);
 MEMBER(sluice_create_args, worker_count, 4, uint32_t);

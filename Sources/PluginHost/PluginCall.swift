@@ -27,6 +27,8 @@ public enum PluginCall: UInt32, Sendable, CaseIterable {
     case load = 30
     case probe = 31
     case workerDrain = 32
+    case reopen = 33
+    case purge = 34
 }
 
 extension Breadcrumb {

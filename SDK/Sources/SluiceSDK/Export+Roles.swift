@@ -230,3 +230,12 @@ extension Export where P: HandoverPlugin, P: ~Copyable {
         }
     }
 }
+
+extension Export where P: ReopenHook, P: ~Copyable {
+    /// The C function that opens the instance's files again.
+    public static func reopenLogs(_ state: UnsafeMutableRawPointer?) {
+        // Safe: the host passes what `create` gave it.
+        let instance = state.unsafelyUnwrapped.assumingMemoryBound(to: Instance<P>.self)
+        instance.pointee.plugin.reopenLogs()
+    }
+}

@@ -83,6 +83,7 @@ public enum Export<P: Plugin & ~Copyable> {
         out.pointee.destroy = { headOf($0).pointee.destroy($0.unsafelyUnwrapped) }
         out.pointee.export_state = offer.exportState
         out.pointee.import_state = offer.importState
+        out.pointee.reopen_logs = offer.reopenLogs
         return Int32(SLUICE_OK)
     }
 

@@ -61,6 +61,8 @@ public struct Offer {
     /// The C function that gets an instance ready for requests.
     public typealias Warm =
         @convention(c) (UnsafeMutableRawPointer?, UnsafeMutablePointer<sluice_errbuf>?) -> Int32
+    /// The C function that opens an instance's files again.
+    public typealias Reopen = @convention(c) (UnsafeMutableRawPointer?) -> Void
 
     /// Needed: `{ Export<Self>.create($0, $1, $2) }`.
     public var create: Create?
@@ -124,6 +126,9 @@ public struct Offer {
     public var exportRest: ExportState?
     /// `{ Export<Self>.importRest($0, $1, $2) }`.
     public var importRest: ImportState?
+
+    /// Of `ReopenHook`: `{ Export<Self>.reopenLogs($0) }`.
+    public var reopenLogs: Reopen?
 
     init() {}
 

@@ -50,7 +50,11 @@ typedef struct sluice_instance {
      * instance takes its place. NULL: there is nothing to send. [worker] */
     void (*worker_drain)(void *instance, void *slot);
 
-    void *reserved[9];
+    /* The operator has moved files that are written to: open them again by their names. Requests
+     * run meanwhile. NULL: there are none. [control] */
+    void (*reopen_logs)(void *instance);
+
+    void *reserved[8];
 } sluice_instance;
 
 /* What `create` is given. `name` and `config`: instance. */
