@@ -85,6 +85,8 @@ extension TracingFilter {
         writer.put(.userAgent, fields[.userAgent] ?? .empty)
         writer.put(.client, facts.clientAddress)
         writer.put(.upstream, facts.upstream)
+        writer.put(.answeredBy, facts.answeredBy)
+        writer.put(.reason, facts.reason)
         if exchange.contextPointer.pointee.marks & RequestTrace.Mark.keepsState != 0 {
             writer.put(.state) { copier in
                 var isFirst = true
