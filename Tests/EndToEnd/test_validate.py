@@ -64,6 +64,8 @@ def failed(found):
     ("RateLimit", '{ rules: [{ name: "a", algorithm: "concurrency", limit: 1, delay: "1s" }] }'),
     ("RateLimit", """{ rules: [
         { name: "a", algorithm: "token_bucket", limit: 10, burst: 1, delay: "1s" }] }"""),
+    ("Tracing", '{ collector: "app", response: ["traceresponse"], batch: { delay: "50ms" } }'),
+    ("Tracing", '{ collector: "app", encoding: "json", sampling: { ratio: 0 }, b3: true }'),
 ])
 def test_shipped_plugins_pass(name, config):
     status, found = validate("%s/lib%s.so" % (PLUGINS, name), "--config", config)
