@@ -61,9 +61,10 @@ final class Spool: @unchecked Sendable {
     /// Who is to read from a socket may come later.
     func open() throws(PluginError) {
         guard !output.destination.isSocket else { return }
-        if output.open() != 0 {
-            throw PluginError(path: "output", output.failure ?? output.destination.name)
-        }
+        guard output.open() != 0 else { return }
+        let failure = output.failure ?? output.destination.name
+        output.failure = nil
+        throw PluginError(path: "output", failure)
     }
 
     deinit {
