@@ -202,6 +202,21 @@ def test_who_answered_and_why(sluice, origin, tmp_path):
     down.close()
 
 
+def test_what_the_host_answers_by_itself(sluice, origin, tmp_path):
+    path = str(tmp_path / "access.log")
+    proxy = sluice(origin(serve(reply())), listener={"limits": {"body": "1KiB"}}, **logging(
+        {"file": path}, format="template", template="$request|$host|$status|$reason"))
+    ask(proxy, method="TRACE", target="/t")
+    ask(proxy, method="OPTIONS", target="*")
+    client = Client(proxy.address)
+    client.send(b"POST /p HTTP/1.1\r\nHost: h:1\r\nContent-Length: 2000\r\n\r\n")
+    client.response()
+    assert wait_lines(path, 3) == [
+        b"TRACE /t HTTP/1.1|test|405|method not allowed", b"OPTIONS * HTTP/1.1|test|204|-",
+        b"POST /p HTTP/1.1|h|413|limits.body: Content-Length is over it"]
+    client.close()
+
+
 def test_hostile_bytes_make_one_line_each(sluice, origin, tmp_path):
     path = str(tmp_path / "access.log")
     proxy = sluice(origin(serve(reply())), **logging(

@@ -1,6 +1,8 @@
 import SluiceSDK
 
-/// What a line can say. The names are nginx's where nginx has the same.
+/// What a line can say.
+///
+/// The names are nginx's where nginx has the same.
 enum Variable: UInt8, BitwiseCopyable, CaseIterable, Sendable {
     case remoteAddr, remotePort, remoteUser, timeLocal, timeISO8601, msec
     case request, requestMethod, requestURI, uri, args, serverProtocol
