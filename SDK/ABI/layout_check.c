@@ -504,8 +504,9 @@ MEMBER(sluice_instance, destroy, 48, void (*)(void *));
 MEMBER(sluice_instance, export_state, 56, int32_t (*)(void *, const sluice_sink *, sluice_errbuf
     *));
 MEMBER(sluice_instance, import_state, 64, int32_t (*)(void *, sluice_slice, sluice_errbuf *));
-MEMBER(sluice_instance, reopen_logs, 72, void (*)(void *));
-MEMBER(sluice_instance, reserved, 80, void *[9]);
+MEMBER(sluice_instance, worker_drain, 72, void (*)(void *, void *));
+MEMBER(sluice_instance, reopen_logs, 80, void (*)(void *));
+MEMBER(sluice_instance, reserved, 88, void *[8]);
 STRUCT(sluice_create_args, 88, 8);
 MEMBER(sluice_create_args, size, 0, uint32_t);
 MEMBER(sluice_create_args, worker_count, 4, uint32_t);

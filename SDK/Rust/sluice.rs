@@ -1095,8 +1095,9 @@ pub struct sluice_instance {
         error: *mut sluice_errbuf) -> i32>,
     pub import_state: Option<unsafe extern "C" fn(instance: *mut c_void, state: sluice_slice, error:
         *mut sluice_errbuf) -> i32>,
+    pub worker_drain: Option<unsafe extern "C" fn(instance: *mut c_void, slot: *mut c_void)>,
     pub reopen_logs: Option<unsafe extern "C" fn(instance: *mut c_void)>,
-    pub reserved: [*mut c_void; 9],
+    pub reserved: [*mut c_void; 8],
 }
 
 impl sluice_instance {
@@ -1112,8 +1113,9 @@ impl sluice_instance {
         destroy: None,
         export_state: None,
         import_state: None,
+        worker_drain: None,
         reopen_logs: None,
-        reserved: [std::ptr::null_mut(); 9],
+        reserved: [std::ptr::null_mut(); 8],
     };
 }
 
@@ -1883,7 +1885,7 @@ pub const SLUICE_HEALTH_USED: u32 = 1;
 
 /// only when no other peer of the upstream can be used
 pub const SLUICE_PEER_BACKUP: u32 = 1;
-/// no new requests; those that run finish
+/// nothing but requests of sessions that a balancer keeps with it; those that run finish
 pub const SLUICE_PEER_DRAINING: u32 = 2;
 
 pub const SLUICE_PEERS_MAX: u32 = 65535;
@@ -2757,8 +2759,9 @@ const _: () = {
     assert!(end(48, |s: &S| &s.destroy) == 56);
     assert!(end(56, |s: &S| &s.export_state) == 64);
     assert!(end(64, |s: &S| &s.import_state) == 72);
-    assert!(end(72, |s: &S| &s.reopen_logs) == 80);
-    assert!(end(80, |s: &S| &s.reserved) == 152);
+    assert!(end(72, |s: &S| &s.worker_drain) == 80);
+    assert!(end(80, |s: &S| &s.reopen_logs) == 88);
+    assert!(end(88, |s: &S| &s.reserved) == 152);
 };
 
 const _: () = {

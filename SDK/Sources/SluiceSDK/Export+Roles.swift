@@ -129,6 +129,16 @@ extension Export where P: CalloutHook, P: ~Copyable {
     }
 }
 
+extension Export where P: DrainHook, P: ~Copyable {
+    /// The C function that is told that a worker ends.
+    public static func drain(
+        _ state: UnsafeMutableRawPointer?,
+        _ slot: UnsafeMutableRawPointer?
+    ) {
+        withWorker(state, slot) { $0.drain(&$1) }
+    }
+}
+
 extension Export where P: StatefulPlugin, P: ~Copyable {
     /// The C function that writes the instance's state.
     public static func exportState(

@@ -29,6 +29,9 @@ public struct Offer {
             UnsafeMutableRawPointer?, UnsafeMutableRawPointer?, UnsafeMutableRawPointer?,
             UnsafeMutablePointer<sluice_pick>?
         ) -> UInt32
+    /// The C function that is told that a worker ends.
+    public typealias Drain =
+        @convention(c) (UnsafeMutableRawPointer?, UnsafeMutableRawPointer?) -> Void
     /// The C function that runs a job.
     public typealias Run =
         @convention(c) (UnsafeMutableRawPointer?, UnsafeMutableRawPointer?) -> Void
@@ -98,6 +101,8 @@ public struct Offer {
 
     /// Of `WorkHook`, for timers and posted work: `{ Export<Self>.perform($0, $1, $2) }`.
     public var perform: sluice_task?
+    /// Of `DrainHook`: `{ Export<Self>.drain($0, $1) }`.
+    public var drain: Drain?
     /// With `finish` of `JobHook`: `{ Export<Self>.run($0, $1) }`.
     public var run: Run?
     /// `{ Export<Self>.finish($0, $1, $2) }`.

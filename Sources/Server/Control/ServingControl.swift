@@ -20,6 +20,7 @@ final class ServingControl: Sendable {
         AdminRoute("GET", "/v1/metrics", { $0.metrics }),
         AdminRoute("GET", "/v1/generations", { $0.generationsStatus }),
         AdminRoute("GET", "/v1/upstreams", { $0.upstreams }),
+        AdminRoute("GET", "/v1/routes", { $0.routes }),
         AdminRoute("GET", "/v1/plugins", { $0.plugins }),
         AdminRoute("GET", "/v1/faults", { $0.faults }),
         AdminRoute("POST", "/v1/reload", members: ["dry_run", "manifest_text"], { $0.reload }),
@@ -110,6 +111,10 @@ final class ServingControl: Sendable {
 
     private func upstreams(_ call: AdminCall) -> AdminResponse {
         AdminResponse(200, ["upstreams": UpstreamStatus.json])
+    }
+
+    private func routes(_ call: AdminCall) -> AdminResponse {
+        perform { AdminResponse(200, RouteStatus.json($0.running.settings)) }
     }
 
     private func plugins(_ call: AdminCall) -> AdminResponse {
