@@ -14,8 +14,8 @@ import time
 import pytest
 
 import harness
+from accesslog import ask, lines_of, logging, wait_lines
 from harness import eventually, serve
-from test_access_log import ask, lines_of, logging, wait_lines
 from wire import Client, reply
 
 # RFC 5424 section 6, as strict as it is written; the message is UTF-8 or ASCII.

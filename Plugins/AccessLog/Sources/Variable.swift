@@ -110,7 +110,7 @@ enum Variable: UInt8, BitwiseCopyable, CaseIterable, Sendable {
     }
 
     /// The names that a configuration may have, for its errors.
-    static let names: [StaticString] = allCases.filter { !$0.isFamily }.map(\.name)
+    static let names: [StaticString] = allCases.filter { !$0.isFamily }.map { $0.name }
 }
 
 /// A variable with what its family needs.
