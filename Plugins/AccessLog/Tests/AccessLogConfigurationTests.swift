@@ -115,8 +115,8 @@ struct AccessLogConfigurationTests {
             ),
             (
                 ["syslog": "127.0.0.1:514"],
-                "output.syslog: \"unix:\", \"unix-stream:\", \"udp:\" or \"tcp:\" and where it is are "
-                    + "wanted"
+                "output.syslog: \"unix:\", \"unix-stream:\", \"udp:\" or \"tcp:\" and where it is "
+                    + "are wanted"
             ),
             (
                 ["syslog": "tcp:[::1]:601", "facility": "lokal7"],
