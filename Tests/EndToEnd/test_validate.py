@@ -62,6 +62,9 @@ def failed(found):
     ("HealthCheck", '{ active: { interval: "100ms" }, passive: { consecutive: 3 } }'),
     ("RateLimit", '{ rules: [{ name: "a", limit: 3 }], fields: "both" }'),
     ("RateLimit", '{ rules: [{ name: "a", algorithm: "concurrency", limit: 1, delay: "1s" }] }'),
+    ("AccessLog", '{ output: { file: "/dev/null" } }'),
+    ("AccessLog", """{ output: { syslog: "udp:127.0.0.1:9" }, format: "template",
+        template: "$request $upstream_addr $sent_http_server", sample: 2 }"""),
     ("RateLimit", """{ rules: [
         { name: "a", algorithm: "token_bucket", limit: 10, burst: 1, delay: "1s" }] }"""),
     ("Tracing", '{ collector: "app", response: ["traceresponse"], batch: { delay: "50ms" } }'),
