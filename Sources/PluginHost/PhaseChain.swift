@@ -16,6 +16,7 @@ public struct HookEntry {
     let contextOffset: Int32
     let isGlobal: Bool
     let plugin: UnsafeMutablePointer<PluginRecord>
+    let meter: HookMeter
 }
 
 /// The hooks of one phase in the order in which they run.
@@ -104,7 +105,8 @@ public struct PhaseChain: @unchecked Sendable {
                         position: Int32(position),
                         contextOffset: Int32(offsets[position]),
                         isGlobal: position < global.count,
-                        plugin: instance.record
+                        plugin: instance.record,
+                        meter: instance.record.pointee.hookMeter(phase)
                     )
                 )
             }

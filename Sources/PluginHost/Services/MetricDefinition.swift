@@ -172,7 +172,7 @@ extension MetricRegistry {
 
 extension MetricRegistry.Family {
     /// The same with its bounds in memory that is never freed.
-    fileprivate func permanent() -> Self {
+    func permanent() -> Self {
         guard !bounds.isEmpty else { return self }
         let copy = UnsafeMutablePointer<Double>.allocate(capacity: bounds.count)
         copy.initialize(from: bounds, count: bounds.count)
