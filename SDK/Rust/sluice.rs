@@ -702,7 +702,7 @@ pub struct sluice_facts {
     pub reason: sluice_slice,
     pub head_bytes_in: u32,
     pub head_bytes_out: u32,
-    pub reserved: [u64; 1],
+    pub time_attempt: u64,
 }
 
 impl sluice_facts {
@@ -739,7 +739,7 @@ impl sluice_facts {
         reason: sluice_slice::INIT,
         head_bytes_in: 0,
         head_bytes_out: 0,
-        reserved: [0; 1],
+        time_attempt: 0,
     };
 }
 
@@ -1095,7 +1095,9 @@ pub struct sluice_instance {
         error: *mut sluice_errbuf) -> i32>,
     pub import_state: Option<unsafe extern "C" fn(instance: *mut c_void, state: sluice_slice, error:
         *mut sluice_errbuf) -> i32>,
-    pub reserved: [*mut c_void; 10],
+    pub worker_drain: Option<unsafe extern "C" fn(instance: *mut c_void, slot: *mut c_void)>,
+    pub reopen_logs: Option<unsafe extern "C" fn(instance: *mut c_void)>,
+    pub reserved: [*mut c_void; 8],
 }
 
 impl sluice_instance {
@@ -1111,7 +1113,9 @@ impl sluice_instance {
         destroy: None,
         export_state: None,
         import_state: None,
-        reserved: [std::ptr::null_mut(); 10],
+        worker_drain: None,
+        reopen_logs: None,
+        reserved: [std::ptr::null_mut(); 8],
     };
 }
 
@@ -1888,7 +1892,7 @@ pub const SLUICE_HEALTH_USED: u32 = 1;
 
 /// only when no other peer of the upstream can be used
 pub const SLUICE_PEER_BACKUP: u32 = 1;
-/// no new requests; those that run finish
+/// nothing but requests of sessions that a balancer keeps with it; those that run finish
 pub const SLUICE_PEER_DRAINING: u32 = 2;
 
 pub const SLUICE_PEERS_MAX: u32 = 65535;
@@ -2621,7 +2625,7 @@ const _: () = {
     assert!(end(232, |s: &S| &s.reason) == 248);
     assert!(end(248, |s: &S| &s.head_bytes_in) == 252);
     assert!(end(252, |s: &S| &s.head_bytes_out) == 256);
-    assert!(end(256, |s: &S| &s.reserved) == 264);
+    assert!(end(256, |s: &S| &s.time_attempt) == 264);
 };
 
 const _: () = {
@@ -2762,7 +2766,9 @@ const _: () = {
     assert!(end(48, |s: &S| &s.destroy) == 56);
     assert!(end(56, |s: &S| &s.export_state) == 64);
     assert!(end(64, |s: &S| &s.import_state) == 72);
-    assert!(end(72, |s: &S| &s.reserved) == 152);
+    assert!(end(72, |s: &S| &s.worker_drain) == 80);
+    assert!(end(80, |s: &S| &s.reopen_logs) == 88);
+    assert!(end(88, |s: &S| &s.reserved) == 152);
 };
 
 const _: () = {

@@ -216,6 +216,7 @@ struct AttemptBeside {
     var flags: ExchangeFlags = []
     var attempt: UInt32 = 0
     var isReused: UInt32 = 0
+    var begun: UInt64 = 0
     var connected: UInt64 = 0
 
     /// Flags of an exchange that are of its attempt.

@@ -80,11 +80,14 @@ package struct PeerPlan {
     }
 
     /// Counts requests that are with this peer.
+    ///
+    /// - Returns: how many there are now, over all workers.
     @inline(__always)
-    func addInFlight(_ change: Int) {
+    @discardableResult
+    func addInFlight(_ change: Int) -> Int {
         // Safe: a 64-bit word, only ever touched by atomic operations.
-        _ = UnsafeMutableRawPointer(load).assumingMemoryBound(to: Atomic<Int>.self)
-            .pointee.wrappingAdd(change, ordering: .relaxed)
+        UnsafeMutableRawPointer(load).assumingMemoryBound(to: Atomic<Int>.self)
+            .pointee.wrappingAdd(change, ordering: .relaxed).newValue
     }
 
     /// Requests that are with this peer now.

@@ -69,6 +69,8 @@ extension Worker {
             return
         }
         down.initialize(to: Downstream(fd: fd, listener: listener, ip: ip, port: peer.port))
+        connectionNumber &+= 1
+        down.pointee.number = connectionNumber
         if rules != nil { down.pointee.state = .proxyHeader }
         connectionCount &+= 1
         down.pointee.acceptedAt = nowNanoseconds
@@ -229,6 +231,10 @@ extension Worker {
         guard !down.pointee.flags.contains(.dead) else { return }
         if down.pointee.isStream {
             endStream(down, .internalError)
+            return
+        }
+        if down.pointee.isAbsent {
+            endAlone(down)
             return
         }
         down.pointee.flags.insert(.dead)

@@ -249,7 +249,7 @@ extension Worker {
     }
 
     /// Whether nothing of the response is still to come, so that its connection is of further use.
-    private static func isWhole(_ head: ResponseHead, bodyCount: Int) -> Bool {
+    static func isWhole(_ head: ResponseHead, bodyCount: Int) -> Bool {
         switch head.framing {
         case .none: bodyCount == 0
         case .length(let count): count == Int64(bodyCount)
@@ -275,7 +275,7 @@ extension Worker {
         _ upstream: UnsafeMutablePointer<UpstreamPlan>
     ) -> Int? {
         guard upstream.pointee.pick != nil else { return nil }
-        return pick(
+        let local = pick(
             upstream,
             request: exchange,
             attempt: exchange.pointee.attempts &+ 1,
@@ -283,5 +283,10 @@ extension Worker {
             takesFirst: false,
             hashKey: exchange.pointee.context.hashKey
         )
+        // The attempt takes its place when it begins.
+        if let local, holdsPlaces(upstream) {
+            peers[upstream.pointee.peer(local)].addInFlight(-1)
+        }
+        return local
     }
 }

@@ -61,6 +61,7 @@ extension Worker {
             flags: exchange.pointee.flags.intersection(AttemptBeside.ownFlags),
             attempt: exchange.pointee.context.facts.attempt,
             isReused: exchange.pointee.context.facts.is_reused,
+            begun: exchange.pointee.context.facts.time_attempt,
             connected: exchange.pointee.context.facts.time_connected
         )
     }
@@ -76,6 +77,7 @@ extension Worker {
         exchange.pointee.flags.formUnion(attempt.flags)
         exchange.pointee.context.facts.attempt = attempt.attempt
         exchange.pointee.context.facts.is_reused = attempt.isReused
+        exchange.pointee.context.facts.time_attempt = attempt.begun
         exchange.pointee.context.facts.time_connected = attempt.connected
         exchange.pointee.context.facts.time_first_byte = 0
         if let up = attempt.up {

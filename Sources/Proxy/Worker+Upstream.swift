@@ -17,6 +17,7 @@ extension Worker {
             exchange.pointee.context.facts.attempt = UInt32(
                 truncatingIfNeeded: exchange.pointee.attempts
             )
+            exchange.pointee.context.facts.time_attempt = nowNanoseconds
             if exchange.pointee.attempts > 1 { forgetAttempt(exchange) }
             guard let local = pick(exchange, upstream) else {
                 if findsNoRoom(exchange) { return }
@@ -30,6 +31,7 @@ extension Worker {
             let upgrades = exchange.pointee.head.flags.contains(.upgrade)
             if mayMultiplex(upstream, peer: peer, upgrades: upgrades) {
                 guard !upgrades else {
+                    dropPlace(exchange, peer)
                     reply(exchange, 501, reason: "no upgrade goes to a peer that speaks HTTP/2")
                     return
                 }
@@ -47,6 +49,7 @@ extension Worker {
             {
                 return
             }
+            dropPlace(exchange, peer)
             if findsNoRoom(exchange) { return }
             markTried(exchange, upstream, local)
             reportAttempt(exchange, SLUICE_ATTEMPT_CONNECT)
@@ -96,33 +99,6 @@ extension Worker {
             takesFirst: exchange.pointee.tried == nil,
             hashKey: exchange.pointee.context.hashKey
         )
-    }
-
-    /// The same, of an upstream with limits or conditions of its own.
-    @inline(never)
-    private mutating func pickWithRoom(
-        _ exchange: UnsafeMutablePointer<Exchange>,
-        _ upstream: UnsafeMutablePointer<UpstreamPlan>
-    ) -> Int? {
-        if let local = Self.takeCandidate(exchange) { return local }
-        guard upstream.pointee.pick != nil else { return chooseOnly(upstream) }
-        return pick(
-            upstream,
-            request: exchange,
-            attempt: exchange.pointee.attempts,
-            tried: exchange.pointee.tried,
-            takesFirst: false,
-            hashKey: exchange.pointee.context.hashKey
-        )
-    }
-
-    /// The peer that was chosen before the attempt began.
-    private static func takeCandidate(_ exchange: UnsafeMutablePointer<Exchange>) -> Int? {
-        guard let state = exchange.pointee.failover, state.pointee.candidate >= 0 else {
-            return nil
-        }
-        defer { state.pointee.candidate = -1 }
-        return Int(state.pointee.candidate)
     }
 
     /// Index of a peer within its upstream, which the balancer chooses; never one that was tried.
@@ -221,7 +197,9 @@ extension Worker {
             send(exchange)
             return
         }
-        if connect(exchange, upstream, peer: peer) || findsNoRoom(exchange) { return }
+        if connect(exchange, upstream, peer: peer) { return }
+        dropPlace(exchange, peer)
+        if findsNoRoom(exchange) { return }
         markTried(exchange, upstream, upstream.pointee.local(of: peer))
         reportAttempt(exchange, SLUICE_ATTEMPT_CONNECT)
         if goOnBeside(exchange) { return }

@@ -232,8 +232,9 @@ def test_a_stream_waits_for_a_stream(sluice, h2origin, client):
 
 
 # -------------------------------------------------------------------- workers
-@pytest.mark.parametrize("limits", [{"in_flight": 3}, {"connections": 3}],
-                         ids=["in_flight", "connections"])
+@pytest.mark.parametrize(
+    "limits", [{"in_flight": 3}, {"connections": 3}, {"per_peer": {"in_flight": 3}}],
+    ids=["in_flight", "connections", "per_peer.in_flight"])
 def test_a_limit_is_of_all_workers(sluice, origin, client, limits):
     gate = Gate()
     app = origin(gate)
@@ -246,6 +247,58 @@ def test_a_limit_is_of_all_workers(sluice, origin, client, limits):
     gate.open(24)
     assert [c.response().status for c in clients] == [200] * 24
     assert gate.most == 3
+
+
+@pytest.mark.seconds(60)
+@pytest.mark.parametrize("protocol", ["h1", "h2c"])
+def test_no_peer_gets_more_than_its_limit(sluice, origin, h2origin, client, protocol):
+    """Several workers choose at the same moment, again and again, and each finds one place."""
+    lock, inside, most = threading.Lock(), [0, 0], [0, 0]
+
+    def enter(number):
+        with lock:
+            inside[number] += 1
+            most[number] = max(most[number], inside[number])
+
+    def leave(number):
+        # Before it answers, so it never counts longer than the proxy.
+        with lock:
+            inside[number] -= 1
+
+    def answers(number):
+        def script(c):
+            while c.read_request() is not None:
+                enter(number)
+                time.sleep(0.001)
+                leave(number)
+                c.send(reply())
+
+        def stream(c, request):
+            enter(number)
+            time.sleep(0.001)
+            leave(number)
+            c.answer(request.id, b"ok")
+
+        if protocol == "h1":
+            return origin(script)
+        return h2origin(lambda c: c.serve(stream))
+
+    p = sluice(answers(0), answers(1), workers=4, upstream={"protocol": protocol, "limits": {
+        "per_peer": {"in_flight": 1}, "pending": 100, "pending_timeout": "30s"}})
+    statuses = []
+
+    def run():
+        c = client(p)
+        for _ in range(100):
+            statuses.append(c.request().status)
+
+    threads = [threading.Thread(target=run) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert statuses == [200] * 1600
+    assert most == [1, 1]
 
 
 def test_requests_that_wait_find_room_on_another_worker(sluice, origin, client):

@@ -37,6 +37,8 @@ struct ImportTests {
     /// Logic of a plugin in a module of its own, by folder: it knows nothing of plugins.
     static let cores: [String: Set<String>] = [
         "Plugins/Cache/Core": ["CTinyUFO", "Synchronization"],
+        "Plugins/Cache/Disk": ["CCacheDisk", "TinyUFO"],
+        "Plugins/Cache/Policy": [],
         "Plugins/RateLimit/Core": ["CRateLimit", "Synchronization"],
     ]
 
@@ -47,8 +49,9 @@ struct ImportTests {
     static let sharing: [String: Set<String>] = [
         "RoundRobin": ["Balancing"], "Ketama": ["Balancing"], "Maglev": ["Balancing"],
         "Random": ["Balancing"], "LeastConnections": ["Balancing"],
+        "AccessLog": ["Synchronization"],
         "HealthCheck": ["Synchronization"],
-        "RateLimit": ["RateLimiting"],
+        "RateLimit": ["RateLimiting"], "Tracing": ["Synchronization"],
     ]
 
     @Test(arguments: table.keys.sorted())

@@ -1,12 +1,12 @@
 internal import CTinyUFO
 internal import Synchronization
 
-/// The lock that writers of one shard take; readers never do on a hit.
+/// The lock that writers of one shard take, and the disk tier's; readers of a shard never do on a hit.
 ///
 /// Embedded Swift has no `Mutex`, so this is the usual futex lock of three states (Drepper,
 /// "Futexes are Tricky", mutex 2). What it guards takes about a microsecond, so a waiter spins for
 /// a moment before it sleeps.
-struct WriteLock {
+package struct WriteLock {
     private enum State {
         static let free: UInt32 = 0
         static let held: UInt32 = 1
@@ -20,15 +20,15 @@ struct WriteLock {
     private let word: UnsafeMutablePointer<Atomic<UInt32>>
 
     /// - Returns: nil when there is no memory.
-    init?() {
+    package init?() {
         guard let memory = tinyufo_lines(64) else { return nil }
         word = memory.bindMemory(to: Atomic<UInt32>.self, capacity: 1)
         word.initialize(to: Atomic(State.free))
     }
 
-    func destroy() { tinyufo_free(word) }
+    package func destroy() { tinyufo_free(word) }
 
-    func lock() {
+    package func lock() {
         if take(from: State.free, State.held) { return }
         for _ in 0..<Self.spinsMax {
             if word.pointee.load(ordering: .relaxed) == State.free,
@@ -43,7 +43,7 @@ struct WriteLock {
         }
     }
 
-    func unlock() {
+    package func unlock() {
         if word.pointee.exchange(State.free, ordering: .releasing) == State.contended {
             tinyufo_wake(word)
         }

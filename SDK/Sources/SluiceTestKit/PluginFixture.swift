@@ -97,6 +97,12 @@ public final class PluginFixture {
         slots = [:]
     }
 
+    /// Tells the instance that the process ends, on a worker that has started.
+    public func drain(worker: Int = 0) {
+        let slot = slot(worker)
+        ThreadRole.worker(worker).run { instance.worker_drain?(instance.state, slot) }
+    }
+
     /// The line of the error with which a configuration is refused; nil when it is taken.
     public static func refusal<P: Plugin & ~Copyable>(
         _ type: P.Type,

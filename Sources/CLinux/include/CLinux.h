@@ -160,6 +160,9 @@ long clinux_pipe_size(int fd, int bytes);
 
 long clinux_splice(int from, int to, size_t count);
 
+/* Bytes of a file to a socket; the file's own position stays. */
+long clinux_sendfile(int to, int file, uint64_t offset, size_t count);
+
 /* -- readiness --------------------------------------------------------------------------------- */
 
 static inline long clinux_epoll_create(void) {
@@ -372,6 +375,17 @@ static inline long clinux_kill(int process) {
 
 /* Waits until there is something to read, or the other end is closed: 1, or 0 after `ms`. */
 long clinux_poll(int fd, int ms);
+
+static inline int clinux_is_terminal(int fd) {
+    return isatty(fd);
+}
+
+/* Keys as they are pressed, without echo or signals; one terminal at a time. */
+long clinux_terminal_take(int fd);
+void clinux_terminal_give_back(int fd);
+
+/* Lines << 16 | columns; 0 where it does not say. */
+uint32_t clinux_terminal_size(int fd);
 
 /* -- libraries --------------------------------------------------------------------------------- */
 

@@ -26,6 +26,8 @@ enum RouteWords {
     static let cacheNames = [
         "none", "bypass", "miss", "hit", "stale", "revalidated", "stale_error", "updated",
     ]
+    /// Requests that the host made itself.
+    static let background = cache + 8
     static let count = cache + 16
 
     /// The class of a status below 1,000; 0 where there was none.
@@ -39,7 +41,7 @@ enum RouteWords {
     /// Whether the numbers above leave room for the buckets.
     static var fit: Bool {
         bytesOut == time + timeWords && bytesIn == bytesOut + sizeWords
-            && stride == bytesIn + sizeWords && cacheNames.count <= count - cache
+            && stride == bytesIn + sizeWords && cacheNames.count <= background - cache
             && outcomeNames.count <= cache - outcomes
     }
 }

@@ -69,6 +69,14 @@ extension PlanTables {
                 if count > 0 { writer.sample(count, route.labels + [("status", name)]) }
             }
         }
+        writer.family(
+            "sluice_cache_background_requests_total",
+            .counter,
+            "Requests that were made in the background, to renew what a cache has."
+        )
+        for route in routes where route.sums[RouteWords.background] > 0 {
+            writer.sample(route.sums[RouteWords.background], route.labels)
+        }
     }
 
     private func writeSizes(_ tables: TrafficMeters.Tables, _ writer: MetricWriter) {

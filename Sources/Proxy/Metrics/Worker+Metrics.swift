@@ -11,6 +11,10 @@ extension Worker {
     @inline(__always)
     func countEnd(_ exchange: UnsafeMutablePointer<Exchange>) {
         let row = exchange.pointee.row
+        guard exchange.pointee.context.flags == 0 else {
+            countOwn(row)
+            return
+        }
         let kind = RouteWords.statusClass(exchange.pointee.context.facts.status)
         let words = row + kind &* RouteWords.stride
         words.observe(RouteWords.time, nowNanoseconds &- exchange.pointee.begunAt, times)
@@ -21,6 +25,13 @@ extension Worker {
         if exchange.pointee.outcome | exchange.pointee.context.facts.cache_status != 0 {
             countRest(exchange, row)
         }
+        ownRow.add(WorkerWords.inFlight, .max)
+    }
+
+    /// A request that the host made itself, as to renew what a cache has, is no client's.
+    @inline(never)
+    private func countOwn(_ row: MeterRow) {
+        row.add(RouteWords.background)
         ownRow.add(WorkerWords.inFlight, .max)
     }
 

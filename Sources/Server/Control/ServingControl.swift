@@ -22,6 +22,7 @@ final class ServingControl: Sendable {
         AdminRoute("GET", AdminWire.openMetricsPath, { $0.openMetrics }),
         AdminRoute("GET", "/v1/generations", { $0.generationsStatus }),
         AdminRoute("GET", "/v1/upstreams", { $0.upstreams }),
+        AdminRoute("GET", "/v1/routes", { $0.routes }),
         AdminRoute("GET", "/v1/plugins", { $0.plugins }),
         AdminRoute("GET", "/v1/faults", { $0.faults }),
         AdminRoute("POST", "/v1/reload", members: ["dry_run", "manifest_text"], { $0.reload }),
@@ -134,6 +135,10 @@ final class ServingControl: Sendable {
         AdminResponse(200, ["upstreams": UpstreamStatus.json(tables)])
     }
 
+    private func routes(_ call: AdminCall) -> AdminResponse {
+        perform { AdminResponse(200, RouteStatus.json($0.running.settings)) }
+    }
+
     private func plugins(_ call: AdminCall) -> AdminResponse {
         perform { AdminResponse(200, GenerationStatus.plugins($0)) }
     }
@@ -208,7 +213,9 @@ final class ServingControl: Sendable {
     }
 
     private func reopenLogs(_ call: AdminCall) -> AdminResponse {
-        // The log is the error output: there is no file to open again.
-        AdminResponse(200, ["reopened": []])
+        // The log itself is the error output: only plugins have files to open again.
+        perform { generations in
+            AdminResponse(200, ["reopened": .array(generations.reopenLogs().map { .string($0) })])
+        }
     }
 }

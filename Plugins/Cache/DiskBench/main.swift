@@ -1,0 +1,10 @@
+/// What is done, by the word of the command line.
+let commands: [String: ([String]) throws -> Void] = [
+    "crash": Crash.run
+]
+
+if CommandLine.arguments.count >= 2, let command = commands[CommandLine.arguments[1]] {
+    try command(Array(CommandLine.arguments.dropFirst(2)))
+} else {
+    print("usage: CacheDiskBench crash FOLDER SEED")
+}
