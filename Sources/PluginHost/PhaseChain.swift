@@ -134,7 +134,8 @@ public struct PhaseChain: @unchecked Sendable {
                 position: Int32(position),
                 contextOffset: Int32(offsets[position]),
                 isGlobal: position < global.count,
-                plugin: instance.record
+                plugin: instance.record,
+                meter: instance.record.pointee.hookMeter(.cacheLookup)
             )
             header.pointee.cache = ChainCache.make(table, entry)
             header.pointee.hooked |= 1 << UInt64(Phase.cacheLookup.rawValue)

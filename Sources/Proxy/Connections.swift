@@ -160,8 +160,9 @@ struct Upstream {
     var peer: Int32
     var requests: UInt32 = 0
     /// When the head of a request without a body was sent, in nanoseconds of the worker's clock; 0
-    /// of one with a body, whose response may wait for the client. Before: when the connect or the
-    /// handshake began.
+    /// of one with a body, whose response may wait for the client.
+    ///
+    /// Before: when the connect or the handshake began.
     var sentAt: UInt64 = 0
     /// When the attempt's response must be there, in milliseconds of the worker's clock; kept where
     /// the upstream has a `FailoverPlan`.

@@ -64,6 +64,7 @@ def failed(found):
     ("RateLimit", '{ rules: [{ name: "a", algorithm: "concurrency", limit: 1, delay: "1s" }] }'),
     ("RateLimit", """{ rules: [
         { name: "a", algorithm: "token_bucket", limit: 10, burst: 1, delay: "1s" }] }"""),
+    ("Metrics", '{ path: "/", allow: ["192.0.2.0/24"] }'),
 ])
 def test_shipped_plugins_pass(name, config):
     status, found = validate("%s/lib%s.so" % (PLUGINS, name), "--config", config)

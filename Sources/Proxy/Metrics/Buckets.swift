@@ -4,15 +4,19 @@
 struct Buckets: @unchecked Sendable {
     // Safe: filled once, never changed and never freed.
 
-    /// Upper bounds, inclusive; the last one is that of no bound. Behind them, at `tableOffset`, by
-    /// the number of the highest bit: the first bucket that a value with it can be in.
+    /// Upper bounds, inclusive; the last one is that of no bound.
+    ///
+    /// Behind them, at `tableOffset`, by the number of the highest bit: the first bucket that a
+    /// value with it can be in.
     private let memory: UnsafeRawPointer
     /// Buckets, the one above all bounds included.
     let count: Int
 
     /// Buckets that there may be.
     static let countMax = 32
-    /// Bytes of the bounds. Both parts lie at fixed places, so that a worker needs one address.
+    /// Bytes of the bounds.
+    ///
+    /// Both parts lie at fixed places, so that a worker needs one address.
     private static let tableOffset = countMax * MemoryLayout<UInt64>.stride
 
     /// - Parameter list: rising, so far apart that no value's highest bit leaves more than two

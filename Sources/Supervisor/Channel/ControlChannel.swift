@@ -96,7 +96,8 @@ package final class ControlChannel: Sendable {
         let json = (try? JSON.parse(bytes)) ?? .null
         guard json == long, let file = descriptors.last else { return Packet(json, descriptors) }
         let text = try MemoryFile.bytes(of: file, bytesMax: textBytesMax)
-        return Packet((try? JSON.parse(text, bytesMax: textBytesMax)) ?? .null, descriptors.dropLast())
+        let whole = (try? JSON.parse(text, bytesMax: textBytesMax)) ?? .null
+        return Packet(whole, descriptors.dropLast())
     }
 }
 
