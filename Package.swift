@@ -7,7 +7,7 @@ import PackageDescription
 /// `Descriptor` and `Tests`.
 let plugins = [
     "RoundRobin", "Ketama", "Maglev", "Random", "LeastConnections", "Headers", "Respond",
-    "HealthCheck", "Discovery", "RateLimit", "Compression", "AccessLog", "Tracing",
+    "HealthCheck", "Discovery", "RateLimit", "Compression", "AccessLog", "Tracing", "Metrics",
 ]
 
 /// What several plugins are made of, of which each library has a copy, and what is C in one.

@@ -403,7 +403,8 @@ extension HookCall {
         }
         var slices = (Slice(name, nameCount), Slice(value, valueCount))
         if copies {
-            guard let first = arena.copy(name, nameCount), let second = arena.copy(value, valueCount)
+            guard let first = arena.copy(name, nameCount),
+                let second = arena.copy(value, valueCount)
             else { return .outOfMemory }
             slices = (Slice(first, nameCount), Slice(second, valueCount))
         }
@@ -435,7 +436,9 @@ extension HookCall {
         worker.pointee.entry = entry
         worker.pointee.context = context
         args.pointee.phase = UInt32(SLUICE_PHASE_CACHE_LOOKUP)
-        if worker.pointee.isTimed { beginTime() }
+        worker.pointee.cells.increment(entry.pointee.meter.calls)
+        let isTimed = worker.pointee.isTimed || context.pointee.isSampled
+        if isTimed { beginTime() }
         let result = call(
             entry.pointee.state,
             worker.pointee.slots[Int(entry.pointee.instance)],
@@ -443,7 +446,7 @@ extension HookCall {
             base?.advanced(by: Int(entry.pointee.contextOffset))
         )
         worker.pointee.context = nil
-        if worker.pointee.isTimed { noteTime(entry) }
+        if isTimed { noteTime(entry, isSampled: context.pointee.isSampled) }
         return result
     }
 
@@ -459,7 +462,7 @@ extension HookCall {
         let result = Breadcrumb.mark(.write, of: PluginRecord.label(entry.pointee.plugin)) {
             call(entry.pointee.state, slot)
         }
-        if worker.pointee.isTimed { noteTime(entry) }
+        if worker.pointee.isTimed { noteTime(entry, isSampled: false) }
         return result
     }
 

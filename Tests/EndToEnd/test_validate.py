@@ -69,6 +69,7 @@ def failed(found):
         { name: "a", algorithm: "token_bucket", limit: 10, burst: 1, delay: "1s" }] }"""),
     ("Tracing", '{ collector: "app", response: ["traceresponse"], batch: { delay: "50ms" } }'),
     ("Tracing", '{ collector: "app", encoding: "json", sampling: { ratio: 0 }, b3: true }'),
+    ("Metrics", '{ path: "/", allow: ["192.0.2.0/24"] }'),
 ])
 def test_shipped_plugins_pass(name, config):
     status, found = validate("%s/lib%s.so" % (PLUGINS, name), "--config", config)
