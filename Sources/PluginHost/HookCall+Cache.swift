@@ -403,7 +403,8 @@ extension HookCall {
         }
         var slices = (Slice(name, nameCount), Slice(value, valueCount))
         if copies {
-            guard let first = arena.copy(name, nameCount), let second = arena.copy(value, valueCount)
+            guard let first = arena.copy(name, nameCount),
+                let second = arena.copy(value, valueCount)
             else { return .outOfMemory }
             slices = (Slice(first, nameCount), Slice(second, valueCount))
         }

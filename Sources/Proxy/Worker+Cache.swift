@@ -40,7 +40,11 @@ extension Worker {
                 _ = wait(exchange, .cacheLookup, index: 0)
             case .respond:
                 state.pointee.step = .over
-                replyOfPlugin(exchange, position: state.pointee.cache.pointee.position, wasEntered: true)
+                replyOfPlugin(
+                    exchange,
+                    position: state.pointee.cache.pointee.position,
+                    wasEntered: true
+                )
             case .failed: cacheFailed(exchange, state)
             }
             return

@@ -112,7 +112,8 @@ extension Worker {
         let hasRest = restOwner == down && restCount > 0
         let hasInput = down.pointee.inputCount > 0 || hasRest
         if closes {
-            if down.pointee.isAbsent || isClean, !hasInput, !down.pointee.flags.contains(.readable) {
+            if down.pointee.isAbsent || isClean, !hasInput, !down.pointee.flags.contains(.readable)
+            {
                 close(down)
             } else {
                 beginLingering(down)

@@ -396,11 +396,11 @@ def test_purge_by_the_admin_interface(keeper, origin, client, tmp_path):
     for target in ("/a/1", "/a/2", "/b"):
         c.request(target=target)
     done = purge("keeper", "--prefix", "/a/", "--soft")
-    assert (done.returncode, done.stdout.strip()) == (0, "purged 2"), done
+    assert (done.returncode, done.stdout.strip()) == (0, "purged: 2"), done
     assert c.request(target="/a/1").get("x-kept") == "yes"
-    assert purge("keeper", "--url", "/b").stdout.strip() == "purged 1"
-    assert purge("keeper", "--url", "/b").stdout.strip() == "purged 0"
-    assert purge("keeper", "--all").stdout.strip() == "purged 2"
+    assert purge("keeper", "--url", "/b").stdout.strip() == "purged: 1"
+    assert purge("keeper", "--url", "/b").stdout.strip() == "purged: 0"
+    assert purge("keeper", "--all").stdout.strip() == "purged: 2"
     assert c.request(target="/a/1").get("x-kept") is None
     refused = purge("keeper", "--tag", "x")
     assert refused.returncode == 1 and 'knows no tag "x"' in refused.stderr, refused

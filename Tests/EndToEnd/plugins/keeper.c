@@ -264,7 +264,7 @@ static uint32_t look(instance *self, sluice_req *req, request *own, sluice_cache
     if (l->again == 0 && is(how, "wait")) return wait_for(self, req, path, SLUICE_CACHE_WAIT);
     if (l->again == 0 && is(how, "fetch")) return wait_for(self, req, path, SLUICE_CACHE_FETCH);
     if (l->again == 0 && is(how, "bare-wait")) return SLUICE_CACHE_WAIT;
-    if (is(how, "lock") && !kept && find(self, path, 1))
+    if ((is(how, "lock") || is(how, "fetch")) && !kept && find(self, path, 1))
         return l->again == SLUICE_CACHE_AGAIN_DEADLINE
             ? SLUICE_CACHE_MISS : wait_for(self, req, path, SLUICE_CACHE_WAIT);
     if (kept && !is(how, "miss")) {
