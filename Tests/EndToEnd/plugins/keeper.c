@@ -73,11 +73,9 @@ typedef struct reader {
 static sluice_slice slice(const char *text) {
     return (sluice_slice){(const uint8_t *)text, strlen(text)};
 }
-
 static int is(sluice_slice text, const char *other) {
     return text.len == strlen(other) && memcmp(text.ptr, other, text.len) == 0;
 }
-
 static sluice_slice field(const sluice_headers *h, const char *name) {
     for (uint32_t i = 0; i < h->count; i++)
         if (h->fields[i].name_len == strlen(name)
@@ -159,13 +157,10 @@ static void answer_with(instance *self, object *o, request *own, const sluice_he
     sluice_cache_answer *answer, uint32_t status) {
     reader *r = calloc(1, sizeof *r);
     sluice_slice how = field(h, "x-read"), parts = field(h, "x-parts");
-    r->of = o;
-    r->own = own;
+    r->of = o, r->own = own;
     r->again = number(how, "again:", UINT64_MAX);
     r->broken = number(how, "broken:", UINT64_MAX);
-    r->is_file = is(how, "file");
-    r->is_short = is(how, "short");
-    r->fails = is(how, "fail");
+    r->is_file = is(how, "file"), r->is_short = is(how, "short"), r->fails = is(how, "fail");
     r->parts[0] = (sluice_cache_part){{0}, 0,
         o->is_whole && !is(how, "unknown") ? o->count : UINT64_MAX};
     r->more[0] = (sluice_field){(const uint8_t *)"age", (const uint8_t *)"7", 3, 1,
@@ -230,8 +225,7 @@ static uint32_t stats(instance *self, sluice_req *req, sluice_reply *reply) {
 static uint32_t wait_for(instance *self, sluice_req *req, sluice_slice path, uint32_t verdict) {
     sluice_token token;
     uint64_t ticket = waitset->ticket(self->host, key_of(path));
-    int32_t result = waitset->wait(self->host, req, key_of(path), ticket, 1500000000u, &token);
-    return result == SLUICE_OK ? verdict : 99;
+    return waitset->wait(self->host, req, key_of(path), ticket, 1500000000u, &token) ? 99 : verdict;
 }
 
 static uint32_t look(instance *self, sluice_req *req, request *own, sluice_cache_lookup *l) {
@@ -373,7 +367,6 @@ static void end_writer(writer *w, int is_whole) {
 }
 
 static void commit(void *state, void *slot, void *w) { (void)state, (void)slot, end_writer(w, 1); }
-
 static void give_up(void *state, void *slot, void *w) { (void)state, (void)slot, end_writer(w, 0); }
 
 static uint32_t read_some(
@@ -470,8 +463,7 @@ static uint32_t request_end(
 static const sluice_http_hooks hooks = {.size = sizeof hooks, .request_end = request_end};
 
 static const void *get_extension(void *state, const char *id) {
-    (void)state;
-    return strcmp(id, SLUICE_CACHE_ID) == 0 ? &role : 0;
+    return (void)state, strcmp(id, SLUICE_CACHE_ID) == 0 ? &role : 0;
 }
 
 static void destroy(void *state) { free(state); }
@@ -490,11 +482,9 @@ static int32_t create(const sluice_create_args *args, sluice_instance *out, slui
 }
 
 static const sluice_factory factory = {.size = sizeof factory, .create = create};
-
 static const char *const roles[] = {SLUICE_CACHE_ID, 0};
 
 #define TEXT(text) {(const uint8_t *)text, sizeof text - 1}
-
 int32_t sluice_plugin_hello_v0(const sluice_host_hello *host, sluice_plugin_hello *out) {
     core = host->get_extension(SLUICE_CORE_ID);
     http = host->get_extension(SLUICE_HTTP_ID);
