@@ -244,6 +244,34 @@ def test_an_unread_body_is_no_request(keeper, origin, client):
     assert [r.target for r in app.requests] == ["/x"]
 
 
+@pytest.mark.parametrize("pressed", [False, True])
+def test_an_unread_body_that_never_comes(keeper, origin, client, pressed):
+    app = origin(page(b"text " * 50_000, [("Content-Type", "text/plain")]))
+    listener = {"protocols": ["h1"], "timeouts": {"body": "300ms"}}
+    p = keeper(app, listener=listener, plugins={"press": {"library": "libCompression.so"}},
+               chain=["press"])
+    c = client(p)
+    c.request()
+    coding = b"Accept-Encoding: gzip\r\n" if pressed else b""
+    c.send(b"GET / HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n" + coding + b"\r\n12345")
+    got = c.response()
+    assert (got.get("x-kept"), got.get("content-encoding")) == ("yes", "gzip" if pressed else None)
+    assert c.ended()
+
+
+@pytest.mark.parametrize("length", [0, 300_000])
+def test_an_answer_in_place_of_a_stream(keeper, h2origin, client, length):
+    body = b"x" * length
+    app = h2origin(body)
+    p = keeper(app, upstream={"protocol": "h2c"})
+    c = client(p)
+    for _ in range(3):
+        got = c.request(fields=[("x-lookup", "miss"), ("x-admit", "answer")])
+        assert got.body == body
+    assert got.get("x-kept") == "yes"
+    assert stats(p)["readers"] == 2
+
+
 def test_pass_and_an_answer_after_all(keeper, origin, client):
     app = origin(serve(lambda r: b"HTTP/1.1 304 Not Modified\r\nETag: \"1\"\r\n\r\n"
                        if r.get("x-admit") == "answer" else reply(b"page")))
