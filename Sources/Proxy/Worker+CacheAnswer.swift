@@ -169,7 +169,8 @@ extension Worker {
             }
         }
         pumpAnswer(exchange)
-        if exchange.pointee.isEnded { return }
+        // It may have become another answer by now, with a head of its own.
+        guard !exchange.pointee.isEnded, state.pointee.step == .answer else { return }
         if exchange.pointee.responseBody.transform != nil {
             writePendingHead(exchange, .response)
         } else if state.pointee.headCount > 0 {

@@ -3,7 +3,7 @@
  * each, chosen by fields of the request.
  *
  *   x-lookup: bypass respond miss stale fetch wait lock join fail bad-status bad-field text framing
- *             (else HIT when the path is kept, and MISS when not)
+ *             method (else HIT when the path is kept, and MISS when not)
  *   x-admit:  pass answer fail bad-edit  (else STORE what has status 200)
  *   x-failed: answer fail                (else PASS)
  *   x-write:  N       bytes after which the writer refuses
@@ -270,6 +270,9 @@ static uint32_t look(instance *self, sluice_req *req, request *own, sluice_cache
     if (is(how, "lock")) own->filling = make(self, path, l->headers, 0);
     l->edits->ops[l->edits->count++] = (sluice_edit){
         SLUICE_EDIT_SET, SLUICE_FIELD_IF_NONE_MATCH, {0}, slice("\"kept\"")};
+    if (is(how, "method"))
+        l->edits->ops[l->edits->count++] = (sluice_edit){
+            SLUICE_EDIT_SET_METHOD, 0, {0}, slice("GET")};
     return SLUICE_CACHE_MISS;
 }
 
@@ -337,8 +340,7 @@ static uint32_t failed(
 }
 
 static int32_t write_some(void *state, void *slot, void *to, sluice_slice bytes) {
-    writer *w = to;
-    (void)slot;
+    writer *w = ((void)slot, to);
     if (w->to->count + bytes.len > w->most || w->to->count + bytes.len > ROOM) return SLUICE_ENOMEM;
     memcpy(w->to->body + w->to->count, bytes.ptr, bytes.len);
     w->to->count += bytes.len;
@@ -371,10 +373,9 @@ static void give_up(void *state, void *slot, void *w) { (void)state, (void)slot,
 
 static uint32_t read_some(
     void *state, void *slot, sluice_req *req, void *from, sluice_cache_chunk *chunk) {
-    instance *self = state;
+    instance *self = ((void)slot, state);
     reader *r = from;
     object *o = r->of;
-    (void)slot;
     if (r->fails) return 77;
     if (chunk->offset >= r->broken) return SLUICE_CACHE_BROKEN;
     if (chunk->offset >= r->again && !r->has_waited) {
@@ -406,8 +407,7 @@ static uint32_t read_some(
 }
 
 static void close_reader(void *state, void *slot, void *r) {
-    (void)slot;
-    ((instance *)state)->closes++;
+    ((instance *)((void)slot, state))->closes++;
     ((reader *)r)->own->open--;
     free(r);
 }
