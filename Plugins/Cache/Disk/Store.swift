@@ -249,7 +249,7 @@ extension UnsafeMutablePointer where Pointee == Store {
                 }
                 let willFit = guarded.blocks - guarded.goingBlocks + blocks <= blocksMax
                 if willFit, hasRecord || guarded.table.hasDead { return .drain }
-                guard moves > 0 else { return .nothing }
+                guard moves > 0, guarded.table.count > 0 else { return .nothing }
                 evict(&moves, &guarded)
                 return .search
             }

@@ -6,8 +6,12 @@ import TinyUFO
 final class TestFolder {
     let path: String
 
-    /// - Parameter parent: where it is made; the machine's folder for such things without one.
-    init(in parent: String = "/tmp") {
+    /// In memory where there is such a file system, as hundreds of folders are made and removed.
+    private static let usual = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"
+
+    /// - Parameter parent: where it is made.
+    init(in parent: String? = nil) {
+        let parent = parent ?? Self.usual
         var template = Array("\(parent)/cachedisk.XXXXXX".utf8CString)
         precondition(mkdtemp(&template) != nil, "mkdtemp in \(parent): error \(errno)")
         path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
