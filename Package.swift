@@ -7,7 +7,7 @@ import PackageDescription
 /// `Descriptor` and `Tests`.
 let plugins = [
     "RoundRobin", "Ketama", "Maglev", "Random", "LeastConnections", "Headers", "Respond",
-    "HealthCheck", "Discovery", "RateLimit", "Compression",
+    "HealthCheck", "Discovery", "RateLimit", "Compression", "Cache",
 ]
 
 /// What several plugins are made of, of which each library has a copy, and what is C in one.
@@ -20,6 +20,7 @@ let sharedByPlugins: [String: [Target.Dependency]] = [
     "LeastConnections": ["Balancing"],
     "Discovery": ["CDiscovery"],
     "RateLimit": ["RateLimiting"],
+    "Cache": ["CCache", "CachePolicy", "TinyUFO", .product(name: "CSluice", package: "SDK")],
 ]
 
 let strict: [SwiftSetting] = [

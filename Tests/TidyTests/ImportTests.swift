@@ -50,6 +50,7 @@ struct ImportTests {
         "Random": ["Balancing"], "LeastConnections": ["Balancing"],
         "HealthCheck": ["Synchronization"],
         "RateLimit": ["RateLimiting"],
+        "Cache": ["CSluice", "CachePolicy", "Synchronization", "TinyUFO"],
     ]
 
     @Test(arguments: table.keys.sorted())

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 /* Bytes, not initialized, 16-byte aligned; NULL when there are not as many. */
@@ -20,6 +21,13 @@ static inline void cache_free(void *_Nullable memory) { free(memory); }
 static inline int cache_equal(
     const void *_Nonnull left, const void *_Nonnull right, size_t count) {
     return memcmp(left, right, count) == 0;
+}
+
+/* 64 random bits that nobody can guess; 0 when the kernel has none. */
+static inline uint64_t cache_random(void) {
+    uint64_t word = 0;
+    if (getrandom(&word, sizeof word, 0) != sizeof word) return 0;
+    return word;
 }
 
 /*
