@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/sendfile.h>
 #include <sys/wait.h>
 
 long clinux_accept(int fd, struct sockaddr_storage *address, uint32_t *length) {
@@ -115,6 +116,11 @@ long clinux_pipe_size(int fd, int bytes) {
 
 long clinux_splice(int from, int to, size_t count) {
     CLINUX_RETRY(splice(from, 0, to, 0, count, SPLICE_F_MOVE | SPLICE_F_NONBLOCK));
+}
+
+long clinux_sendfile(int to, int file, uint64_t offset, size_t count) {
+    off_t from = (off_t)offset;
+    CLINUX_RETRY(sendfile(to, file, &from, count));
 }
 
 long clinux_affinity_count(void) {

@@ -56,6 +56,7 @@ public struct HookCall: ~Copyable {
     let replyEdits: UnsafeMutablePointer<sluice_edits>
     public let reply: UnsafeMutablePointer<sluice_reply>
     let body: BodyCallMemory
+    let cache: CacheCallMemory
     /// The last failure of the phase that ran last; nil when there was none.
     public internal(set) var failure: HookFailure?
 
@@ -74,6 +75,7 @@ public struct HookCall: ~Copyable {
         reply.pointee.edits = replyEdits
         args.pointee.reply = reply
         body = BodyCallMemory()
+        cache = CacheCallMemory(edits: edits, reply: reply)
     }
 
     deinit {
@@ -86,6 +88,7 @@ public struct HookCall: ~Copyable {
         replyEdits.deallocate()
         reply.deallocate()
         body.deallocate()
+        cache.deallocate()
     }
 
     private static func makeEdits() -> UnsafeMutablePointer<sluice_edits> {
@@ -376,7 +379,7 @@ public struct HookCall: ~Copyable {
             args.pointee.headers = UnsafePointer(response)
         }
         args.pointee.phase = UInt32(truncatingIfNeeded: phase.rawValue)
-        args.pointee.flags = flags
+        args.pointee.flags = flags | context.pointee.flags
         args.pointee.error_code = 0
         // Safe: the context stays where it is while the hook runs.
         args.pointee.facts = UnsafePointer(

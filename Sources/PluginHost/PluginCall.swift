@@ -26,6 +26,7 @@ public enum PluginCall: UInt32, Sendable, CaseIterable {
     /// What runs while the library is loaded: its constructors.
     case load = 30
     case probe = 31
+    case purge = 32
 }
 
 extension Breadcrumb {

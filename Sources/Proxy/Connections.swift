@@ -45,6 +45,8 @@ struct ConnectionFlags: OptionSet {
     static let refused = ConnectionFlags(rawValue: 1 << 10)
     /// Nothing is sent any more once the socket has taken what TLS has.
     static let finishes = ConnectionFlags(rawValue: 1 << 8)
+    /// Downstream: stands for a client where there is none.
+    static let absent = ConnectionFlags(rawValue: 1 << 14)
     /// Downstream: its listener is gone; it ends as soon as what was begun on it has ended.
     static let leaves = ConnectionFlags(rawValue: 1 << 13)
     /// A stream to a peer whose response's head has fields that no one may index (RFC 7541 §6.2.3).
@@ -61,6 +63,8 @@ enum DownstreamState: UInt8 {
     case idle
     /// Part of a head has come.
     case head
+    /// A request of the host's own is to begin.
+    case due
     /// A request is being served.
     case exchange
     /// HTTP/2: requests come as streams.
@@ -115,6 +119,9 @@ struct Downstream {
     }
 
     var isStream: Bool { stream != 0 }
+
+    /// Whether there is no client any more, or was none.
+    var isAbsent: Bool { flags.contains(.absent) }
 
     /// Whether its bytes go through a socket and nothing else.
     var isPlain: Bool { tls == nil && stream == 0 }

@@ -94,6 +94,8 @@ struct Exchange {
     var holdWait: UnsafeMutablePointer<Suspension>?
     /// The response's head while its hooks have not all run; of a local reply all zeroes.
     var responseHead = ResponseHead()
+    /// Kept from the lookup on where the route has a cache.
+    var cache: UnsafeMutablePointer<CacheState>?
     /// The body of a local reply.
     var localBody = Slice("")
     /// Body bytes read so far, kept for another attempt.

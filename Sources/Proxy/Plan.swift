@@ -19,6 +19,8 @@ package final class Plan: @unchecked Sendable {
     package let tables: PlanTables
     package var workerCount: Int { tables.workerCount }
     package let logLevel: UInt32
+    /// Requests without a client that a worker may have.
+    let backgroundRequests: Int
     package let instances: [PluginInstance]
     /// Indices in the tables, in the manifest's order.
     package let listenerIndices: [Int]
@@ -78,6 +80,7 @@ package final class Plan: @unchecked Sendable {
         self.instances = instances
         self.routes = routes
         logLevel = settings.logLevel.rawValue
+        backgroundRequests = settings.backgroundRequests
         listenerIndices = builder.listenerIndices
         listenerKeys = builder.listenerKeys
         listenerMoves = builder.listenerMoves

@@ -234,6 +234,13 @@ struct PlanBuilder {
                         + "\(PhaseChain.pluginsMax)"
                 )
             }
+            let caches = (global + chain).filter(\.isCache).map(\.name)
+            guard caches.count <= 1 else {
+                throw PluginError(
+                    "route \(route.name): \(caches[0]) and \(caches[1]) are both caches; a route, "
+                        + "with the chain of all requests, has one at most"
+                )
+            }
             routes.append(
                 RoutePlan(
                     route,

@@ -225,6 +225,10 @@ extension Worker {
             endStream(down, .internalError)
             return
         }
+        if down.pointee.isAbsent {
+            endAlone(down)
+            return
+        }
         down.pointee.flags.insert(.dead)
         timers.cancel(timer(of: down))
         down.wire.close()

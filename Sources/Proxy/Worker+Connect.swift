@@ -78,7 +78,8 @@ extension Worker {
             exchange.pointee.down.pointee.flags.contains(.failed)
         {
             clientGone(exchange)
-            return
+            // A fill goes on without its client.
+            if exchange.pointee.isEnded { return }
         }
         connected(up, upstream)
     }

@@ -246,7 +246,7 @@ extension Worker {
     }
 
     /// Whether nothing of the response is still to come, so that its connection is of further use.
-    private static func isWhole(_ head: ResponseHead, bodyCount: Int) -> Bool {
+    static func isWhole(_ head: ResponseHead, bodyCount: Int) -> Bool {
         switch head.framing {
         case .none: bodyCount == 0
         case .length(let count): count == Int64(bodyCount)

@@ -44,6 +44,7 @@ extension Worker {
     private mutating func reportEnd(_ exchange: UnsafeMutablePointer<Exchange>) {
         guard !exchange.pointee.flags.contains(.endReported) else { return }
         exchange.pointee.flags.insert(.endReported)
+        if exchange.pointee.cache != nil { endCache(exchange) }
         defer {
             if calls.worker.pointee.watchedCircuits != 0 {
                 calls.endRequest(exchange.pointee.chain, context(of: exchange))
@@ -111,7 +112,8 @@ extension Worker {
         let hasRest = restOwner == down && restCount > 0
         let hasInput = down.pointee.inputCount > 0 || hasRest
         if closes {
-            if isClean, !hasInput, !down.pointee.flags.contains(.readable) {
+            if down.pointee.isAbsent || isClean, !hasInput, !down.pointee.flags.contains(.readable)
+            {
                 close(down)
             } else {
                 beginLingering(down)
@@ -159,7 +161,7 @@ extension Worker {
             body.writing == .chunked
             || body.reader.kind == .length
                 && exchange.pointee.outcome != UInt32(SLUICE_OUTCOME_RESET)
-        if !isDelimited, !down.pointee.isStream { Syscall.resetOnClose(down.pointee.fd) }
+        if !isDelimited, down.pointee.fd >= 0 { Syscall.resetOnClose(down.pointee.fd) }
         if exchange.pointee.outcome == UInt32(SLUICE_OUTCOME_COMPLETE) {
             exchange.pointee.outcome = UInt32(SLUICE_OUTCOME_UPSTREAM_CUT)
         }
@@ -170,6 +172,7 @@ extension Worker {
     /// The client closed, or does not take its response.
     mutating func clientGone(_ exchange: UnsafeMutablePointer<Exchange>) {
         guard !exchange.pointee.isEnded else { return }
+        if exchange.pointee.cache != nil, goesOnAlone(exchange) { return }
         let down = exchange.pointee.down
         exchange.pointee.outcome = UInt32(SLUICE_OUTCOME_CLIENT_GONE)
         end(exchange)

@@ -152,7 +152,7 @@ extension Worker {
     ) -> Errno? {
         guard let version = upstream.pointee.proxyProtocol else { return nil }
         let count: Int
-        if let client {
+        if let client, !client.pointee.isAbsent {
             let down = socketOwner(client)
             let source = ProxyEndpoint(down.pointee.ip, port: down.pointee.port)
             let destination = down.pointee.proxiedEnd?.pointee ?? localEnd(down.pointee.fd)

@@ -36,6 +36,7 @@ extension Worker {
         retryAfter: Int = 1
     ) {
         if reason.utf8CodeUnitCount > 0 { logReply(exchange, status, reason, peer) }
+        if exchange.pointee.cache != nil, 502...504 ~= status, answersFailed(exchange) { return }
         var message = emptyResponse(exchange, status)
         for field in fields { append(field.id, Slice(field.value), to: &message, exchange) }
         if status == 503 {
@@ -111,13 +112,19 @@ extension Worker {
     }
 
     /// Sends what the plugin at this place of the chain put into its reply.
+    ///
+    /// - Parameter wasEntered: whether the request has come to all plugins, so that all see the
+    ///   answer; else those before this one.
     mutating func replyOfPlugin(
         _ exchange: UnsafeMutablePointer<Exchange>,
-        position: Int
+        position: Int,
+        wasEntered: Bool = false
     ) {
         let status = UInt16(truncatingIfNeeded: calls.reply.pointee.status)
         let body = calls.reply.pointee.body
-        exchange.pointee.context.leaving = min(exchange.pointee.context.leaving, position)
+        if !wasEntered {
+            exchange.pointee.context.leaving = min(exchange.pointee.context.leaving, position)
+        }
         var message = emptyResponse(exchange, status)
         if let error = calls.applyReplyFields(
             to: &message,
@@ -141,7 +148,7 @@ extension Worker {
         )
     }
 
-    private func emptyResponse(
+    func emptyResponse(
         _ exchange: UnsafeMutablePointer<Exchange>,
         _ status: UInt16
     ) -> Message {
@@ -175,24 +182,8 @@ extension Worker {
         _ message: Message,
         _ body: Slice
     ) {
-        detachUpstream(exchange, reuse: false)
-        if exchange.pointee.failover != nil { endBeside(exchange, reports: true) }
-        releaseReplay(exchange)
-        releaseHeld(&exchange.pointee.requestBody)
-        // An interim response that the client has not taken yet can't be overtaken.
-        guard !exchange.pointee.responseBody.hasHeld else {
-            cut(exchange)
-            return
-        }
-        if exchange.pointee.hasWaits {
-            cancelWaits(exchange)
-        }
-        if let transform = exchange.pointee.requestBody.transform {
-            transform.pointee.release()
-            exchange.pointee.requestBody.transform = nil
-        }
-        release(&exchange.pointee.responseBody)
-        exchange.pointee.responseBody = BodyPipe()
+        if exchange.pointee.cache != nil { endCache(exchange) }
+        guard dropWork(exchange) else { return }
         exchange.pointee.flags.insert(.localReply)
         exchange.pointee.context.replaceResponse(message)
         exchange.pointee.context.facts.status = UInt32(message.status)
@@ -206,6 +197,30 @@ extension Worker {
             guard runResponseHooks(exchange, .responseHeaders) == .done else { return }
         }
         passLocal(exchange)
+    }
+
+    /// Lets go of all that was done for a response that is not to come from a peer; false when the
+    /// exchange was cut.
+    mutating func dropWork(_ exchange: UnsafeMutablePointer<Exchange>) -> Bool {
+        detachUpstream(exchange, reuse: false)
+        if exchange.pointee.failover != nil { endBeside(exchange, reports: true) }
+        releaseReplay(exchange)
+        releaseHeld(&exchange.pointee.requestBody)
+        // An interim response that the client has not taken yet can't be overtaken.
+        guard !exchange.pointee.responseBody.hasHeld else {
+            cut(exchange)
+            return false
+        }
+        if exchange.pointee.hasWaits {
+            cancelWaits(exchange)
+        }
+        if let transform = exchange.pointee.requestBody.transform {
+            transform.pointee.release()
+            exchange.pointee.requestBody.transform = nil
+        }
+        release(&exchange.pointee.responseBody)
+        exchange.pointee.responseBody = BodyPipe()
+        return true
     }
 
     /// Writes an answer whose hooks have run.

@@ -295,11 +295,15 @@ extension Worker {
             guard runRequestHooks(exchange, positions: chain.globalCount..<chain.pluginCount)
             else { return }
         }
-        goUpstream(exchange)
+        if chain.cache != nil {
+            lookUp(exchange)
+        } else {
+            goUpstream(exchange)
+        }
     }
 
-    /// Sends a request whose hooks have all run.
-    private mutating func goUpstream(_ exchange: UnsafeMutablePointer<Exchange>) {
+    /// Sends a request whose hooks have all run, and that no cache answers.
+    mutating func goUpstream(_ exchange: UnsafeMutablePointer<Exchange>) {
         guard exchange.pointee.upstream != nil else {
             reply(exchange, 404, reason: "no upstream, and no plugin answered")
             return
@@ -334,7 +338,13 @@ extension Worker {
                 resumption
             )
         else { return }
-        isRouted ? goUpstream(exchange) : route(exchange)
+        if !isRouted {
+            route(exchange)
+        } else if chain.cache != nil {
+            lookUp(exchange)
+        } else {
+            goUpstream(exchange)
+        }
     }
 
     /// Methods and sizes that no plugin decides on.

@@ -154,6 +154,7 @@ extension Worker {
             cut(exchange)
         case .failed(let position, let status):
             exchange.pointee.context.leaving = min(exchange.pointee.context.leaving, position)
+            exchange.pointee.cache?.pointee.giveUp()
             reply(exchange, status, reason: "a plugin failed")
         case .suspended(let index): _ = wait(exchange, phase, index: index)
         case .held: break

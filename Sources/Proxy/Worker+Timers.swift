@@ -32,7 +32,7 @@ extension Worker {
 
     private mutating func expireDownstream(_ down: UnsafeMutablePointer<Downstream>) {
         switch down.pointee.state {
-        case .idle, .lingering: close(down)
+        case .idle, .lingering, .due: close(down)
         case .proxyHeader: proxyHeaderTimedOut(down)
         case .multiplexed: expireSession(down)
         case .handshake:

@@ -176,6 +176,9 @@ package struct Worker: ~Copyable {
     /// It drains, and connections that are idle may be used once more.
     var keepsIdle = false
     var connectionCount = 0
+    /// What stands for clients where there are none, and how many those are.
+    var firstAbsent: UnsafeMutablePointer<Downstream>?
+    var absentCount = 0
     /// Of HTTP/2 to clients.
     var http2 = H2Counters()
     /// CLOCK_MONOTONIC at the begin of the batch.
@@ -345,7 +348,7 @@ package struct Worker: ~Copyable {
     package mutating func run() {
         Watchdog.add(WorkerLinks.crumb(calls.worker))
         begin()
-        while !isDraining || connectionCount > 0 {
+        while !isDraining || openConnections > 0 {
             let count = poller.wait(milliseconds: millisecondsToNext())
             turn(events: count, now: Clock.monotonicNanoseconds())
         }
@@ -412,8 +415,8 @@ package struct Worker: ~Copyable {
         queued == nil && queuedPeers == nil && !calloutPort.hasRequests
     }
 
-    /// Connections of clients that are open.
-    package var openConnections: Int { connectionCount }
+    /// Connections of clients that are open, and requests that go on without one.
+    package var openConnections: Int { connectionCount &+ absentCount }
 
     /// Waits of requests that nobody has ended.
     package var waitCount: Int { waits.count }

@@ -160,6 +160,9 @@ long clinux_pipe_size(int fd, int bytes);
 
 long clinux_splice(int from, int to, size_t count);
 
+/* Bytes of a file to a socket; the file's own position stays. */
+long clinux_sendfile(int to, int file, uint64_t offset, size_t count);
+
 /* -- readiness --------------------------------------------------------------------------------- */
 
 static inline long clinux_epoll_create(void) {

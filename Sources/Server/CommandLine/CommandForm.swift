@@ -133,6 +133,7 @@ struct CommandForm: Sendable {
         promote,
         rollback,
         reset,
+        purge,
         CommandForm(
             words: ["version"],
             summary: "print the version",

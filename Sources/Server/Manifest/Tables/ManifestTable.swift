@@ -51,6 +51,14 @@ extension Table where Root == ProxySettings {
                     + " have no such bound: they end within the times of their listener."
             ),
             Key(
+                "background_requests",
+                \.backgroundRequests,
+                .integer(0...65_536),
+                "How many requests of a worker may go on without a client at the same time: those by"
+                    + " which a [cache](cache-role.md) fetches in the background, and those whose"
+                    + " client has left while a cache stores the response."
+            ),
+            Key(
                 "reload_grace",
                 \.lifecycle.reloadGrace,
                 .orNone(.duration(100...86_400_000)),
