@@ -5,15 +5,15 @@ each of them must get.
          [ok("no-store, max-age=60")],
          miss(), miss())
 
-A case has a URL of its own. Its origin gives the answers of the list one after another, and the last
-one for good. Each step is a request: `miss` reaches the origin and gets what that just answered,
-`hit` does not reach it and gets the same body as the request before, `validated` makes a conditional
-request of the proxy, is answered 304, and gets what was stored.
+A case has a URL of its own. Its origin gives the answers of the list one after another, and the
+last one for good. Each step is a request: `miss` reaches the origin and gets what that just
+answered, `hit` does not reach it and gets the same body as the request before, `validated` makes a
+conditional request of the proxy, is answered 304, and gets what was stored.
 
-Lines of answers and requests are fields as they go over the wire. A line without a colon is a value
-of Cache-Control. `{now-60}` becomes the date a minute before the case began, `{rfc850 now-60}` and
-`{asctime now-60}` the same in the other formats of RFC 9110 section 5.6.7, `{lower now-60}` the
-first in lower case. `{path}` is the path of the case.
+Lines of answers and requests are fields as they go over the wire. A line without a colon is a
+value of Cache-Control. `{now-60}` becomes the date a minute before the case began,
+`{rfc850 now-60}` and `{asctime now-60}` the same in the other formats of RFC 9110 section 5.6.7,
+`{lower now-60}` the first in lower case. `{path}` is the path of the case.
 
 How a case binds, by the words of the RFC:
 

@@ -1,0 +1,128 @@
+"""RFC 9110 and RFC 9112 around a cache: interim responses, HTTP/1.0, framing, and what origins send
+that nobody expects."""
+from cachecase import (
+    DROP, cut, either, hit, miss, must, ok, ours, reuse, say)
+
+MAX = "max-age=60"
+HINTS = ("103 Early Hints", "Link: </style.css>; rel=preload", "X-Hint: 1")
+
+INTERIM = [
+    reuse("9110-15.2", "103 before a response that is stored", [ok(MAX, interim=HINTS)],
+          miss(), hit()),
+    must("9110-15.2", "fields of 103 are not stored", [ok(MAX, interim=HINTS)],
+         miss(), either(status=200, lacks=("X-Hint", "Link"))),
+    must("9110-15.2", "no-store in 103 is not the response's",
+         [ok(interim=("103 Early Hints", MAX))], miss(), miss()),
+    reuse("9110-15.2", "100 that nobody asked for", [ok(MAX, interim=("100 Continue",))],
+          miss(), hit(status=200)),
+    reuse("9110-15.2", "102 before the response", [ok(MAX, interim=("102 Processing",))],
+          miss(), hit(status=200)),
+]
+
+OLDER = [
+    reuse("9112-2.3", "an origin of HTTP/1.0, by Expires",
+          [ok("Expires: {now+60}", version="1.0")], miss(), hit()),
+    reuse("9112-2.3", "an origin of HTTP/1.0, by max-age", [ok(MAX, version="1.0")],
+          miss(), hit()),
+    reuse("9112-2.3", "an origin of HTTP/1.0 that closes at the end",
+          [ok(MAX, version="1.0", framing="close")], miss(), hit()),
+    must("9112-2.3", "an origin of HTTP/1.0 that says no-store",
+         [ok("no-store", version="1.0")], miss(), miss()),
+    reuse("9112-2.3", "a client of HTTP/1.0 gets what another stored",
+          [ok(MAX)], miss(), hit(version="1.0"), hit()),
+    reuse("9112-2.3", "a client of HTTP/1.0 gets what came in chunks",
+          [ok(MAX, framing="chunked")], miss(), hit(version="1.0", lacks="Transfer-Encoding")),
+    reuse("9112-2.3", "what a client of HTTP/1.0 fetched is for all", [ok(MAX)],
+          miss(version="1.0"), hit()),
+]
+
+FRAMED = [
+    must("9112-6.1", "the chunks of the origin are not the client's body",
+         [ok(MAX, framing="chunked", body=b"0123456789")],
+         miss(), either(body=b"0123456789")),
+    must("9112-6.3", "an empty chunked body", [ok(MAX, framing="chunked", body=b"")],
+         miss(), either(body=b"")),
+    must("9112-6.3", "all octets of a body are kept", [ok(MAX, body=bytes(range(256)))],
+         miss(), either(body=bytes(range(256)))),
+    must("9110-15.3.5", "204 has no body and no length", [say("204 No Content", MAX,
+                                                              framing="none")],
+         miss(), either(status=204, lacks=("Content-Length", "Transfer-Encoding"), body=b"")),
+    reuse("9112-9.3", "two hits in a row on one connection", [ok(MAX)],
+          miss(), hit(), hit(), hit(), hit()),
+    reuse("9112-9.6", "a client that asks for the end of the connection", [ok(MAX)],
+          miss(), hit("Connection: close", has="Connection: ~close"), hit()),
+    must("9112-6.3", "lengths that differ are refused, and nothing is stored",
+         [ok(MAX, "Content-Length: 3", body=b"0123456789"), ok(MAX)],
+         either(status=502), miss()),
+    must("9112-6.1", "a length beside chunks is not stored with both",
+         [ok(MAX, "Content-Length: 3", framing="chunked", body=b"0123456789"), ok(MAX)],
+         either(status=(200, 502), body=None), either(status=200)),
+    must("9112-6.3", "a response that never begins is not stored", [DROP, ok(MAX)],
+         either(status=(200, 502, 504)), either(status=200)),
+    must("9112-6.3", "a response that breaks off at once is not stored",
+         [ok(MAX, body=b"", framing="short"), ok(MAX)], cut(), miss()),
+]
+
+HUGE = "9" * 200
+MANY = 100
+
+HOSTILE = [
+    reuse("hostile", "a hundred lines of Cache-Control", [ok(*["foo%d" % i for i in range(MANY)],
+                                                             MAX)], miss(), hit()),
+    must("hostile", "no-store behind a hundred lines of Cache-Control",
+         [ok(MAX, *["foo%d" % i for i in range(MANY)], "no-store")], miss(), miss()),
+    must("hostile", "no-store behind a thousand directives",
+         [ok(MAX + "," + ",".join("x%d" % i for i in range(1000)) + ", no-store")],
+         miss(), miss()),
+    must("hostile", "private behind 4 KiB of a quoted string",
+         [ok(MAX + ', foo="' + "a" * 4096 + '", private')], miss(), miss()),
+    must("hostile", "commas alone", [ok("," * 1000)], miss(), miss()),
+    must("hostile", "an empty Cache-Control", [ok("Cache-Control: ")], miss(), miss()),
+    must("hostile", "an open quote swallows no directive of the next line",
+         [ok(MAX + ', foo="', "no-store")], miss(), miss()),
+    must("hostile", "an Age of 200 digits", [ok(MAX, "Age: " + HUGE)], miss(), miss()),
+    reuse("hostile", "a max-age of 200 digits", [ok("max-age=" + HUGE)], miss(), hit()),
+    must("hostile", "both with 200 digits", [ok("max-age=" + HUGE, "Age: " + HUGE)],
+         miss(), either(status=200)),
+    must("hostile", "stale-while-revalidate of 200 digits, after no-store",
+         [ok("no-store, stale-while-revalidate=" + HUGE)], miss(), miss()),
+    must("hostile", "Date of the year 0", [ok("Expires: {now-60}",
+                                              "Date: Sat, 01 Jan 0000 00:00:00 GMT")],
+         miss(), miss()),
+    must("hostile", "Expires of the year 10000", [ok("Expires: Sat, 01 Jan 10000 00:00:00 GMT")],
+         miss(), either(status=200)),
+    must("hostile", "an Age on a chunked answer that breaks off",
+         [ok(MAX, "Age: 1", framing="cut"), ok(MAX)], cut(), miss()),
+    must("hostile", "a hundred names in Vary: the last one counts",
+         [ok(MAX, "Vary: " + ", ".join("X-%d" % i for i in range(MANY)))],
+         miss("X-99: 1"), miss("X-99: 2")),
+    must("hostile", "Vary with a name of 1 KiB", [ok(MAX, "Vary: X-A, " + "x" * 1024)],
+         miss("X-A: 1"), miss("X-A: 2")),
+    must("hostile", "Vary that is no list of names", [ok(MAX, 'Vary: "X-A", ;;, X-A')],
+         miss("X-A: 1"), miss("X-A: 2")),
+    must("hostile", "a selecting field of 4 KiB that differs at its end",
+         [ok(MAX, "Vary: X-A")],
+         miss("X-A: " + "a" * 4096 + "1"), miss("X-A: " + "a" * 4096 + "2")),
+    must("hostile", "queries of 2 KiB that differ at the end", [ok(MAX)],
+         miss(path="?" + "a" * 2048 + "1"), miss(path="?" + "a" * 2048 + "2")),
+    reuse("hostile", "a query of 2 KiB", [ok(MAX)],
+          miss(path="?" + "a" * 2048), hit(path="?" + "a" * 2048)),
+    must("hostile", "an entity tag of 2 KiB is compared to its end",
+         [ok(MAX, 'ETag: "' + "a" * 2048 + '1"')],
+         miss(), either('If-None-Match: "' + "a" * 2048 + '2"', status=200)),
+    must("hostile", "fields of 4 KiB come back whole", [ok(MAX, "X-A: " + "ab" * 2048)],
+         miss(), either(has="X-A: " + "ab" * 2048)),
+    reuse("hostile", "a hundred fields", [ok(MAX, *["X-%d: %d" % (i, i) for i in range(60)])],
+          miss(), hit(has=("X-0: 0", "X-59: 59"))),
+    ours("hostile", "a semicolon is no comma", [ok("max-age=60; private")], miss(), miss(),
+         why="The lifetime can't be read, so there is none: nothing is guessed."),
+    must("hostile", "an If-None-Match with a hundred tags", [ok(MAX, 'ETag: "a"')],
+         miss(), either("If-None-Match: " + ", ".join('"x%d"' % i for i in range(MANY)),
+                        status=200)),
+    must("hostile", "an If-None-Match with an open quote", [ok(MAX, 'ETag: "a"')],
+         miss(), either('If-None-Match: "x, "a', status=200)),
+    must("hostile", "a Host with another case and a dot is not another's object",
+         [ok(MAX)], miss(host="a.test"), miss(host="a.tes"), miss(host="aa.test")),
+]
+
+CASES = INTERIM + OLDER + FRAMED + HOSTILE
