@@ -11,8 +11,8 @@ import harness
 import wire
 from cachecase import dates, expectations, fields, matches
 
-# How long a peer that ignores Age is given to let a lifetime of a second pass. One that counts whole
-# seconds takes up to two for it.
+# How long a peer that ignores Age is given to let a lifetime of a second pass. One that counts
+# whole seconds takes up to two for it.
 OUTLIVE = 3.1
 # How long something in the background may take.
 PATIENCE = 5.0

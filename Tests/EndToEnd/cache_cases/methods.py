@@ -23,7 +23,6 @@ WRITTEN = [
          miss(method="OPTIONS"), miss(method="OPTIONS"), miss()),
     reuse("9110-9.2.1", "OPTIONS is safe and leaves GET", [ok(MAX)],
           miss(), miss(method="OPTIONS"), hit(of=1)),
-    must("9110-9.2.1", "methods have a case", [ok(MAX)], miss(), miss(method="get")),
     must("9110-9.3.1", "a GET with a body is answered, and the next request is whole", [ok(MAX)],
          miss(), either(content=b"GET /x HTTP/1.1"), either(has="Content-Length: 1..99")),
 ]
