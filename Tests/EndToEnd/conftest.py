@@ -20,6 +20,8 @@ SECONDS = 60
 def pytest_addoption(parser):
     parser.addoption("--cache-peer", default="sluice", choices=("sluice", "nginx"),
                      help="the proxy that test_cache_conformance.py tries")
+    parser.addoption("--cache-stress", default="5", metavar="SECONDS",
+                     help="how long test_cache_stress.py goes on")
     parser.addoption("--cache-report", help="a file for its results, as JSON")
 
 
