@@ -391,4 +391,61 @@ class NginxPeer:
         self.process.wait(10)
 
 
+class NoPeer:
+    """No proxy at all: what a case takes for a hit must fail."""
+
+    counts_age = True
+
+    def __init__(self, origin):
+        self.address = self.tls_address = ("127.0.0.1", origin.port)
+        self.tls = None
+
+    def close(self):
+        pass
+
+
+class HoarderPeer:
+    """A cache that keeps all that it gets and asks never again, by path and query alone: what a
+    case keeps from the store must fail."""
+
+    counts_age = True
+
+    def __init__(self, origin):
+        self.origin = origin
+        self.stored = {}
+        self.lock = threading.Lock()
+        self.listener = harness.Origin(self.serve)
+        self.address = self.tls_address = ("127.0.0.1", self.listener.port)
+        self.tls = None
+
+    def serve(self, connection):
+        while True:
+            head = connection.read_request()
+            if head is None:
+                return
+            with self.lock:
+                if head.target not in self.stored:
+                    self.stored[head.target] = self.fetch(head)
+                answer = self.stored[head.target]
+            if head.method == "HEAD":
+                answer = answer.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+            connection.send(answer)
+
+    def fetch(self, head):
+        upstream = wire.Client(("127.0.0.1", self.origin.port))
+        try:
+            upstream.send(wire.request("GET", head.target, host=head.get("host")))
+            response = upstream.response()
+        except (wire.Truncated, ConnectionError):
+            return wire.reply(b"", "502 Bad Gateway")
+        finally:
+            upstream.close()
+        lines = [f for f in response.fields
+                 if f[0].lower() not in ("content-length", "transfer-encoding", "connection")]
+        return wire.reply(response.body, response.start.decode().partition(" ")[2], lines)
+
+    def close(self):
+        self.listener.close()
+
+
 PEERS = {peer.name: peer for peer in (SluicePeer, NginxPeer)}
