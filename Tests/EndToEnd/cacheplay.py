@@ -215,7 +215,8 @@ class Play:
         if step.kind == "either":
             self.seen = len(self.requests)
         status = step.status
-        if status is None and step.kind in ("miss", "either"):
+        # A 304 answers the proxy's condition, not the client's.
+        if status is None and step.kind in ("miss", "either") and self.statuses[-1] != 304:
             status = self.statuses[-1]
         status = 200 if status is None else status
         allowed = status if isinstance(status, tuple) else (status,)
@@ -236,7 +237,7 @@ class Play:
             wanted = self.bodies[step.of - 1]
         elif wanted is None and step.kind == "miss":
             wanted = b"" if response.status in wire.BODILESS else self.bodies[-1]
-        elif wanted is None and step.kind in ("hit", "validated"):
+        elif wanted is None and not step.parts and step.kind in ("hit", "validated"):
             wanted = self.last if response.status not in (304, 416) else None
         if step.method == "HEAD":
             assert response.body == b""
