@@ -157,8 +157,6 @@ REQUEST = [
          miss(), miss("max-stale=1")),
     must("9111-5.2.1.2", "max-stale that is no number", [old("max-age=60", TAG)],
          miss(), miss("max-stale=abc")),
-    ours("9111-5.2.1.1", "max-age and max-stale: stale is taken, but not so old",
-         [old("max-age=60", TAG)], miss(), miss("max-age=100, max-stale"), why=WHY),
     ours("9111-5.2.1.5", "what no-store asks for is not stored", [ok("max-age=60")],
          miss("no-store"), miss(), hit(), why=WHY),
     ours("9111-5.2.1.5", "no-store in another case, beside others", [ok("max-age=60")],

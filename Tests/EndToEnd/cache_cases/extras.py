@@ -36,7 +36,7 @@ CACHE_STATUS = [
         section="9211-2.5"),
     row("the seconds that are left", [ok(MAX)], miss(), hit(has=STATUS + r"~ttl=(60|59|58)\b"),
         section="9211-2.4"),
-    row("the seconds since it was fresh", [old(MAX)], miss(),
+    row("the seconds since it was fresh", [old(MAX, TAG)], miss(),
         hit("max-stale", has=STATUS + r"~ttl=-35[34]\d\b"), section="9211-2.4"),
     row("only-if-cached without a response", [ok(MAX)],
         local("only-if-cached", status=504, has=STATUS + "~^Sluice")),
