@@ -20,7 +20,7 @@ let sharedByPlugins: [String: [Target.Dependency]] = [
     "LeastConnections": ["Balancing"],
     "Discovery": ["CDiscovery"],
     "RateLimit": ["RateLimiting"],
-    "Cache": ["CCache", "CachePolicy", "TinyUFO", .product(name: "CSluice", package: "SDK")],
+    "Cache": ["CCache", "CachePolicy", "TinyUFO"],
 ]
 
 let strict: [SwiftSetting] = [

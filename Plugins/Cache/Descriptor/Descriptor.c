@@ -102,7 +102,7 @@ SLUICE_DESCRIPTOR({
                     "percent": {
                         "type": "integer", "minimum": 0, "maximum": 100, "default": 10
                     },
-                    "max": { "type": "string", "format": "duration", "default": "1d" }
+                    "max": { "type": "string", "format": "duration", "default": "24h" }
                 }
             },
             "bypass": {

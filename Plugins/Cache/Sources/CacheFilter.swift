@@ -80,10 +80,17 @@ package struct CacheFilter: ResponseCache, RequestEndHook, UpstreamResponseHook,
     let host: Host
     let metrics: CacheMetrics
     /// The store's address, which `importState` may replace before any worker starts.
-    let place: UnsafeMutablePointer<Store.Pointer?>
+    let place: UnsafeMutablePointer<Place>
     private let scheduler: Scheduler<CacheFilter>
 
-    var store: Store.Pointer { place.pointee.unsafelyUnwrapped }
+    /// What an instance owns that changes while it is handed over, on the control thread.
+    struct Place: BitwiseCopyable {
+        var store: Store.Pointer?
+        /// A hand-over that was written.
+        var handOver: HandOverSlot?
+    }
+
+    var store: Store.Pointer { place.pointee.store.unsafelyUnwrapped }
 
     package init(_ value: ConfigurationValue, _ host: Host) throws(PluginError) {
         let configuration = try CacheConfiguration(value, host)
@@ -102,19 +109,13 @@ package struct CacheFilter: ResponseCache, RequestEndHook, UpstreamResponseHook,
         self.metrics = metrics
         scheduler = Scheduler(host)
         place = .allocate(capacity: 1)
-        place.initialize(to: made)
+        place.initialize(to: Place(store: made, handOver: nil))
     }
 
     deinit {
-        if let store = place.pointee {
-            // A hand-over that nobody took.
-            let waiting = store.pointee.ticket.pointee.store.exchange(
-                0,
-                ordering: .acquiringAndReleasing
-            )
-            if let other = Store.Pointer(bitPattern: waiting) { other.release() }
-            store.release()
-        }
+        // A hand-over that nobody took.
+        place.pointee.handOver?.take()?.release()
+        place.pointee.store?.release()
         place.deallocate()
     }
 

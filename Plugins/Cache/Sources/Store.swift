@@ -19,7 +19,7 @@ struct Store: ~Copyable {
         var word = version
         for size in [
             MemoryLayout<Store>.size, MemoryLayout<ObjectHead>.size, MemoryLayout<Fill>.size,
-            MemoryLayout<Waiter>.size, MemoryLayout<TinyUFO>.size, MemoryLayout<Ticket>.size,
+            MemoryLayout<Waiter>.size, MemoryLayout<TinyUFO>.size,
         ] {
             word = (word &+ UInt64(size)) &* 0x9e37_79b9_7f4a_7c15
         }
@@ -27,6 +27,8 @@ struct Store: ~Copyable {
     }
 
     private let references = Atomic<Int>(1)
+    /// No other store of this process has it.
+    let number: UInt64
     let hash: KeyHash
     let objects: TinyUFO
     let fills: FillTable
@@ -38,13 +40,6 @@ struct Store: ~Copyable {
     let rules: UInt64
     /// Bytes of all fills now.
     let fillBytes = Atomic<Int>(0)
-    let ticket: UnsafeMutablePointer<Ticket>
-
-    /// What hands a store over: never freed, so that an old hand-over can be looked at.
-    struct Ticket: ~Copyable {
-        /// A store's address with a reference of its own; 0 when it was taken.
-        let store = Atomic<UInt>(0)
-    }
 
     /// - Throws: what of the configuration is out of its range.
     static func make(
@@ -69,15 +64,12 @@ struct Store: ~Copyable {
         guard let fills = FillTable(), let predictor = Predictor() else {
             throw PluginError(path: "memory", "there is not as much memory")
         }
-        let ticket = UnsafeMutablePointer<Ticket>.allocate(capacity: 1)
-        ticket.initialize(to: Ticket())
         let store = Pointer.allocate(capacity: 1)
         store.initialize(
             to: Store(
                 objects,
                 fills,
                 predictor,
-                ticket,
                 hash: KeyHash(low: seed.0, high: seed.1),
                 sizes: (memoryBytes, workerCount),
                 rules: rules
@@ -86,11 +78,12 @@ struct Store: ~Copyable {
         return store
     }
 
+    private static let numbers = Atomic<UInt64>(0)
+
     private init(
         _ objects: consuming TinyUFO,
         _ fills: FillTable,
         _ predictor: Predictor,
-        _ ticket: UnsafeMutablePointer<Ticket>,
         hash: KeyHash,
         sizes: (memory: Int, workers: Int),
         rules: UInt64
@@ -98,8 +91,8 @@ struct Store: ~Copyable {
         self.objects = objects
         self.fills = fills
         self.predictor = predictor
-        self.ticket = ticket
         self.hash = hash
+        number = Self.numbers.wrappingAdd(1, ordering: .relaxed).newValue ^ cache_random()
         memoryBytes = sizes.memory
         workerCount = sizes.workers
         self.rules = rules

@@ -41,4 +41,12 @@ static inline uint64_t cache_process(void) {
     return word ^ (uint64_t)getpid() * 0x9e3779b97f4a7c15u;
 }
 
+/* A word of what the kernel gave to this program alone; `offset` is 0 or 8. */
+static inline uint64_t cache_secret(size_t offset) {
+    const char *bytes = (const char *)getauxval(AT_RANDOM);
+    uint64_t word = 0;
+    if (bytes) memcpy(&word, bytes + offset, 8);
+    return word;
+}
+
 #endif
