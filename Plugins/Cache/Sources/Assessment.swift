@@ -22,6 +22,7 @@ struct Assessment {
     ///   - now: seconds since 1970.
     init(_ fields: UnsafeBufferPointer<sluice_field>, now: Int64) {
         var hasControl = false
+        var hasAge = false
         for field in fields {
             let value = field.valueText
             switch Int(field.id) {
@@ -29,7 +30,10 @@ struct Assessment {
             case Int(SLUICE_FIELD_EXPIRES):
                 let time = HTTPDate.parse(value.trimmed, now: now)
                 expires = expires.stricter(time.map { .at($0) } ?? .invalid)
-            case Int(SLUICE_FIELD_AGE): age = max(age, Freshness.age(value) ?? 0)
+            case Int(SLUICE_FIELD_AGE):
+                // Of several members the first counts (RFC 9111 §5.1).
+                if !hasAge { age = Freshness.age(value) ?? 0 }
+                hasAge = true
             case Int(SLUICE_FIELD_DATE):
                 if date == nil { date = HTTPDate.parse(value.trimmed, now: now) }
             case Int(SLUICE_FIELD_LAST_MODIFIED):

@@ -301,7 +301,9 @@ extension CacheFilter {
         } else {
             store.pointee.objects.remove(pin)
         }
-        end(context, .over)
+        // Who waited may have no use for it without an answer of its own.
+        let flags = ObjectRef(merged.block.bytes).flags
+        end(context, flags.contains(.noCache) ? .released : .over)
         if response.isInternal {
             metrics.updated.add()
             response.setStatus(UInt32(SLUICE_CACHE_STATUS_UPDATED))
@@ -391,6 +393,9 @@ extension CacheFilter {
         guard let answer = response.answer,
             let reader = response.workerPointer.pointee.readers.pointee.take()
         else { return .pass }
+        // What the client asked for itself came as a fetch; conditions here are this cache's own.
+        var note = note
+        note.isDirect = false
         let object = ObjectRef(block.bytes)
         reader.pointee.first = block.bytes.baseAddress
         reader.pointee.firstCount = block.bytes.count

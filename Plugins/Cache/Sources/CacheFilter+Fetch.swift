@@ -28,7 +28,9 @@ extension CacheFilter {
             return bypass(lookup, .refused)
         }
         let isHopeless = found.pin == nil && store.pointee.predictor.contains(found.name.hash)
-        if context.pointee.isUnlocked || isHopeless || configuration.lockWait == 0 {
+        // One fetch for a part: if that came to nothing, another one would, too.
+        let isSpent = isPartial && context.pointee.hasFetched
+        if isSpent || context.pointee.isUnlocked || isHopeless || configuration.lockWait == 0 {
             return alone(lookup, found, isPartial: isPartial, now)
         }
         for _ in 0..<Self.attemptsMax {
@@ -41,7 +43,7 @@ extension CacheFilter {
                     continue
                 }
                 if !isPartial { return miss(lookup, found, fill) }
-                return wait(lookup, fill, now) == .waits ? .fetch : give(lookup, fill)
+                return begin(lookup, fill, now)
             }
             switch fill.pointee.state {
             case .streaming:
@@ -57,7 +59,7 @@ extension CacheFilter {
             case .expected, .vacant, .fetching:
                 if takeOver(fill, as: isPartial ? .expected : .fetching, now) {
                     if !isPartial { return miss(lookup, found, fill) }
-                    return wait(lookup, fill, now) == .waits ? .fetch : give(lookup, fill)
+                    return begin(lookup, fill, now)
                 }
                 switch wait(lookup, fill, now) {
                 case .waits: return .wait
@@ -81,11 +83,16 @@ extension CacheFilter {
         return now > startedAt && now - startedAt >= configuration.lockAge
     }
 
-    /// A request that can't wait for what it has just begun to fetch goes to the origin as it is.
-    private func give(
+    /// Begins a request in the background; one that can't wait for it goes to the origin as it is.
+    private func begin(
         _ lookup: borrowing CacheLookup<CacheFilter>,
-        _ fill: Fill.Pointer
+        _ fill: Fill.Pointer,
+        _ now: UInt64
     ) -> CacheVerdict {
+        if wait(lookup, fill, now) == .waits {
+            lookup.contextPointer.pointee.hasFetched = true
+            return .fetch
+        }
         lookup.contextPointer.pointee.fill = fill
         giveUp(lookup.contextPointer)
         return bypass(lookup, .refused)
@@ -157,7 +164,7 @@ extension CacheFilter {
         if let pin = found.pin.take() {
             let serving = ObjectRef(pin.bytes).serving(at: now, markerStale: found.markerStale)
             isStale = serving.outcome(RequestDirectives()) != .fresh
-            context.pointee.mayServeOnError = false
+            context.pointee.mayServeOnError = serving.mayServeOnError
             found.pin = consume pin
         }
         context.pointee.forward =

@@ -40,13 +40,25 @@ extension CacheFilter {
         let waiter = Self.waiter(of: context)
         fill.locked { fill.pointee.unlink(waiter) }
         waiter.pointee.fill = nil
-        if fill.pointee.state == .released { context.pointee.isUnlocked = true }
+        if fill.pointee.state == .released || Self.isOfUseToNobodyElse(fill) {
+            context.pointee.isUnlocked = true
+        }
         if waiter.pointee.isHeir {
             waiter.pointee.isHeir = false
             return fill
         }
         fill.release()
         return nil
+    }
+
+    /// Whether what arrived is to be validated for each request (RFC 9111 §5.2.2.4).
+    private static func isOfUseToNobodyElse(_ fill: Fill.Pointer) -> Bool {
+        switch fill.pointee.state {
+        case .streaming, .over:
+            fill.pointee.head.map { ObjectRef(BlockChain.bytes($0)).flags.contains(.noCache) }
+                ?? false
+        case .expected, .fetching, .vacant, .released: false
+        }
     }
 
     /// Hands a lock on that was inherited and not taken over.
@@ -232,6 +244,7 @@ extension CacheFilter {
     /// Whether an object came for this request, so that there is nothing to ask about it any more.
     func isCurrent(_ object: ObjectRef, _ context: UnsafeMutablePointer<Context>) -> Bool {
         context.pointee.hasWaited && object.head.pointee.storedAt >= context.pointee.startedAt
+            && (context.pointee.hasFetched || !object.flags.contains(.noCache))
     }
 
     /// Nanoseconds after a failure of the origin, in which it is not asked again.

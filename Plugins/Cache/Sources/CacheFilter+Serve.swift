@@ -12,6 +12,8 @@ struct ServeNote: BitwiseCopyable {
     var forward: CacheStatusText.Forward?
     var forwardStatus = 0
     var isCollapsed = false
+    /// Whether conditions and ranges of the request's fields are the client's.
+    var isDirect = true
 }
 
 // Answers of what is stored.
@@ -114,7 +116,7 @@ extension CacheFilter {
             answer.pointee.more_count = reader.pointee.moreCount
         }
         let isHead = fields.method == "HEAD"
-        if object.status == 200,
+        if note.isDirect, object.status == 200,
             fields.contains(anyOf: [.range, .ifNoneMatch, .ifModifiedSince])
         {
             if isNotModified(object, fields) {

@@ -33,12 +33,12 @@ package struct CacheFilter: ResponseCache, RequestEndHook, UpstreamResponseHook,
         var invalidates: Bool
         /// Whether it waited for a fetch of another request.
         var hasWaited: Bool
+        /// Whether a request in the background was begun for it.
+        var hasFetched: Bool
         /// Whether it fetches without the lock.
         var isUnlocked: Bool
         /// Whether the stale object may be served if the origin fails.
         var mayServeOnError: Bool
-        /// Whether that was asked for by the request alone.
-        var isStaleAllowed: Bool
     }
 
     /// What one worker has: memory for keys, lists and texts, and readers.
