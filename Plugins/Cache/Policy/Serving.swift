@@ -51,6 +51,8 @@ package struct Serving: BitwiseCopyable {
     /// For a request with these directives.
     package func outcome(_ request: RequestDirectives) -> Outcome {
         let staleness = age - lifetime
+        let onError = max(staleIfError, request.staleIfError)
+        let mayServeOnError = !forbidsStale && staleness < onError
         if flags.contains(.noCache) { return .validate(staleIfError: false) }
         if request.noCache { return .validate(staleIfError: false) }
         // With 0 a client asks for validation, also within the second that it was stored in.

@@ -95,6 +95,15 @@ struct Assessment {
         return false
     }
 
+    /// The same of either list.
+    func excludes(
+        _ name: Text,
+        _ stored: UnsafeBufferPointer<sluice_field>,
+        _ new: UnsafeBufferPointer<sluice_field>
+    ) -> Bool {
+        excludes(name, stored) || excludes(name, new)
+    }
+
     /// Whether the response may be stored, and what its head then says.
     ///
     /// - Parameters:

@@ -336,8 +336,11 @@ extension CacheFilter {
             }
             builder.add(field)
         }
-        // Age is not stored, and counts all the same.
         var assessment = Assessment(builder.list, now: time.wall)
+        if assessment.hasExcluded {
+            builder.keep { !assessment.excludes($0, object.fields, fields.list) }
+        }
+        // Age is not stored, and counts all the same.
         assessment.age = Assessment(fields.list, now: time.wall).age
         if fields[.date] == nil { assessment.date = time.wall }
         let (head, refusal) = assessment.head(

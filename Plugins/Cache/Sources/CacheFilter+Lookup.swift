@@ -116,6 +116,21 @@ extension CacheFilter {
         return .bypass
     }
 
+    /// Says of a reply why there is no other.
+    private func addStatus(
+        _ lookup: borrowing CacheLookup<CacheFilter>,
+        detail: Text
+    ) {
+        if configuration.statusName.isEmpty { return }
+        var text = CacheStatusText(
+            lookup.workerPointer.pointee.text,
+            capacity: Self.textCapacity,
+            name: Text(configuration.statusName)
+        )
+        text.add(detail: detail)
+        lookup.replyEdits.append(.cacheStatus, text.text.bytes)
+    }
+
     // MARK: What is stored
 
     /// What the store has for a request.
@@ -223,7 +238,7 @@ extension CacheFilter {
             case .staleWhileRevalidate:
                 return serveStale(lookup, found.name, consume pin, serving, now)
             case .validate(let mayServeOnError):
-                if mayServeOnError, Self.hasJustFailed(object, now) {
+                if mayServeOnError, Self.hasFailed(object, context) {
                     let status = Int(SLUICE_CACHE_STATUS_STALE_ERROR)
                     return serve(lookup, consume pin, serving, status, now)
                 }
@@ -235,6 +250,7 @@ extension CacheFilter {
         context.pointee.forward = forward.rawValue
         if request.onlyIfCached {
             metrics.onlyIfCached.add()
+            addStatus(lookup, detail: "only-if-cached")
             return lookup.respond(status: 504)
         }
         if request.noStore { return bypass(lookup, .noStore) }
@@ -247,12 +263,12 @@ extension CacheFilter {
             && (context.pointee.hasFetched || !object.flags.contains(.noCache))
     }
 
-    /// Nanoseconds after a failure of the origin, in which it is not asked again.
-    private static let failureHold: UInt64 = 1_000_000_000
-
-    private static func hasJustFailed(_ object: ObjectRef, _ now: UInt64) -> Bool {
-        let failedAt = object.failedAt
-        return failedAt != 0 && now < failedAt + failureHold
+    /// Whether the origin has failed since the request came: it need not be asked for it again.
+    private static func hasFailed(
+        _ object: ObjectRef,
+        _ context: UnsafeMutablePointer<Context>
+    ) -> Bool {
+        context.pointee.hasWaited && object.failedAt >= context.pointee.startedAt
     }
 
     func directives(_ fields: Fields) -> RequestDirectives {

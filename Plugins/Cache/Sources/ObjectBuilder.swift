@@ -39,6 +39,14 @@ struct ObjectBuilder {
         add(field)
     }
 
+    /// Takes out the fields whose names a closure does not want.
+    mutating func keep(_ isWanted: (Text) -> Bool) {
+        let all = count
+        count = 0
+        textBytes = 0
+        for index in 0..<all where isWanted(start[index].nameText) { add(start[index]) }
+    }
+
     func contains(_ name: Text) -> Bool {
         for index in 0..<count where list[index].nameText == name { return true }
         return false
