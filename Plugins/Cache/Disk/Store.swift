@@ -190,7 +190,7 @@ extension UnsafeMutablePointer where Pointee == Store {
     private func closeBlocking(_ first: UInt16) {
         var number = first
         while number != 0 {
-            let file = guarded.pointee.files.file(number)
+            let file = locked { $0.files.file(number) }
             number = file.pointee.next
             if file.pointee.descriptor >= 0 { cachedisk_close(file.pointee.descriptor) }
             file.pointee.head?.free()
