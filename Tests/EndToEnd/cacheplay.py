@@ -16,6 +16,7 @@ OUTLIVE = 3.1
 # How long something in the background may take.
 PATIENCE = 5.0
 
+
 class Origin(harness.Origin):
     """Gives each request to the play that its path names."""
 
@@ -145,7 +146,7 @@ class Play:
             lines.append(("Content-Length", "%d" % (len(body) + 1000)))
         elif answer.framing in ("chunked", "cut"):
             lines.append(("Transfer-Encoding", "chunked"))
-            body = wire.chunk(body[:5]) + wire.chunk(body[5:])
+            body = b"".join(wire.chunk(part) for part in (body[:5], body[5:]) if part)
             if answer.framing == "chunked":
                 trailers = "".join("%s: %s\r\n" % f for f in self.fields(answer.trailers))
                 body += b"0\r\n" + trailers.encode() + b"\r\n"
