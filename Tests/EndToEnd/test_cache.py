@@ -1,6 +1,7 @@
 """The Cache plugin in the real proxy: what many clients at once get, what is served stale, ranges,
 purges, bounds, and what a swap leaves. The rules of RFC 9111 one by one are in
 test_cache_conformance.py."""
+import json
 import re
 import threading
 import time
@@ -8,10 +9,10 @@ import time
 import pytest
 
 import harness
-from harness import eventually, run, serve
-from h2wire import H2, get
+from harness import eventually, run
+from keeper import fetch_h2
 from reloading import manifest_of, reload, wait_gone
-from wire import DEADLINE, Client, Truncated, pattern, reply, request
+from wire import DEADLINE, Client, pattern, reply, request
 
 
 class Pages:
@@ -46,17 +47,6 @@ def cached(sluice):
                       **(over or {}))
 
     return make
-
-
-def metric(proxy, name, **labels):
-    code, text = proxy.command("metrics") if hasattr(proxy, "command") else (1, "")
-    assert code == 0
-    found = 0
-    for line in text.splitlines():
-        if line.startswith("sluice_plugin_" + name + "{"):
-            if all('%s="%s"' % pair in line for pair in labels.items()):
-                found += float(line.rsplit(" ", 1)[1])
-    return found
 
 
 # ------------------------------------------------------------------ hits and misses
@@ -96,11 +86,10 @@ def test_a_body_of_no_known_length_is_stored(cached, origin, client, size):
 
 def test_hits_over_http2(cached, origin):
     pages = Pages(pattern(300_000))
-    p = cached(origin(pages))
-    with H2(p) as h2:
-        for _ in range(3):
-            stream = get(h2, "/a")
-            assert stream.status == 200 and stream.body == pages.body
+    p = cached(origin(pages), over={"listener": {"protocols": ["h1", "h2c"]}})
+    for _ in range(3):
+        status, _, body = fetch_h2(p.address, "/a")
+        assert status == 200 and body == pages.body
     assert len(pages.seen) == 1
 
 
@@ -242,8 +231,7 @@ def test_a_failed_fetch_hands_the_lock_on(cached, origin, client):
                 return
             connection.send(reply(b"page", fields=[("Cache-Control", "max-age=60")]))
 
-    p = cached(origin(script), lock={"wait": "30s"}, over={"upstream": {"retries": 0}}
-               if False else None)
+    p = cached(origin(script), lock={"wait": "30s"})
     clients = [client(p) for _ in range(10)]
     for c in clients:
         c.send(request())
@@ -442,8 +430,69 @@ def test_an_unsafe_request_makes_room(cached, origin, client):
     pages = Pages()
     c = client(cached(origin(pages)))
     c.request(target="/x")
-    assert c.request("POST", "/x", body=b"1").get("cache-status") == "Sluice; fwd=method; fwd-status=200"
+    posted = c.request("POST", "/x", body=b"1")
+    assert posted.get("cache-status") == "Sluice; fwd=method; fwd-status=200"
     assert "fwd" in c.request(target="/x").get("cache-status")
+
+
+@pytest.mark.parametrize("order, gone", [
+    (["--tag", "blue"], [1, 2]), (["--tag", "blu"], []), (["--prefix", "http://test/a/"], [0, 1]),
+    (["--url", "http://TEST:80/a/1"], [1]), (["--url", "http://test/b"], [2]), (["--all"], [0, 1, 2]),
+])
+def test_purge_by_the_admin_interface(cached, origin, client, tmp_path, order, gone):
+    targets = {"/a/0": "red", "/a/1": "blue red", "/b": "blue"}
+
+    def script(connection):
+        while True:
+            head = connection.read_request()
+            if not head:
+                return
+            connection.send(reply(b"page", fields=[("Cache-Control", "max-age=60"),
+                                                   ("Surrogate-Key", targets[head.target])]))
+
+    path = str(tmp_path / "admin.sock")
+    p = cached(origin(script), over={"admin": {"listen": "unix:" + path}})
+    c = client(p)
+    for target in targets:
+        c.request(target=target)
+    done = run("cache", "purge", "cache", *order, "--admin", "unix:" + path)
+    assert done.stdout.strip() == "purged: %d" % len(gone), done
+    for number, target in enumerate(targets):
+        is_stored = "; hit" in c.request(target=target).get("cache-status")
+        assert is_stored == (number not in gone), target
+
+
+@pytest.mark.parametrize("order, text", [
+    (["--url", "/x"], 'no address as "http://host/path": "/x"'),
+    (["--prefix", "x"], "no beginning of an address"),
+])
+def test_orders_that_are_none(cached, origin, tmp_path, order, text):
+    path = str(tmp_path / "admin.sock")
+    cached(origin(Pages()), over={"admin": {"listen": "unix:" + path}})
+    done = run("cache", "purge", "cache", *order, "--admin", "unix:" + path)
+    assert done.returncode == 1 and text in done.stderr, done
+
+
+def test_metrics(cached, origin, client, tmp_path):
+    address = str(tmp_path / "admin.sock")
+    p = cached(origin(Pages()), over={"admin": {"listen": "unix:" + address}})
+    c = client(p)
+    for target in ("/a", "/a", "/a", "/b"):
+        c.request(target=target)
+    c.request("POST", "/c", body=b"1")
+
+    def value(name, label=""):
+        text = Client(address).request(target="/v1/metrics").body.decode()
+        found = [line for line in text.splitlines()
+                 if line.startswith("sluice_plugin_cache_" + name + "{") and label in line]
+        return sum(float(line.rsplit(" ", 1)[1]) for line in found)
+
+    assert value("requests_total", 'status="hit"') == 2
+    assert value("requests_total", 'status="miss"') == 2
+    assert value("bypass_total", 'reason="method"') == 1
+    assert value("fills_total") == 2
+    eventually(lambda: value("stored_objects") == 2, "objects are counted")
+    assert value("stored_bytes") > 0
 
 
 # ------------------------------------------------------------------ bounds
@@ -482,9 +531,9 @@ def test_bad_configuration(tmp_path, config, text):
     manifest = harness.manifest("127.0.0.1:1", chain=["cache"],
                                 plugins={"cache": {"library": "libCache.so", "config": config}})
     path = tmp_path / "m.json"
-    path.write_text(__import__("json").dumps(manifest))
-    code, said = run("check", "--manifest", str(path))
-    assert code != 0 and text in said
+    path.write_text(json.dumps(manifest))
+    done = run("check", "--manifest", str(path))
+    assert done.returncode != 0 and text in done.stderr + done.stdout, done
 
 
 # ------------------------------------------------------------------ swaps
