@@ -13,8 +13,9 @@ from wire import Client, reply
 FOLDER = os.path.join(harness.ROOT, ".build-embedded")
 PLUGINS = ["Headers", "Respond", "RoundRobin", "Ketama", "Maglev", "Random", "LeastConnections",
            "HealthCheck", "Discovery", "RateLimit", "Compression", "Tracing"]
-# Discovery brings a DNS client and a reader of JSON, RateLimit speaks with a store.
-KIBIBYTES_MAX = {"Discovery": 280, "RateLimit": 200}
+# Discovery brings a DNS client and a reader of JSON, RateLimit speaks with a store, Tracing writes
+# two encodings.
+KIBIBYTES_MAX = {"Discovery": 280, "RateLimit": 200, "Tracing": 200}
 
 
 @pytest.fixture(scope="module")
