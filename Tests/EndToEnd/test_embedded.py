@@ -15,8 +15,9 @@ PLUGINS = ["Headers", "Respond", "RoundRobin", "Ketama", "Maglev", "Random", "Le
            "HealthCheck", "Discovery", "RateLimit", "Compression", "AccessLog", "Tracing",
            "Metrics", "Cache"]
 # Discovery brings a DNS client and a reader of JSON, RateLimit speaks with a store, AccessLog has a
-# table of variables.
-KIBIBYTES_MAX = {"Discovery": 280, "RateLimit": 200, "AccessLog": 200, "Cache": 280}
+# table of variables, Tracing writes two encodings.
+KIBIBYTES_MAX = {"Discovery": 280, "RateLimit": 200, "AccessLog": 200, "Tracing": 200,
+                 "Cache": 280}
 
 
 @pytest.fixture(scope="module")

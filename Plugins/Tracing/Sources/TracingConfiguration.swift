@@ -60,7 +60,7 @@ package struct TracingConfiguration: BitwiseCopyable {
     private static func ratio(_ sampling: ConfigurationValue?) throws(PluginError) -> Double {
         guard let value = try sampling?.member("ratio") else { return 1 }
         let ratio = try value.number()
-        guard ratio >= 0, ratio <= 1 else { throw value.error("\(ratio) is not within 0 to 1") }
+        guard ratio >= 0, ratio <= 1 else { throw value.error("is not within 0 to 1") }
         return ratio
     }
 
