@@ -102,7 +102,8 @@ class Step:
     # `together`: how many clients, and how many requests they make of the origin.
     clients: int = 1
     reach: int = 1
-    seconds: float = 0
+    # `during`: what happens while the origin has this request.
+    meanwhile: object = None
 
 
 def _step(kind):
@@ -133,9 +134,14 @@ def together(clients, reach, *lines, **how):
     return Step("together", lines, clients=clients, reach=reach, **how)
 
 
-def pause(seconds):
-    """For what no field can bring about. Use it for whole seconds of a clock alone."""
-    return Step("pause", seconds=seconds)
+def during(step, *meanwhile):
+    """A request that reaches the origin, and others before the origin answers it (give that answer
+    a `delay`)."""
+    return dataclasses.replace(step, kind="during", meanwhile=meanwhile)
+
+
+# The client leaves when the origin has its request.
+leave = _step("leave")
 
 
 @dataclasses.dataclass(frozen=True)
