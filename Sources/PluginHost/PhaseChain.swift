@@ -125,21 +125,26 @@ public struct PhaseChain: @unchecked Sendable {
             phases[phase.rawValue].count = entries.count
         }
         for (position, instance) in all.enumerated() {
-            guard let table = instance.cacheTable else { continue }
-            let entry = HookEntry(
-                call: { _, _, _, _, _ in UInt32(SLUICE_ERROR) },
-                resumed: nil,
-                state: instance.state,
-                instance: Int32(instance.index),
-                position: Int32(position),
-                contextOffset: Int32(offsets[position]),
-                isGlobal: position < global.count,
-                plugin: instance.record,
-                meter: instance.record.pointee.hookMeter(.cacheLookup)
-            )
-            header.pointee.cache = ChainCache.make(table, entry)
-            header.pointee.hooked |= 1 << UInt64(Phase.cacheLookup.rawValue)
+            addCache(instance, position, contextOffset: offsets[position])
         }
+    }
+
+    /// Makes an instance the cache of the chain, if it has the role.
+    private func addCache(_ instance: PluginInstance, _ position: Int, contextOffset: Int) {
+        guard let table = instance.cacheTable else { return }
+        let entry = HookEntry(
+            call: { _, _, _, _, _ in UInt32(SLUICE_ERROR) },
+            resumed: nil,
+            state: instance.state,
+            instance: Int32(instance.index),
+            position: Int32(position),
+            contextOffset: Int32(contextOffset),
+            isGlobal: position < header.pointee.globalCount,
+            plugin: instance.record,
+            meter: instance.record.pointee.hookMeter(.cacheLookup)
+        )
+        header.pointee.cache = ChainCache.make(table, entry)
+        header.pointee.hooked |= 1 << UInt64(Phase.cacheLookup.rawValue)
     }
 
     /// Whether any plugin hooks one of these phases.

@@ -106,6 +106,7 @@ extension Worker {
         state.pointee.step = .over
         let status = exchange.pointee.chain.plugins[position].failureStatus
         guard status != 0 else { return false }
+        noteAnswer(exchange, position: position)
         reply(exchange, status, reason: "a plugin failed")
         return true
     }

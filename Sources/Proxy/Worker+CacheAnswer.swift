@@ -33,6 +33,7 @@ extension Worker {
         guard dropWork(exchange) else { return }
         exchange.pointee.flags.remove(.localReply)
         state.pointee.step = .answer
+        noteAnswer(exchange, position: state.pointee.cache.pointee.position)
         exchange.pointee.context.replaceResponse(message)
         exchange.pointee.context.facts.status = UInt32(message.status)
         if exchange.pointee.down.pointee.isAbsent {
@@ -338,6 +339,7 @@ extension Worker {
             exchange.pointee.flags.remove(.responseStarted)
             reply(exchange, 500, reason: "a plugin failed")
         } else {
+            noteReason(exchange, "a cache has not the whole of its answer")
             exchange.pointee.outcome = UInt32(SLUICE_OUTCOME_UPSTREAM_CUT)
             cut(exchange)
         }

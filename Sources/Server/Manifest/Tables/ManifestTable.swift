@@ -47,9 +47,9 @@ extension Table where Root == ProxySettings {
                 "shutdown_grace",
                 \.lifecycle.shutdownGrace,
                 .duration(0...86_400_000),
-                "How long tunnels (WebSockets) of a process that drains may still last, and requests"
-                    + " without a client. Those of clients have no such bound: they end within the"
-                    + " times of their listener."
+                "How long tunnels (WebSockets) of a process that drains may still last, and"
+                    + " requests without a client. Those of clients have no such bound: they end"
+                    + " within the times of their listener."
             ),
             Key(
                 "background_requests",
