@@ -24,7 +24,7 @@ share := $(DESTDIR)$(PREFIX)/share/sluice
 .DEFAULT_GOAL := build
 # The steps of `test` share build folders and ports of the machine.
 .NOTPARALLEL:
-.PHONY: help build deps test-deps toolchain run test lint unit abi e2e embedded fuzz fuzz-asan fuzz-tsan cache-tsan counts bench lifecycle cache-bench install uninstall clean
+.PHONY: help build deps test-deps toolchain run test lint unit abi e2e embedded fuzz fuzz-asan fuzz-tsan cache-tsan counts bench lifecycle chaos cache-bench cache-conformance cache-endurance install uninstall clean
 
 help: ## Print this list.
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) \
@@ -104,10 +104,20 @@ lifecycle: build ## Swap, reload and upgrade under load, with nginx and HAProxy 
 	Tests/Bench/lifecycle/swaps.py --distinct --count 200
 	Tests/Bench/lifecycle/steps.py
 
+chaos: build ## Let origins fail under load, with HAProxy beside it (about 8 minutes), and count shares.
+	Tests/Bench/chaos/chaos.py
+	Tests/Bench/balancers.py
+
 cache-bench: toolchain ## Print the cache's hit ratios and nanoseconds per call, beside LRU.
 	$(SWIFT) build -c release --product TinyUFOBench
 	$(BUILD)/TinyUFOBench ratios
 	$(BUILD)/TinyUFOBench speed
+
+cache-conformance: ## Play the cache's cases through Sluice and nginx; the numbers go into the docs.
+	$(PYTHON) Tests/EndToEnd/cachetable.py
+
+cache-endurance: ## Let clients loose on the cache for ten minutes.
+	$(PYTEST) -s Tests/EndToEnd/test_cache_stress.py --cache-stress 600
 
 install: ## Install what was built below PREFIX (/usr/local); DESTDIR for packaging.
 	@test -x $(BUILD)/sluice || { echo "make: nothing is built yet; run 'make build'" >&2; exit 1; }

@@ -7,11 +7,13 @@ import PackageDescription
 /// `Descriptor` and `Tests`.
 let plugins = [
     "RoundRobin", "Ketama", "Maglev", "Random", "LeastConnections", "Headers", "Respond",
-    "HealthCheck", "Discovery", "RateLimit", "Compression",
+    "HealthCheck", "Discovery", "RateLimit", "Compression", "AccessLog", "Tracing", "Metrics",
+    "Cache",
 ]
 
 /// What several plugins are made of, of which each library has a copy, and what is C in one.
 let sharedByPlugins: [String: [Target.Dependency]] = [
+    "AccessLog": ["CAccessLog"],
     "RoundRobin": ["Balancing"],
     "Compression": ["CCompression"],
     "Ketama": ["Balancing"],
@@ -20,6 +22,8 @@ let sharedByPlugins: [String: [Target.Dependency]] = [
     "LeastConnections": ["Balancing"],
     "Discovery": ["CDiscovery"],
     "RateLimit": ["RateLimiting"],
+    "Tracing": ["CTracing"],
+    "Cache": ["CCache", "CachePolicy", "TinyUFO"],
 ]
 
 let strict: [SwiftSetting] = [
@@ -130,6 +134,22 @@ let cacheDisk: [Target] = [
         path: "Plugins/Cache/DiskTests",
         swiftSettings: strict + optimized
     ),
+]
+
+/// What RFC 9111 says of messages, which knows neither plugins nor where objects are.
+let cachePolicy: [Target] = [
+    .target(
+        name: "CachePolicy",
+        path: "Plugins/Cache/Policy",
+        swiftSettings: strict + embedded
+    ),
+    .testTarget(
+        name: "CachePolicyTests",
+        dependencies: ["CachePolicy"],
+        path: "Plugins/Cache/PolicyTests",
+        swiftSettings: strict
+    ),
+    .target(name: "CCache", path: "Plugins/Cache/CCache"),
 ]
 
 /// What limits count in and how they talk with a store, which knows nothing of plugins.
@@ -275,10 +295,13 @@ let package = Package(
             path: "Plugins/Shared/BalancingTests",
             swiftSettings: strict
         ),
+        .target(name: "CAccessLog", path: "Plugins/AccessLog/CAccessLog"),
         .target(name: "CDiscovery", path: "Plugins/Discovery/CDiscovery"),
+        .target(name: "CTracing", path: "Plugins/Tracing/CTracing"),
     ]
         + cacheCore
         + cacheDisk
+        + cachePolicy
         + rateLimitCore
         + plugins.flatMap { name -> [Target] in
             [

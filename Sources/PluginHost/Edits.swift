@@ -26,8 +26,8 @@ struct Edits {
     let names: UnsafeMutablePointer<sluice_field>
 
     /// Bytes of a name, and of a value.
-    private static let nameBytesMax = 256
-    private static let valueBytesMax = 65_535
+    static let nameBytesMax = 256
+    static let valueBytesMax = 65_535
 
     /// - Parameter known: `known_bits` of the view that the hook read: a field whose bit is not set
     ///   need not be looked for.

@@ -56,6 +56,7 @@ public struct HookCall: ~Copyable {
     let replyEdits: UnsafeMutablePointer<sluice_edits>
     public let reply: UnsafeMutablePointer<sluice_reply>
     let body: BodyCallMemory
+    let cache: CacheCallMemory
     /// The last failure of the phase that ran last; nil when there was none.
     public internal(set) var failure: HookFailure?
 
@@ -74,6 +75,7 @@ public struct HookCall: ~Copyable {
         reply.pointee.edits = replyEdits
         args.pointee.reply = reply
         body = BodyCallMemory()
+        cache = CacheCallMemory(edits: edits, reply: reply)
     }
 
     deinit {
@@ -86,6 +88,7 @@ public struct HookCall: ~Copyable {
         replyEdits.deallocate()
         reply.deallocate()
         body.deallocate()
+        cache.deallocate()
     }
 
     private static func makeEdits() -> UnsafeMutablePointer<sluice_edits> {
@@ -229,7 +232,9 @@ public struct HookCall: ~Copyable {
             args.pointee.resume_payload = resumption.payload
             if let resumed = entry.pointee.resumed { hook = resumed }
         }
-        if worker.pointee.isTimed { beginTime() }
+        worker.pointee.cells.increment(entry.pointee.meter.calls)
+        let isTimed = worker.pointee.isTimed || context.pointee.isSampled
+        if isTimed { beginTime() }
         let verdict = hook(
             entry.pointee.state,
             worker.pointee.slots[Int(entry.pointee.instance)],
@@ -238,7 +243,7 @@ public struct HookCall: ~Copyable {
             args
         )
         worker.pointee.context = nil
-        if worker.pointee.isTimed { noteTime(entry) }
+        if isTimed { noteTime(entry, isSampled: context.pointee.isSampled) }
         if resumption != nil { args.pointee.resume_reason = 0 }
         return verdict
     }
@@ -376,7 +381,7 @@ public struct HookCall: ~Copyable {
             args.pointee.headers = UnsafePointer(response)
         }
         args.pointee.phase = UInt32(truncatingIfNeeded: phase.rawValue)
-        args.pointee.flags = flags
+        args.pointee.flags = flags | context.pointee.flags
         args.pointee.error_code = 0
         // Safe: the context stays where it is while the hook runs.
         args.pointee.facts = UnsafePointer(

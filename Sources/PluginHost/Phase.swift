@@ -1,8 +1,10 @@
-/// The phases whose hooks the host calls; numbers as in `http.h`.
+/// The phases of a request in which plugins are called; numbers as in `http.h`.
 ///
-/// 1 and 3 are served by the tables of the cache's and the balancer's role.
+/// 1 and 3 have no hooks: they are served by the tables of the cache's and the balancer's role.
 public enum Phase: Int, CaseIterable, Sendable, BitwiseCopyable {
     case requestHeaders = 0
+    /// All calls of the cache's role; waits in it begin in `lookup` or in `read`.
+    case cacheLookup = 1
     case requestBody = 2
     case upstreamRequest = 4
     case upstreamResult = 5
@@ -12,6 +14,12 @@ public enum Phase: Int, CaseIterable, Sendable, BitwiseCopyable {
     case responseBody = 9
     case localReply = 10
     case requestEnd = 11
+
+    /// Those that have hooks.
+    public static let allCases: [Phase] = [
+        .requestHeaders, .requestBody, .upstreamRequest, .upstreamResult, .upstreamResponse,
+        .upstreamBody, .responseHeaders, .responseBody, .localReply, .requestEnd,
+    ]
 
     /// Phases of the ABI, with those that no hook has.
     public static let countOfABI = 12
@@ -46,12 +54,12 @@ public enum Phase: Int, CaseIterable, Sendable, BitwiseCopyable {
 public struct PhaseSet: Sendable {
     let bits: UInt64
 
-    /// Hooks of a peer's response head.
+    /// Hooks of a peer's response head, and a cache, which may store it.
     @inline(__always) public static var responseHeads: PhaseSet {
-        PhaseSet(bits: 1 << 5 | 1 << 6 | 1 << 8)
+        PhaseSet(bits: 1 << 1 | 1 << 5 | 1 << 6 | 1 << 8)
     }
-    /// Hooks of a response's body.
+    /// Hooks of a response's body, and a cache, which may store it.
     @inline(__always) public static var responseBodies: PhaseSet {
-        PhaseSet(bits: 1 << 7 | 1 << 9)
+        PhaseSet(bits: 1 << 1 | 1 << 7 | 1 << 9)
     }
 }

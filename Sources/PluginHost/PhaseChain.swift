@@ -16,6 +16,7 @@ public struct HookEntry {
     let contextOffset: Int32
     let isGlobal: Bool
     let plugin: UnsafeMutablePointer<PluginRecord>
+    let meter: HookMeter
 }
 
 /// The hooks of one phase in the order in which they run.
@@ -39,6 +40,8 @@ public struct PhaseChain: @unchecked Sendable {
         var globalContextBytes = 0
         var routeContextBytes = 0
         var hooked: UInt64 = 0
+        /// Nil in a chain without a cache.
+        var cache: UnsafePointer<ChainCache>?
     }
 
     @inline(__always)
@@ -53,13 +56,17 @@ public struct PhaseChain: @unchecked Sendable {
     public var globalCount: Int { header.pointee.globalCount }
     public var globalContextBytes: Int { header.pointee.globalContextBytes }
     public var routeContextBytes: Int { header.pointee.routeContextBytes }
+    /// The plugin with the cache's role; nil when there is none.
+    @inline(__always)
+    public var cache: UnsafePointer<ChainCache>? { header.pointee.cache }
 
     /// Plugins in a chain.
     public static let pluginsMax = 64
 
     /// - Parameters:
     ///   - global: instances that run before routing.
-    ///   - route: instances that run after it; in all at most `pluginsMax`.
+    ///   - route: instances that run after it; in all at most `pluginsMax`, of which at most one is
+    ///     a cache.
     public init(global: [PluginInstance], route: [PluginInstance]) {
         let all = global + route
         precondition(all.count <= Self.pluginsMax, "a chain of \(all.count) plugins")
@@ -104,7 +111,8 @@ public struct PhaseChain: @unchecked Sendable {
                         position: Int32(position),
                         contextOffset: Int32(offsets[position]),
                         isGlobal: position < global.count,
-                        plugin: instance.record
+                        plugin: instance.record,
+                        meter: instance.record.pointee.hookMeter(phase)
                     )
                 )
             }
@@ -115,6 +123,22 @@ public struct PhaseChain: @unchecked Sendable {
             list.initialize(from: &entries, count: entries.count)
             phases[phase.rawValue].entries = list
             phases[phase.rawValue].count = entries.count
+        }
+        for (position, instance) in all.enumerated() {
+            guard let table = instance.cacheTable else { continue }
+            let entry = HookEntry(
+                call: { _, _, _, _, _ in UInt32(SLUICE_ERROR) },
+                resumed: nil,
+                state: instance.state,
+                instance: Int32(instance.index),
+                position: Int32(position),
+                contextOffset: Int32(offsets[position]),
+                isGlobal: position < global.count,
+                plugin: instance.record,
+                meter: instance.record.pointee.hookMeter(.cacheLookup)
+            )
+            header.pointee.cache = ChainCache.make(table, entry)
+            header.pointee.hooked |= 1 << UInt64(Phase.cacheLookup.rawValue)
         }
     }
 

@@ -135,13 +135,17 @@ public final class PluginInstance: @unchecked Sendable {
             try checkSize(of: sluice_http_hooks.self, hooks.pointee.size)
         }
         if let balancer { try checkSize(of: sluice_lb.self, balancer.pointee.size) }
+        if let cacheTable {
+            try checkSize(of: sluice_cache.self, cacheTable.pointee.size)
+            try checkCache(cacheTable)
+        }
         if let handoverTable {
             try checkSize(of: sluice_handover.self, handoverTable.pointee.size)
         }
     }
 
     /// A struct that the plugin compiled with another size would be read past its end.
-    private func checkSize<Table>(of _: Table.Type, _ size: UInt32) throws(PluginError) {
+    func checkSize<Table>(of _: Table.Type, _ size: UInt32) throws(PluginError) {
         guard Int(size) != MemoryLayout<Table>.size else { return }
         throw PluginError(
             "plugins.\(name): size of \(Table.self) is \(size), this host has "
@@ -186,6 +190,14 @@ public final class PluginInstance: @unchecked Sendable {
         }
     }
 
+    /// The table of the cache's role (`sluice.cache/1`), or nil when it has none.
+    public var cacheTable: UnsafePointer<sluice_cache>? {
+        handle.mark(.getExtension) {
+            table.pointee.get_extension?(table.pointee.state, SLUICE_CACHE_ID)?
+                .assumingMemoryBound(to: sluice_cache.self)
+        }
+    }
+
     /// The table of `sluice.handover/1`, or nil when it has none.
     var handoverTable: UnsafePointer<sluice_handover>? {
         table.pointee.get_extension?(table.pointee.state, SLUICE_HANDOVER_ID)?
@@ -194,6 +206,9 @@ public final class PluginInstance: @unchecked Sendable {
 
     /// Whether it hooks any phase.
     public var hasHooks: Bool { Phase.allCases.contains { ownHook($0) != nil } }
+
+    /// Whether it can be the cache of a route.
+    public var isCache: Bool { cacheTable != nil }
 
     /// The hook of a phase; nil when the instance has none.
     public func hook(_ phase: Phase) -> sluice_hook? {
@@ -205,6 +220,7 @@ public final class PluginInstance: @unchecked Sendable {
         guard let hooks = table.pointee.hooks else { return nil }
         return switch phase {
         case .requestHeaders: hooks.pointee.request_headers
+        case .cacheLookup: nil
         case .requestBody: hooks.pointee.request_body
         case .upstreamRequest: hooks.pointee.upstream_request
         case .upstreamResult: hooks.pointee.upstream_result
@@ -260,6 +276,14 @@ public final class PluginInstance: @unchecked Sendable {
         handle.began(worker: worker, slot: slot)
         WorkerPort.of(worker: worker).started()
         return slot
+    }
+
+    /// Whether it wants to send what it keeps before a worker stops.
+    public var drains: Bool { table.pointee.worker_drain != nil }
+
+    /// Lets it begin to send what it keeps: the worker's last request has ended. [worker]
+    public func drainWorker(_ slot: UnsafeMutableRawPointer?) {
+        handle.mark(.workerDrain) { table.pointee.worker_drain?(table.pointee.state, slot) }
     }
 
     /// Gives the slot back; no task and no timer of the instance runs there any more. [worker]

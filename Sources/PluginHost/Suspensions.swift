@@ -193,7 +193,8 @@ public enum Suspensions {
 
     /// Phases whose hooks may wait, a bit each.
     static let phases: UInt32 =
-        1 << UInt32(SLUICE_PHASE_REQUEST_HEADERS) | 1 << UInt32(SLUICE_PHASE_REQUEST_BODY)
+        1 << UInt32(SLUICE_PHASE_REQUEST_HEADERS) | 1 << UInt32(SLUICE_PHASE_CACHE_LOOKUP)
+        | 1 << UInt32(SLUICE_PHASE_REQUEST_BODY)
         | 1 << UInt32(SLUICE_PHASE_UPSTREAM_REQUEST) | 1 << UInt32(SLUICE_PHASE_UPSTREAM_RESPONSE)
         | 1 << UInt32(SLUICE_PHASE_UPSTREAM_BODY) | 1 << UInt32(SLUICE_PHASE_RESPONSE_HEADERS)
         | 1 << UInt32(SLUICE_PHASE_RESPONSE_BODY)
@@ -212,7 +213,10 @@ public enum Suspensions {
             return Int32(SLUICE_ENOTSUP)
         }
         guard phases & (1 << (worker.pointee.args.pointee.phase & 31)) != 0,
-            entry.pointee.resumed != nil, let waits = worker.pointee.waits
+            // A cache is asked again in place of being told.
+            entry.pointee.resumed != nil
+                || worker.pointee.args.pointee.phase == UInt32(SLUICE_PHASE_CACHE_LOOKUP),
+            let waits = worker.pointee.waits
         else {
             entry.pointee.plugin.pointee.count(.misuse)
             return Int32(SLUICE_ENOTSUP)

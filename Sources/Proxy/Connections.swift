@@ -45,6 +45,8 @@ struct ConnectionFlags: OptionSet {
     static let refused = ConnectionFlags(rawValue: 1 << 10)
     /// Nothing is sent any more once the socket has taken what TLS has.
     static let finishes = ConnectionFlags(rawValue: 1 << 8)
+    /// Downstream: stands for a client where there is none.
+    static let absent = ConnectionFlags(rawValue: 1 << 14)
     /// Downstream: its listener is gone; it ends as soon as what was begun on it has ended.
     static let leaves = ConnectionFlags(rawValue: 1 << 13)
     /// A stream to a peer whose response's head has fields that no one may index (RFC 7541 §6.2.3).
@@ -61,6 +63,8 @@ enum DownstreamState: UInt8 {
     case idle
     /// Part of a head has come.
     case head
+    /// A request of the host's own is to begin.
+    case due
     /// A request is being served.
     case exchange
     /// HTTP/2: requests come as streams.
@@ -78,6 +82,10 @@ struct Downstream {
     var listener: UInt16
     var port: UInt16
     var requests: UInt32 = 0
+    /// Nanoseconds of the worker's clock; 0 of a stream.
+    var acceptedAt: UInt64 = 0
+    /// Unique in this process; 0 of a stream, whose connection has one.
+    var number: UInt64 = 0
     /// Unread input: part of a head, or what came behind the current message.
     var input: UnsafeMutablePointer<UInt8>?
     var inputCapacity: UInt32 = 0
@@ -116,6 +124,9 @@ struct Downstream {
 
     var isStream: Bool { stream != 0 }
 
+    /// Whether there is no client any more, or was none.
+    var isAbsent: Bool { flags.contains(.absent) }
+
     /// Whether its bytes go through a socket and nothing else.
     var isPlain: Bool { tls == nil && stream == 0 }
 
@@ -150,6 +161,8 @@ struct Upstream {
     var requests: UInt32 = 0
     /// When the head of a request without a body was sent, in nanoseconds of the worker's clock; 0
     /// of one with a body, whose response may wait for the client.
+    ///
+    /// Before: when the connect or the handshake began.
     var sentAt: UInt64 = 0
     /// When the attempt's response must be there, in milliseconds of the worker's clock; kept where
     /// the upstream has a `FailoverPlan`.

@@ -19,6 +19,8 @@ package final class Plan: @unchecked Sendable {
     package let tables: PlanTables
     package var workerCount: Int { tables.workerCount }
     package let logLevel: UInt32
+    /// Requests without a client that a worker may have.
+    let backgroundRequests: Int
     package let instances: [PluginInstance]
     /// Indices in the tables, in the manifest's order.
     package let listenerIndices: [Int]
@@ -78,6 +80,7 @@ package final class Plan: @unchecked Sendable {
         self.instances = instances
         self.routes = routes
         logLevel = settings.logLevel.rawValue
+        backgroundRequests = settings.backgroundRequests
         listenerIndices = builder.listenerIndices
         listenerKeys = builder.listenerKeys
         listenerMoves = builder.listenerMoves
@@ -215,15 +218,18 @@ package struct RoutePlan {
     let name: Slice
     let chain: PhaseChain
     let upstream: UnsafeMutablePointer<UpstreamPlan>?
+    let meter: Meter
 
     init(
         _ settings: RouteSettings,
         chain: PhaseChain,
-        upstream: UnsafeMutablePointer<UpstreamPlan>?
+        upstream: UnsafeMutablePointer<UpstreamPlan>?,
+        meter: Meter
     ) {
         let copy = sluice_slice(permanent: settings.name)
         name = Slice(copy.ptr, Int(copy.len))
         self.chain = chain
         self.upstream = upstream
+        self.meter = meter
     }
 }

@@ -21,6 +21,10 @@ package struct ProxySettings: Sendable, Equatable {
     package var routes: [RouteSettings] = []
     package var service = ServiceSettings()
     package var lifecycle = LifecycleSettings()
+    /// Requests of a worker that go on without a client at the same time: 0 to 65,536.
+    ///
+    /// Over it a cache is told that nothing is fetched, and a fill ends with its client.
+    package var backgroundRequests = 128
     /// Milliseconds after which a worker that is in one call of a plugin is stuck, and the process
     /// is ended as by a crash; 0 is off.
     package var hangTime = 10_000
@@ -40,6 +44,8 @@ package struct AdminSettings: Sendable, Equatable {
     package var address: String
     /// File of the token that clients of TCP must show; nil for a Unix socket.
     package var tokenFile: String?
+    /// Whether browsers get a page; nil: where only this machine can ask for it.
+    package var page: Bool?
 
     package init(address: String, tokenFile: String? = nil) {
         self.address = address

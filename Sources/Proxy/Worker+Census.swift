@@ -64,6 +64,11 @@ extension Worker {
                 add(stream, census, &holders, &count)
             }
         }
+        next = firstAbsent
+        while let down = next {
+            next = down.pointee.nextOpen
+            add(down, census, &holders, &count)
+        }
         var nextCallout = firstCallout
         while let callout = nextCallout {
             nextCallout = callout.pointee.next

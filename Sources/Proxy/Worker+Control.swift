@@ -38,10 +38,14 @@ extension Worker {
                 count += 1
             }
         }
-        guard count > 0 else { return }
+        let alone = endAllAlone(ofGeneration: nil)
+        guard count + alone > 0 else { return }
         log.write(3) { line in
             line.text("shutdown_grace is over, tunnels ended: ")
             line.number(count)
+            guard alone > 0 else { return }
+            line.text(", requests without a client: ")
+            line.number(alone)
         }
     }
 
@@ -61,6 +65,7 @@ extension Worker {
                 count += 1
             }
         }
+        count += endAllAlone(ofGeneration: number)
         guard count > 0 else { return }
         log.write(2) { line in
             line.text("reload_grace is over, requests of generation ")
@@ -78,6 +83,7 @@ extension Worker {
             exchange.pointee.generation.pointee.number == number
         else { return false }
         exchange.pointee.outcome = UInt32(SLUICE_OUTCOME_RESET)
+        noteReason(exchange, "reload_grace is over")
         cut(exchange)
         return true
     }

@@ -96,6 +96,7 @@ extension Worker {
         switch down.pointee.state {
         case .proxyHeader: readProxyHeader(down)
         case .handshake: handshake(down)
+        case .due: startAlone(down)
         case .idle, .head: readRequests(down)
         case .exchange:
             guard let exchange = down.pointee.exchange else { return }

@@ -71,6 +71,7 @@ extension Worker {
         _ reason: StaticString,
         _ count: Int
     ) {
+        countRefusal(listeners + Int(down.pointee.listener), ListenerWords.proxyProtocol)
         log.write(2) { line in
             line.text("connection refused, PROXY header: ")
             line.text(reason)
@@ -152,7 +153,7 @@ extension Worker {
     ) -> Errno? {
         guard let version = upstream.pointee.proxyProtocol else { return nil }
         let count: Int
-        if let client {
+        if let client, !client.pointee.isAbsent {
             let down = socketOwner(client)
             let source = ProxyEndpoint(down.pointee.ip, port: down.pointee.port)
             let destination = down.pointee.proxiedEnd?.pointee ?? localEnd(down.pointee.fd)

@@ -13,7 +13,10 @@ extension Worker {
         reason: StaticString
     ) {
         if exchange.pointee.flags.contains(.responseStarted) {
-            if reason.utf8CodeUnitCount > 0 { logReply(exchange, status, reason, nil, isCut: true) }
+            if reason.utf8CodeUnitCount > 0 {
+                noteReason(exchange, reason)
+                logReply(exchange, status, reason, nil, isCut: true)
+            }
             cut(exchange)
         } else {
             reply(exchange, status, reason: reason)
@@ -35,7 +38,11 @@ extension Worker {
         fields: [(id: FieldID, value: StaticString)] = [],
         retryAfter: Int = 1
     ) {
-        if reason.utf8CodeUnitCount > 0 { logReply(exchange, status, reason, peer) }
+        if exchange.pointee.cache != nil, 502...504 ~= status, answersFailed(exchange) { return }
+        if reason.utf8CodeUnitCount > 0 {
+            noteReason(exchange, reason)
+            logReply(exchange, status, reason, peer)
+        }
         var message = emptyResponse(exchange, status)
         for field in fields { append(field.id, Slice(field.value), to: &message, exchange) }
         if status == 503 {
@@ -111,13 +118,20 @@ extension Worker {
     }
 
     /// Sends what the plugin at this place of the chain put into its reply.
+    ///
+    /// - Parameter wasEntered: whether the request has come to all plugins, so that all see the
+    ///   answer; else those before this one.
     mutating func replyOfPlugin(
         _ exchange: UnsafeMutablePointer<Exchange>,
-        position: Int
+        position: Int,
+        wasEntered: Bool = false
     ) {
         let status = UInt16(truncatingIfNeeded: calls.reply.pointee.status)
         let body = calls.reply.pointee.body
-        exchange.pointee.context.leaving = min(exchange.pointee.context.leaving, position)
+        if !wasEntered {
+            exchange.pointee.context.leaving = min(exchange.pointee.context.leaving, position)
+        }
+        noteAnswer(exchange, position: position)
         var message = emptyResponse(exchange, status)
         if let error = calls.applyReplyFields(
             to: &message,
@@ -141,7 +155,7 @@ extension Worker {
         )
     }
 
-    private func emptyResponse(
+    func emptyResponse(
         _ exchange: UnsafeMutablePointer<Exchange>,
         _ status: UInt16
     ) -> Message {
@@ -175,24 +189,8 @@ extension Worker {
         _ message: Message,
         _ body: Slice
     ) {
-        detachUpstream(exchange, reuse: false)
-        if exchange.pointee.failover != nil { endBeside(exchange, reports: true) }
-        releaseReplay(exchange)
-        releaseHeld(&exchange.pointee.requestBody)
-        // An interim response that the client has not taken yet can't be overtaken.
-        guard !exchange.pointee.responseBody.hasHeld else {
-            cut(exchange)
-            return
-        }
-        if exchange.pointee.hasWaits {
-            cancelWaits(exchange)
-        }
-        if let transform = exchange.pointee.requestBody.transform {
-            transform.pointee.release()
-            exchange.pointee.requestBody.transform = nil
-        }
-        release(&exchange.pointee.responseBody)
-        exchange.pointee.responseBody = BodyPipe()
+        if exchange.pointee.cache != nil { endCache(exchange) }
+        guard dropWork(exchange) else { return }
         exchange.pointee.flags.insert(.localReply)
         exchange.pointee.context.replaceResponse(message)
         exchange.pointee.context.facts.status = UInt32(message.status)
@@ -206,6 +204,30 @@ extension Worker {
             guard runResponseHooks(exchange, .responseHeaders) == .done else { return }
         }
         passLocal(exchange)
+    }
+
+    /// Lets go of all that was done for a response that is not to come from a peer; false when the
+    /// exchange was cut.
+    mutating func dropWork(_ exchange: UnsafeMutablePointer<Exchange>) -> Bool {
+        detachUpstream(exchange, reuse: false)
+        if exchange.pointee.failover != nil { endBeside(exchange, reports: true) }
+        releaseReplay(exchange)
+        releaseHeld(&exchange.pointee.requestBody)
+        // An interim response that the client has not taken yet can't be overtaken.
+        guard !exchange.pointee.responseBody.hasHeld else {
+            cut(exchange)
+            return false
+        }
+        if exchange.pointee.hasWaits {
+            cancelWaits(exchange)
+        }
+        if let transform = exchange.pointee.requestBody.transform {
+            transform.pointee.release()
+            exchange.pointee.requestBody.transform = nil
+        }
+        release(&exchange.pointee.responseBody)
+        exchange.pointee.responseBody = BodyPipe()
+        return true
     }
 
     /// Writes an answer whose hooks have run.

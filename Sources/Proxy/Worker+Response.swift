@@ -166,12 +166,14 @@ extension Worker {
         }
         let isContinue = head.status == 100
         if isContinue, !exchange.pointee.flags.contains(.awaitsContinue) { return true }
-        guard exchange.pointee.head.minorVersion > 0 else { return true }
+        guard exchange.pointee.head.minorVersion > 0, !exchange.pointee.down.pointee.isAbsent
+        else { return true }
         exchange.pointee.flags.remove(.awaitsContinue)
         let message = responseMessage(bytes, head)
         let count = writeResponseHead(exchange, message, head, framing: nil)
         let written = emitResponse(exchange, headCount: count, data: bytes, count: 0, isEnd: false)
-        return written != .failed
+        // A fill goes on without its client.
+        return written != .failed || !exchange.pointee.isEnded
     }
 
     /// A message over the bytes just parsed; it lives as long as they do.
@@ -215,6 +217,7 @@ extension Worker {
         if up.pointee.sentAt != 0 {
             peers[Int(up.pointee.peer)].addLatency(nowNanoseconds &- up.pointee.sentAt)
         }
+        countResponse(exchange, up, status: head.status)
         if exchange.pointee.failover != nil,
             !accepts(exchange, up, head, bodyCount: bodyCount)
         {

@@ -25,7 +25,10 @@ extension Worker {
                 finish(exchange)
                 return
             }
-            guard let up = exchange.pointee.up else { return }
+            guard let up = exchange.pointee.up else {
+                if exchange.pointee.cache != nil { pumpAnswer(exchange) }
+                return
+            }
             if let input = up.pointee.input, up.pointee.inputCount > 0 {
                 // It came with a head that had to wait.
                 let count = up.pointee.inputCount
@@ -195,7 +198,8 @@ extension Worker {
             isEnd: isEnd,
             flush: !up.pointee.flags.contains(.readable)
         )
-        guard progress != .left, !exchange.pointee.isEnded else { return }
+        guard !exchange.pointee.isEnded, exchange.pointee.up == up else { return }
+        // Also when the client has left meanwhile: what broke is not stored.
         if result.error != nil {
             upstreamCut(exchange)
         } else if progress == .done {
@@ -204,7 +208,7 @@ extension Worker {
     }
 
     /// All of the body has come out of the plugins; the client may still have to take some.
-    private mutating func finishWritten(_ exchange: UnsafeMutablePointer<Exchange>) {
+    mutating func finishWritten(_ exchange: UnsafeMutablePointer<Exchange>) {
         if !exchange.pointee.responseBody.hasHeld { finish(exchange) }
     }
 
@@ -262,6 +266,7 @@ extension Worker {
             peers[Int(up.pointee.peer)].setFailures(true)
         }
         exchange.pointee.outcome = UInt32(SLUICE_OUTCOME_UPSTREAM_CUT)
+        noteReason(exchange, "the peer ended in the middle of its response")
         cut(exchange)
     }
 }

@@ -28,6 +28,9 @@ extension Worker {
         if phase == .upstreamResponse {
             let progress = runResponsePhase(exchange, .upstreamResponse, from: first, resumption)
             guard progress == .done else { return progress }
+            if exchange.pointee.cache != nil {
+                guard admit(exchange) else { return .left }
+            }
             return runResponsePhase(exchange, .responseHeaders, from: 0, nil)
         }
         return runResponsePhase(exchange, phase, from: first, resumption)
@@ -102,6 +105,8 @@ extension Worker {
             advance(exchange)
         } else if exchange.pointee.flags.contains(.localReply) {
             passLocal(exchange)
+        } else if exchange.pointee.cache?.pointee.step == .answer {
+            passAnswer(exchange)
         } else if let transform, transform.pointee.holder >= 0 {
             // Held: the body goes to the plugin, the head stays.
             exchange.pointee.response = .body
@@ -260,6 +265,7 @@ extension Worker {
             }
             return nil
         }
+        exchange.pointee.context.facts.head_bytes_out = UInt32(truncatingIfNeeded: count)
         return count
     }
 
@@ -273,7 +279,9 @@ extension Worker {
     /// Makes the way of the response's body through plugins, when there are any that see it.
     mutating func prepareResponseBody(_ exchange: UnsafeMutablePointer<Exchange>) {
         guard exchange.pointee.responseBody.transform == nil, hasBody(exchange) else { return }
-        let isLocal = exchange.pointee.flags.contains(.localReply)
+        let isLocal =
+            exchange.pointee.flags.contains(.localReply)
+            || exchange.pointee.cache?.pointee.step == .answer
         let policy = exchange.pointee.context.bodyWishes?.pointee.responsePolicy ?? .same
         exchange.pointee.responseBody.transform = makeTransform(
             exchange,
@@ -282,6 +290,12 @@ extension Worker {
             positions: 0..<exchange.pointee.context.leaving,
             isNeeded: policy != .same
         )
+        if let state = exchange.pointee.cache, state.pointee.step == .store,
+            exchange.pointee.responseBody.transform == nil
+        {
+            // Without memory for the way of the body nothing comes to the cache.
+            abortStoring(exchange, state)
+        }
     }
 
     /// How the body is written for this client, and the fields that say so.
@@ -366,6 +380,13 @@ extension Worker {
 
     /// Tells the plugins what came of an attempt.
     mutating func reportAttempt(_ exchange: UnsafeMutablePointer<Exchange>, _ result: Int) {
+        exchange.pointee.cache?.pointee.result = UInt32(result)
+        if result != SLUICE_ATTEMPT_RESPONSE { tally(exchange, UpstreamWords.failed &+ result) }
+        tellAttempt(exchange, result)
+    }
+
+    /// The same without counting it.
+    mutating func tellAttempt(_ exchange: UnsafeMutablePointer<Exchange>, _ result: Int) {
         let chain = exchange.pointee.chain
         guard chain.hookCount(.upstreamResult) > 0 else { return }
         exchange.pointee.context.facts.attempt_result = UInt32(result)

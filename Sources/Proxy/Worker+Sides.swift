@@ -1,3 +1,5 @@
+import CSluice
+import PluginHost
 import Reactor
 import Sys
 
@@ -14,6 +16,11 @@ extension Worker {
     ) -> WriteResult {
         let down = exchange.pointee.down
         guard let session = down.pointee.session else {
+            // There is no client.
+            guard down.pointee.fd >= 0 else {
+                exchange.pointee.context.facts.bytes_out &-= UInt64(count)
+                return .done
+            }
             return emit(
                 &exchange.pointee.responseBody,
                 to: down.wire,

@@ -24,7 +24,10 @@ extension Worker {
         isNeeded: Bool
     ) -> UnsafeMutablePointer<BodyTransform>? {
         let chain = exchange.pointee.chain
-        let most = chain.hookCount(second) &+ (first.map { chain.hookCount($0) } ?? 0)
+        let writer = first == nil ? nil : exchange.pointee.cache.flatMap(\.pointee.stage)
+        let most =
+            chain.hookCount(second) &+ (first.map { chain.hookCount($0) } ?? 0)
+            &+ (writer == nil ? 0 : 1)
         guard most > 0 || isNeeded,
             let memory = exchange.pointee.context.arena.allocate(
                 MemoryLayout<BodyTransform>.stride &+ most &* MemoryLayout<BodyStage>.stride &+ 16
@@ -33,23 +36,37 @@ extension Worker {
         let stages = (memory + (MemoryLayout<BodyTransform>.stride &+ 15) & ~15)
             .bindMemory(to: BodyStage.self, capacity: max(most, 1))
         var count = 0
-        for phase in [first, second] {
-            guard let phase else { continue }
-            for index in 0..<chain.hookCount(phase) {
-                let entry = chain.entry(phase, index)
-                let position = Int(entry.pointee.position)
-                guard positions.contains(position),
-                    exchange.pointee.context.isInterested(phase, position: position)
-                else { continue }
-                stages.advanced(by: count).initialize(to: BodyStage(entry: entry, phase: phase))
-                prepareCollecting(exchange, stages + count)
-                count &+= 1
-            }
+        if let first { addStages(exchange, first, positions, stages, &count) }
+        if let writer {
+            // What is stored is what these hooks left.
+            stages.advanced(by: count).initialize(to: BodyStage(entry: writer, phase: .cacheLookup))
+            count &+= 1
         }
+        addStages(exchange, second, positions, stages, &count)
         guard count > 0 || isNeeded else { return nil }
         let transform = memory.bindMemory(to: BodyTransform.self, capacity: 1)
         transform.initialize(to: BodyTransform(stages: stages, count: count))
         return transform
+    }
+
+    private func addStages(
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ phase: Phase,
+        _ positions: Range<Int>,
+        _ stages: UnsafeMutablePointer<BodyStage>,
+        _ count: inout Int
+    ) {
+        let chain = exchange.pointee.chain
+        for index in 0..<chain.hookCount(phase) {
+            let entry = chain.entry(phase, index)
+            let position = Int(entry.pointee.position)
+            guard positions.contains(position),
+                exchange.pointee.context.isInterested(phase, position: position)
+            else { continue }
+            stages.advanced(by: count).initialize(to: BodyStage(entry: entry, phase: phase))
+            prepareCollecting(exchange, stages + count)
+            count &+= 1
+        }
     }
 
     /// Looks again at what plugins ask for whose head hooks ran after the stages were made.
@@ -199,6 +216,11 @@ extension Worker {
             transform.pointee.holder < 0 ? transform.pointee.count : transform.pointee.holder &+ 1
         while index < end {
             let stage = transform.pointee.stages + index
+            if stage.pointee.phase == .cacheLookup {
+                store(exchange, run)
+                index &+= 1
+                continue
+            }
             let isCalled = exchange.pointee.context.isInterested(
                 stage.pointee.phase,
                 position: stage.pointee.position
@@ -284,6 +306,7 @@ extension Worker {
             line.text(" takes whole (limits.body_buffer)")
         }
         exchange.pointee.context.leaving = min(exchange.pointee.context.leaving, position)
+        noteAnswer(exchange, position: position)
         if way == .request {
             exchange.pointee.flags.insert(.closeDownstream)
             replyOrCut(exchange, 413, reason: "the body is too large for a plugin")
@@ -377,9 +400,11 @@ extension Worker {
             return true
         }
         exchange.pointee.context.leaving = min(exchange.pointee.context.leaving, position)
+        noteAnswer(exchange, position: position)
         exchange.pointee.flags.insert(way == .request ? .closeDownstream : .closeUpstream)
         exchange.pointee.outcome = UInt32(SLUICE_OUTCOME_RESET)
         if exchange.pointee.flags.contains(.responseStarted) {
+            noteReason(exchange, "a plugin failed")
             cut(exchange)
         } else {
             exchange.pointee.outcome = UInt32(SLUICE_OUTCOME_COMPLETE)

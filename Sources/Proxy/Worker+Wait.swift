@@ -135,6 +135,7 @@ extension Worker {
         exchange.pointee.context.facts.time_now = nowNanoseconds
         switch phase {
         case .requestHeaders: resumeRequest(exchange, index, resumption)
+        case .cacheLookup: resumeCache(exchange, resumption)
         case .upstreamRequest: resumeAttempt(exchange, index, resumption)
         case .upstreamResponse, .responseHeaders:
             resumeResponse(exchange, phase, index, resumption)
@@ -164,6 +165,7 @@ extension Worker {
 extension Phase {
     /// Whether a wait in it stops the request's way, else the response's.
     var isOfRequest: Bool {
-        self == .requestHeaders || self == .requestBody || self == .upstreamRequest
+        self == .requestHeaders || self == .cacheLookup || self == .requestBody
+            || self == .upstreamRequest
     }
 }

@@ -56,6 +56,13 @@ public enum Syscall {
         Int(clinux_splice(from, to, count))
     }
 
+    /// Sends bytes of a file without their entering the process; 0 behind the file's end.
+    public static func sendFile(_ fd: Int32, from file: Int32, offset: UInt64, _ count: Int)
+        -> Int
+    {
+        Int(clinux_sendfile(fd, file, offset, count))
+    }
+
     @inline(__always)
     public static func close(_ fd: Int32) {
         _ = clinux_close(fd)

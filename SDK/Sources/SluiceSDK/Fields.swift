@@ -45,6 +45,12 @@ public struct Fields {
     /// Number of fields, pseudo-fields included.
     @inlinable public var count: Int { Int(headers.pointee.count) }
 
+    /// The fields as the host laid them out, for who copies them all.
+    @inlinable
+    public var list: UnsafeBufferPointer<sluice_field> {
+        UnsafeBufferPointer(start: headers.pointee.fields, count: count)
+    }
+
     /// The status of a response; 0 in a request.
     @inlinable public var status: Int { Int(headers.pointee.status) }
 
@@ -73,6 +79,13 @@ public struct Fields {
     public subscript(name: FieldName) -> Bytes? {
         if name.id != .unknown { return self[name.id] }
         for field in self where name.matches(field) { return field.value }
+        return nil
+    }
+
+    /// The first field of this name; nil when there is none.
+    public func first(_ name: FieldName) -> Field? {
+        if name.id != .unknown { return contains(name.id) ? self[firstIndex(name.id)] : nil }
+        for field in self where name.matches(field) { return field }
         return nil
     }
 

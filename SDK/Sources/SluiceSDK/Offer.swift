@@ -29,6 +29,9 @@ public struct Offer {
             UnsafeMutableRawPointer?, UnsafeMutableRawPointer?, UnsafeMutableRawPointer?,
             UnsafeMutablePointer<sluice_pick>?
         ) -> UInt32
+    /// The C function that is told that a worker ends.
+    public typealias Drain =
+        @convention(c) (UnsafeMutableRawPointer?, UnsafeMutableRawPointer?) -> Void
     /// The C function that runs a job.
     public typealias Run =
         @convention(c) (UnsafeMutableRawPointer?, UnsafeMutableRawPointer?) -> Void
@@ -58,6 +61,8 @@ public struct Offer {
     /// The C function that gets an instance ready for requests.
     public typealias Warm =
         @convention(c) (UnsafeMutableRawPointer?, UnsafeMutablePointer<sluice_errbuf>?) -> Int32
+    /// The C function that opens an instance's files again.
+    public typealias Reopen = @convention(c) (UnsafeMutableRawPointer?) -> Void
 
     /// Needed: `{ Export<Self>.create($0, $1, $2) }`.
     public var create: Create?
@@ -94,8 +99,14 @@ public struct Offer {
     /// `{ Export<Self>.pick($0, $1, $2, $3) }`.
     public var pick: PickPeer?
 
+    /// The role of `ResponseCache`: `offer.cache.lookup = { Export<Self>.cacheLookup($0, ...) }`,
+    /// and so on for each function of the table.
+    public var cache = sluice_cache()
+
     /// Of `WorkHook`, for timers and posted work: `{ Export<Self>.perform($0, $1, $2) }`.
     public var perform: sluice_task?
+    /// Of `DrainHook`: `{ Export<Self>.drain($0, $1) }`.
+    public var drain: Drain?
     /// With `finish` of `JobHook`: `{ Export<Self>.run($0, $1) }`.
     public var run: Run?
     /// `{ Export<Self>.finish($0, $1, $2) }`.
@@ -120,9 +131,14 @@ public struct Offer {
     /// `{ Export<Self>.importRest($0, $1, $2) }`.
     public var importRest: ImportState?
 
+    /// Of `ReopenHook`: `{ Export<Self>.reopenLogs($0) }`.
+    public var reopenLogs: Reopen?
+
     init() {}
 
     var isBalancer: Bool { build != nil && drop != nil && pick != nil }
+
+    var isCache: Bool { cache.lookup != nil && cache.admit != nil && cache.read != nil }
 
     var hasHandover: Bool { warm != nil || exportRest != nil || importRest != nil }
 
@@ -176,6 +192,13 @@ public struct Offer {
         table.build = build
         table.drop = drop
         table.pick = pick
+        return table
+    }
+
+    /// The cache's table as the host reads it.
+    var cacheTable: sluice_cache {
+        var table = cache
+        table.size = UInt32(MemoryLayout<sluice_cache>.size)
         return table
     }
 

@@ -49,6 +49,42 @@ extension CommandForm {
         }
     )
 
+    static let top = CommandForm(
+        words: ["top"],
+        summary: "watch what a proxy that runs is doing",
+        options: interface.filter { $0.long != "--json" } + [
+            Option(
+                long: "--interval",
+                short: nil,
+                value: "DURATION",
+                summary: "time between two views, 100ms to 60s (default 1s)"
+            ),
+            Option(
+                long: "--count",
+                short: nil,
+                value: "N",
+                summary: "print N views and end (default: 1 when the output is no terminal)"
+            ),
+        ],
+        details: "Rates and times are those since the view before. Ends with q.",
+        make: { arguments throws(UsageError) in
+            guard
+                case .control(let control) = order(
+                    arguments,
+                    AdminRequest("GET", "/v1/status"),
+                    ControlOrder.shortSeconds
+                )
+            else { preconditionFailure("a question is an order") }
+            return .top(
+                TopOrder(
+                    control: control,
+                    interval: try interval(arguments),
+                    count: try count(arguments)
+                )
+            )
+        }
+    )
+
     static let reload = CommandForm(
         words: ["reload"],
         summary: "have a proxy that runs read its manifest again",
@@ -105,6 +141,32 @@ extension CommandForm {
             return order(arguments, request, ControlOrder.shortSeconds)
         }
     )
+
+    /// Milliseconds between two views.
+    private static func interval(_ arguments: Arguments) throws(UsageError) -> Int {
+        guard let text = arguments.options["--interval"] else { return 1_000 }
+        guard let value = Quantity.milliseconds(text).flatMap({ Int(exactly: $0) }),
+            TopOrder.intervals.contains(value)
+        else {
+            let bounds = TopOrder.intervals
+            let (low, high) = (Int64(bounds.lowerBound), Int64(bounds.upperBound))
+            throw UsageError(
+                "option --interval: expected \(Quantity.durationText(low)) to "
+                    + "\(Quantity.durationText(high)), found \(quote(text))"
+            )
+        }
+        return value
+    }
+
+    private static func count(_ arguments: Arguments) throws(UsageError) -> Int? {
+        guard let text = arguments.options["--count"] else { return nil }
+        guard let value = Int(text), TopOrder.counts.contains(value) else {
+            throw UsageError(
+                "option --count: expected 1 to \(TopOrder.counts.upperBound), found \(quote(text))"
+            )
+        }
+        return value
+    }
 
     // MARK: Plugins
 
@@ -206,6 +268,53 @@ extension CommandForm {
         )
     }
 
+    // MARK: Caches
+
+    static let purge = CommandForm(
+        words: ["cache", "purge"],
+        summary: "have a cache in a proxy that runs forget responses",
+        options: interface + [
+            Option(
+                long: "--url",
+                short: nil,
+                value: "URL",
+                summary: "the response to this address, in all its variants"
+            ),
+            Option(
+                long: "--prefix",
+                short: nil,
+                value: "URL",
+                summary: "those whose address begins so"
+            ),
+            Option(long: "--tag", short: nil, value: "TAG", summary: "those with this tag"),
+            Option(long: "--all", short: nil, value: nil, summary: "all of them"),
+            Option(
+                long: "--soft",
+                short: nil,
+                value: nil,
+                summary: "keep them, and treat them as stale"
+            ),
+        ],
+        operands: ["INSTANCE"],
+        details: "Prints how many it hit. One of --url, --prefix, --tag and --all says which.",
+        make: { arguments throws(UsageError) in
+            var body: [JSON.Member] = []
+            for name in ["url", "prefix", "tag"] {
+                guard let value = arguments.options["--" + name] else { continue }
+                body.append(JSON.Member(name, .string(value)))
+            }
+            for name in ["all", "soft"] where arguments.options["--" + name] != nil {
+                body.append(JSON.Member(name, true))
+            }
+            do throws(PurgeOrder.Refusal) {
+                _ = try PurgeOrder(plugin: "", .object(body))
+            } catch {
+                throw UsageError("`sluice cache purge`: " + error.line)
+            }
+            return try order(arguments, at: "/v1/cache/", "purge", .object(body))
+        }
+    )
+
     // MARK: Orders
 
     private static func order(
@@ -213,11 +322,20 @@ extension CommandForm {
         plugin action: String,
         _ body: JSON
     ) throws(UsageError) -> Command {
+        try order(arguments, at: "/v1/plugins/", action, body)
+    }
+
+    private static func order(
+        _ arguments: Arguments,
+        at path: String,
+        _ action: String,
+        _ body: JSON
+    ) throws(UsageError) -> Command {
         let name = arguments.operand
         if let complaint = Pattern.complaint(aboutName: name) {
             throw UsageError("\(quote(name)) is no INSTANCE: \(complaint.message)")
         }
-        let request = AdminRequest("POST", "/v1/plugins/\(name)/\(action)", body)
+        let request = AdminRequest("POST", path + "\(name)/\(action)", body)
         return order(arguments, request, ControlOrder.longSeconds)
     }
 

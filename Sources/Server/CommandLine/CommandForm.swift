@@ -126,6 +126,7 @@ struct CommandForm: Sendable {
         validate,
         bench,
         status,
+        top,
         reload,
         upgrade,
         stop,
@@ -133,6 +134,7 @@ struct CommandForm: Sendable {
         promote,
         rollback,
         reset,
+        purge,
         CommandForm(
             words: ["version"],
             summary: "print the version",
