@@ -82,7 +82,7 @@ fuzz-tsan: toolchain ## The same under ThreadSanitizer, and the tests of service
 cache-tsan: toolchain ## Let threads loose on the cache's core and disk tier under ThreadSanitizer.
 	SWIFT=$(SWIFT) scripts/sanitized cache
 	.build-tsan/release/TinyUFOBench stress
-	folder=$$(mktemp -d) && .build-tsan/release/CacheDiskBench stress $$folder 2097152 20000; \
+	folder=$$(mktemp -d) && .build-tsan/release/CacheDiskBench stress $$folder 2097152 5000; \
 	    status=$$?; rm -rf $$folder; exit $$status
 
 counts: ## Count allocations, system calls and instructions per request; fails over a threshold.

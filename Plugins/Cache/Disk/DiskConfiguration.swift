@@ -17,7 +17,7 @@ extension DiskStore {
     public struct Configuration: Sendable {
         /// Bytes of all files, in whole blocks of `blockBytes`: `sizeMin` to `sizeMax`.
         public var size: UInt64
-        /// Bytes of one object's body: 1 or more; less fits if `size` is too small for it.
+        /// Bytes of one object's body: 1 to `bodyBytesLimit`; less fits if `size` is too small.
         public var bodyBytesMax: UInt64
         /// Objects: 1 to `objectsLimit`.
         ///
@@ -39,7 +39,7 @@ extension DiskStore {
         /// A store of this many bytes.
         public init(size: UInt64, keyHash: KeyHash) {
             self.size = size
-            bodyBytesMax = max(size / 4, 1)
+            bodyBytesMax = min(max(size / 4, 1), DiskStore.bodyBytesLimit)
             let objects = size / Self.objectBytesExpected
             objectsMax = Int(clamping: min(max(objects, 1), UInt64(DiskStore.objectsLimit)))
             self.keyHash = keyHash
@@ -52,7 +52,7 @@ extension DiskStore {
         /// The member that is out of its range; nil for none.
         func fault() -> ConfigurationError? {
             if !(DiskStore.sizeMin...DiskStore.sizeMax).contains(size) { return .size }
-            if bodyBytesMax < 1 { return .bodyBytesMax }
+            if !(1...DiskStore.bodyBytesLimit).contains(bodyBytesMax) { return .bodyBytesMax }
             if !(1...DiskStore.objectsLimit).contains(objectsMax) { return .objectsMax }
             if !(1...DiskStore.openFilesLimit).contains(openFilesMax) { return .openFilesMax }
             if !(1...DiskStore.writersLimit).contains(writersMax) { return .writersMax }
@@ -64,7 +64,7 @@ extension DiskStore {
     public enum ConfigurationError: Equatable, Sendable {
         /// Not `sizeMin` to `sizeMax`.
         case size
-        /// 0.
+        /// Not 1 to `bodyBytesLimit`.
         case bodyBytesMax
         /// Not 1 to `objectsLimit`.
         case objectsMax
@@ -80,6 +80,8 @@ extension DiskStore {
     public static let sizeMin: UInt64 = 1_048_576
     /// The largest `size`: 1 PiB.
     public static let sizeMax: UInt64 = 1 << 50
+    /// Bytes that an object's body can have: 8 TiB.
+    public static let bodyBytesLimit: UInt64 = 1 << 43
     /// Objects that a store can be made for.
     public static let objectsLimit = 134_217_728
     /// Files that can be open.

@@ -3,6 +3,8 @@ internal import CCacheDisk
 extension DiskStore {
     /// Has an object not be found any more; for workers.
     ///
+    /// While the store is rebuilding that is so only for what was found.
+    ///
     /// Its file is removed by whatever waits for the disk next. Should the process die before that,
     /// the object is there again when the folder is opened: `removeBlocking` is for what must not
     /// come back.
@@ -25,7 +27,7 @@ extension DiskStore {
         return wasThere
     }
 
-    /// Removes all objects, with those that are being written and those that are only found later.
+    /// Removes all objects that are there, are being written, or are only found later.
     ///
     /// - Returns: how many were found.
     /// - Throws: as `removeBlocking`.
@@ -37,7 +39,7 @@ extension DiskStore {
         }
         var count = 0
         var error: DiskError?
-        while store.forgetAny() {
+        while store.forgetOldest() {
             count += 1
             if count % Self.removalsPerChange == 0 { error = store.drainBlocking() ?? error }
         }
@@ -101,9 +103,11 @@ extension UnsafeMutablePointer where Pointee == Store {
         }
     }
 
-    fileprivate func forgetAny() -> Bool {
+    fileprivate func forgetOldest() -> Bool {
         locked { guarded in
-            guard let index = guarded.table.any else { return false }
+            // What is stored meanwhile is behind all that was there, and stays.
+            guard let index = guarded.table.oldest, guarded.table[index].id < guarded.floorId
+            else { return false }
             kill(index, &guarded)
             guarded.counts.removed += 1
             return true

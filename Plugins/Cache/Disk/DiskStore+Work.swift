@@ -243,7 +243,7 @@ extension UnsafeMutablePointer where Pointee == Store {
         var isMore = true
         while isMore {
             isMore = locked { guarded in
-                if let index = guarded.table.any { kill(index, &guarded) }
+                if let index = guarded.table.oldest { kill(index, &guarded) }
                 if let index = guarded.table.takeDead() {
                     let blocks = UInt64(guarded.table[index].blocks)
                     guarded.blocks -= blocks
@@ -251,7 +251,7 @@ extension UnsafeMutablePointer where Pointee == Store {
                     guarded.table.free(index)
                 }
                 let isMoreRemoved = guarded.table.dropRemoved(1)
-                return guarded.table.any != nil || guarded.table.hasDead || isMoreRemoved
+                return guarded.table.oldest != nil || guarded.table.hasDead || isMoreRemoved
             }
         }
     }

@@ -5,8 +5,9 @@ internal import TinyUFO
 ///
 /// Any number of threads may call everything at the same time. Functions whose name ends in
 /// `Blocking` wait for the disk and are for threads that may; all others take a lock for some
-/// hundred nanoseconds and call nothing of the system. docs/decisions/0014-cache-disk.md has the
-/// layout of the folder, and says what a crash, a full disk or a second process does.
+/// hundred nanoseconds, and call nothing of the system but to wait for it.
+/// docs/decisions/0014-cache-disk.md has the layout of the folder, and says what a crash, a full
+/// disk or a second process does.
 ///
 /// Keys are compared in full. There is one object of a hash: a second key of the same hash, which
 /// the caller computes with `Configuration.keyHash`, takes the place of the first.

@@ -99,7 +99,7 @@ extension FileHeader {
         keepUntil = long(56)
         bodyChecksum = number(64)
         guard keyCount <= DiskStore.keyBytesMax, metaCount <= DiskStore.metaBytesMax,
-            bodyCount <= DiskStore.sizeMax, long(32) == bodyOffset
+            bodyCount <= DiskStore.bodyBytesLimit, long(32) == bodyOffset
         else { return nil }
     }
 }

@@ -57,7 +57,7 @@ struct ObjectTable {
     private var dead = ObjectTable.none
     private var removed = ObjectTable.none
     private var newest = ObjectTable.none
-    private var oldest = ObjectTable.none
+    private var last = ObjectTable.none
     private var hand = ObjectTable.none
     /// Live ones.
     private(set) var count = 0
@@ -120,7 +120,7 @@ struct ObjectTable {
         self[index] = Record(hash: hash, id: id, blocks: blocks, state: .live, flags: flags)
         link(index)
         self[index].next = newest
-        if newest == Self.none { oldest = index } else { self[newest].previous = index }
+        if newest == Self.none { last = index } else { self[newest].previous = index }
         newest = index
         count += 1
         return index
@@ -192,7 +192,7 @@ struct ObjectTable {
         let (newer, older) = (self[index].previous, self[index].next)
         if hand == index { hand = newer }
         if newer == Self.none { newest = older } else { self[newer].next = older }
-        if older == Self.none { oldest = newer } else { self[older].previous = newer }
+        if older == Self.none { last = newer } else { self[older].previous = newer }
         count -= 1
         self[index].state = .dead
         self[index].previous = Self.none
@@ -213,8 +213,8 @@ struct ObjectTable {
     /// Ends what `takeDead` gave.
     mutating func free(_ index: UInt32) { release(index) }
 
-    /// Any live object; nil when there is none.
-    var any: UInt32? { oldest == Self.none ? nil : oldest }
+    /// The live object that came first; nil when there is none.
+    var oldest: UInt32? { last == Self.none ? nil : last }
 
     /// Moves the hand on.
     ///
@@ -225,7 +225,7 @@ struct ObjectTable {
     mutating func sieve(_ moves: inout Int, isHeld: (Record) -> Bool) -> UInt32? {
         while moves > 0, count > 0 {
             moves -= 1
-            let index = hand == Self.none ? oldest : hand
+            let index = hand == Self.none ? last : hand
             hand = self[index].previous
             if self[index].flags & Self.wasUsed != 0 {
                 self[index].flags &= ~Self.wasUsed

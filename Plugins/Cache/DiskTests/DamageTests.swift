@@ -149,4 +149,14 @@ struct DamageTests {
         #expect(writer.commitBlocking() == .superseded)
         #expect(folder.files == [] && folder.newFiles == [])
     }
+
+    @Test func `what is stored after all were removed stays`() throws {
+        let store = try TestStore(folder.path)
+        for number in 0..<10 { store.put("\(number)", [1]) }
+        #expect(try store.store.removeAllBlocking() == 10)
+        #expect(store.put("new", [2]) == .done(.stored))
+        #expect(store.get("new")?.body == [2] && folder.files.count == 1)
+        #expect(try store.store.removeAllBlocking() == 1)
+        #expect(try store.store.removeAllBlocking() == 0)
+    }
 }

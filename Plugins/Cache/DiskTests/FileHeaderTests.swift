@@ -93,7 +93,7 @@ struct FileHeaderTests {
             #expect(Self.read(Self.head(FileHeader(id: 1, keyCount: key, metaCount: meta))) == nil)
         }
         var header = Self.header
-        header.bodyCount = DiskStore.sizeMax
+        header.bodyCount = DiskStore.bodyBytesLimit
         #expect(Self.read(Self.head(header)) != nil)
         header.bodyCount += 1
         #expect(Self.read(Self.head(header)) == nil)

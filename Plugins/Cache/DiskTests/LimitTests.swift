@@ -138,6 +138,8 @@ struct LimitTests {
             ({ $0.size = DiskStore.sizeMax }, nil),
             ({ $0.bodyBytesMax = 0 }, .bodyBytesMax),
             ({ $0.bodyBytesMax = 1 }, nil),
+            ({ $0.bodyBytesMax = DiskStore.bodyBytesLimit }, nil),
+            ({ $0.bodyBytesMax = DiskStore.bodyBytesLimit + 1 }, .bodyBytesMax),
             ({ $0.objectsMax = 0 }, .objectsMax),
             ({ $0.objectsMax = 1 }, nil),
             ({ $0.objectsMax = DiskStore.objectsLimit + 1 }, .objectsMax),
@@ -163,5 +165,8 @@ struct LimitTests {
         let configuration = DiskStore.Configuration(size: 10 << 30, keyHash: TestStore.keyHash)
         #expect(configuration.objectsMax == 327_680)
         #expect(configuration.bodyBytesMax == 10 << 28)
+        let largest = DiskStore.Configuration(size: DiskStore.sizeMax, keyHash: TestStore.keyHash)
+        #expect(largest.objectsMax == DiskStore.objectsLimit)
+        #expect(largest.bodyBytesMax == DiskStore.bodyBytesLimit)
     }
 }

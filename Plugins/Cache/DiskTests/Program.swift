@@ -33,6 +33,12 @@ final class Program {
         try #require(result == 0, "\(program): error \(result)")
     }
 
+    /// Waits until it has said something.
+    func waitForOutput() {
+        var entry = pollfd(fd: output, events: Int16(POLLIN), revents: 0)
+        poll(&entry, 1, -1)
+    }
+
     /// Kills it after so many microseconds.
     func kill(after delay: UInt32) -> Ended {
         usleep(delay)
