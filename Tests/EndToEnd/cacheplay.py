@@ -50,9 +50,8 @@ class HTTP1(wire.Client):
 class Answer2(wire.Message):
     """A response of HTTP/2, in the shape of one of HTTP/1."""
 
-    closes = False
-
-    def __init__(self, stream):
+    def __init__(self, stream, closes):
+        self.closes = closes
         self.status = stream.status
         self.fields = [f for f in stream.fields if not f[0].startswith(":")]
         self.body = bytes(stream.body)
@@ -72,7 +71,7 @@ class HTTP2(h2wire.H2):
         if step.content:
             fields.append(("content-length", "%d" % len(step.content)))
         stream = self.fetch(fields, step.content or None)
-        return Answer2(stream) if stream.ended else None
+        return Answer2(stream, bool(self.goaway)) if stream.ended else None
 
     @staticmethod
     def plays(case):
