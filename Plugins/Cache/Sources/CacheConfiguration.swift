@@ -125,7 +125,7 @@ struct CacheConfiguration {
     private static func seconds(_ member: ConfigurationValue) throws(PluginError) -> Int64 {
         let seconds = (try member.nanoseconds() + 999_999_999) / 1_000_000_000
         guard (0...lifetimeSecondsMax).contains(seconds) else {
-            throw member.error("not within 0s to 365d")
+            throw member.error("not within 0s to 8760h")
         }
         return Int64(seconds)
     }
