@@ -46,6 +46,8 @@ class Answer:
     trailers: tuple = ()
     # Seconds between the request and the answer.
     delay: float = 0
+    # Seconds between its first half and the rest.
+    middle: float = 0
     # Its Age in seconds. A peer that ignores Age gets a short lifetime instead (`cacheplay`).
     aged: int = 0
 
@@ -130,7 +132,7 @@ either = _step("either")
 
 
 def together(clients, reach, *lines, **how):
-    """So many clients at once, who reach the origin so many times."""
+    """So many clients at once, who reach the origin so many times; None: as often as they like."""
     return Step("together", lines, clients=clients, reach=reach, **how)
 
 
