@@ -760,11 +760,14 @@ MEMBER(sluice_http_client, reserved, 32, void *[13]);
 
 /* sluice/ext/metrics.h */
 TEXT(SLUICE_METRICS_ID, "sluice.metrics/1");
+VALUE(SLUICE_METRICS_TEXT, 0);
+VALUE(SLUICE_METRICS_OPENMETRICS, 1);
 STRUCT(sluice_metrics, 72, 8);
 MEMBER(sluice_metrics, size, 0, uint32_t);
 MEMBER(sluice_metrics, reserved0, 4, uint32_t);
 MEMBER(sluice_metrics, write, 8, int32_t (*)(const sluice_sink *));
-MEMBER(sluice_metrics, reserved, 16, void *[7]);
+MEMBER(sluice_metrics, write_as, 16, int32_t (*)(uint32_t, const sluice_sink *));
+MEMBER(sluice_metrics, reserved, 24, void *[6]);
 
 /* sluice/ext/peers.h */
 TEXT(SLUICE_PEERS_ID, "sluice.peers/1");

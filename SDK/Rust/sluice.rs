@@ -1845,6 +1845,11 @@ pub const SLUICE_METRICS_ID: &str = "sluice.metrics/1";
 /// The same with a NUL, as C passes it.
 pub const SLUICE_METRICS_ID_C: &str = concat!("sluice.metrics/1", "\0");
 
+/// the Prometheus text format 0.0.4
+pub const SLUICE_METRICS_TEXT: u32 = 0;
+/// OpenMetrics 1.0; ends with the line "# EOF"
+pub const SLUICE_METRICS_OPENMETRICS: u32 = 1;
+
 /// `sluice.metrics/1`. Lifetime: process.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -1852,7 +1857,8 @@ pub struct sluice_metrics {
     pub size: u32,
     pub reserved0: u32,
     pub write: Option<unsafe extern "C" fn(sink: *const sluice_sink) -> i32>,
-    pub reserved: [*mut c_void; 7],
+    pub write_as: Option<unsafe extern "C" fn(format: u32, sink: *const sluice_sink) -> i32>,
+    pub reserved: [*mut c_void; 6],
 }
 
 impl sluice_metrics {
@@ -1861,7 +1867,8 @@ impl sluice_metrics {
         size: std::mem::size_of::<Self>() as u32,
         reserved0: 0,
         write: None,
-        reserved: [std::ptr::null_mut(); 7],
+        write_as: None,
+        reserved: [std::ptr::null_mut(); 6],
     };
 }
 
@@ -3056,7 +3063,8 @@ const _: () = {
     assert!(end(0, |s: &S| &s.size) == 4);
     assert!(end(4, |s: &S| &s.reserved0) == 8);
     assert!(end(8, |s: &S| &s.write) == 16);
-    assert!(end(16, |s: &S| &s.reserved) == 72);
+    assert!(end(16, |s: &S| &s.write_as) == 24);
+    assert!(end(24, |s: &S| &s.reserved) == 72);
 };
 
 const _: () = {

@@ -45,12 +45,17 @@ struct AdminAnswer: Equatable {
     ///
     /// - Parameter now: seconds since the epoch.
     func bytes(now: UInt64) -> [UInt8] {
-        let isText = response.body.string != nil
+        let text = response.body.string
+        let isOpenMetrics =
+            text?.utf8.suffix(6).elementsEqual(AdminWire.openMetricsEnd.utf8) == true
+        let ownType =
+            text == nil
+            ? AdminWire.json : isOpenMetrics ? AdminWire.openMetrics : AdminWire.text
         let body = response.body.string ?? response.body.text + "\n"
         let reason = UInt16(exactly: response.status).map { HeadWriter.reason(of: $0) } ?? ""
         var head = "HTTP/1.1 \(response.status) \(reason)\r\n"
         head += "Date: \(HeadWriter.date(secondsSinceEpoch: Int64(clamping: now)))\r\n"
-        head += "Content-Type: \(type ?? (isText ? AdminWire.text : AdminWire.json))\r\n"
+        head += "Content-Type: \(type ?? ownType)\r\n"
         head += "Content-Length: \(body.utf8.count)\r\n"
         head += "Cache-Control: no-store\r\n"
         if !response.allow.isEmpty {
@@ -64,10 +69,39 @@ struct AdminAnswer: Equatable {
 }
 
 /// Names that both ends of the interface write.
-enum AdminWire {
+package enum AdminWire {
     static let json = "application/json"
-    /// The Prometheus text format, which is the only text there is.
+    /// The Prometheus text format; metrics are the only text there is.
     static let text = "text/plain; version=0.0.4; charset=utf-8"
+    static let openMetrics = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    /// What OpenMetrics ends with, and nothing else.
+    static let openMetricsEnd = "# EOF\n"
+    /// Where metrics are, and where they are as OpenMetrics: what a request for the first one
+    /// becomes that would rather have this format.
+    package static let metricsPath = "/v1/metrics"
+    package static let openMetricsPath = "/v1/metrics/openmetrics"
+    /// Bytes of all metrics, as a string of JSON.
+    package static let metricBytesMax = 15_728_640
+
+    /// Whether a client asks for OpenMetrics 1.0 and does not like 0.0.4 better (RFC 9110 §12.5.1).
+    ///
+    /// Only a client that names the type gets it.
+    static func prefersOpenMetrics(_ accept: [String]) -> Bool {
+        var (open, plain) = (0.0, 0.0)
+        for range in accept.joined(separator: ",").lowercased().split(separator: ",") {
+            let parts = range.split(separator: ";").map { trimmed($0.drop { " \t".contains($0) }) }
+            let names = parts.dropFirst()
+            let weight = names.first { $0.hasPrefix("q=") }.map { Double($0.dropFirst(2)) ?? 0 }
+            let version = names.first { $0.hasPrefix("version=") }?.dropFirst(8)
+            switch parts.first {
+            case "application/openmetrics-text" where version == nil || version == "1.0.0":
+                open = max(open, weight ?? 1)
+            case "text/plain": plain = max(plain, weight ?? 1)
+            default: continue
+            }
+        }
+        return open > 0 && open >= plain
+    }
 
     /// Whether a Host is "localhost" or an address, with or without a port.
     static func isNear(host: String) -> Bool {
@@ -224,6 +258,12 @@ struct AdminExchange {
                 return end(.refusal(400, "the body is not an object"))
             }
         }
-        return .call(AdminRequest(request.method, request.path, body))
+        var path = request.path
+        if path == AdminWire.metricsPath,
+            AdminWire.prefersOpenMetrics(request.values(named: "accept"))
+        {
+            path = AdminWire.openMetricsPath
+        }
+        return .call(AdminRequest(request.method, path, body))
     }
 }

@@ -143,8 +143,14 @@ extension HookCall {
         context.pointee.requestChanged()
     }
 
+    /// Applies what a lookup edits, but for the method, which says whether a body follows.
     private func commitMiss(_ context: UnsafeMutablePointer<RequestContext>) -> EditError? {
-        editor.apply(
+        guard let ops = edits.pointee.ops else { return .tooMany }
+        for index in 0..<min(Int(edits.pointee.count), Int(edits.pointee.capacity))
+        where ops[index].op == UInt32(SLUICE_EDIT_SET_METHOD) {
+            return .wrongMessage
+        }
+        return editor.apply(
             edits,
             to: &context.pointee.request,
             known: (.max, .max),
@@ -403,7 +409,8 @@ extension HookCall {
         }
         var slices = (Slice(name, nameCount), Slice(value, valueCount))
         if copies {
-            guard let first = arena.copy(name, nameCount), let second = arena.copy(value, valueCount)
+            guard let first = arena.copy(name, nameCount),
+                let second = arena.copy(value, valueCount)
             else { return .outOfMemory }
             slices = (Slice(first, nameCount), Slice(second, valueCount))
         }
@@ -435,7 +442,9 @@ extension HookCall {
         worker.pointee.entry = entry
         worker.pointee.context = context
         args.pointee.phase = UInt32(SLUICE_PHASE_CACHE_LOOKUP)
-        if worker.pointee.isTimed { beginTime() }
+        worker.pointee.cells.increment(entry.pointee.meter.calls)
+        let isTimed = worker.pointee.isTimed || context.pointee.isSampled
+        if isTimed { beginTime() }
         let result = call(
             entry.pointee.state,
             worker.pointee.slots[Int(entry.pointee.instance)],
@@ -443,7 +452,7 @@ extension HookCall {
             base?.advanced(by: Int(entry.pointee.contextOffset))
         )
         worker.pointee.context = nil
-        if worker.pointee.isTimed { noteTime(entry) }
+        if isTimed { noteTime(entry, isSampled: context.pointee.isSampled) }
         return result
     }
 
@@ -459,7 +468,7 @@ extension HookCall {
         let result = Breadcrumb.mark(.write, of: PluginRecord.label(entry.pointee.plugin)) {
             call(entry.pointee.state, slot)
         }
-        if worker.pointee.isTimed { noteTime(entry) }
+        if worker.pointee.isTimed { noteTime(entry, isSampled: false) }
         return result
     }
 

@@ -23,6 +23,7 @@ extension Worker {
         markTried(exchange, upstream, upstream.pointee.local(of: peer))
         guard let local = pickNext(exchange, upstream), takeBudget(exchange, state) else { return }
         logRetry(exchange, "hedge.after is over, another peer is asked as well", peer)
+        tally(exchange, UpstreamWords.hedges)
         state.pointee.candidate = Int32(truncatingIfNeeded: local)
         setBeside(exchange, state)
         exchange.pointee.up = nil
@@ -145,7 +146,8 @@ extension Worker {
             return
         }
         changePlaces(other, exchange)
-        if reports { reportAttempt(exchange, SLUICE_ATTEMPT_TIMEOUT) }
+        tally(exchange, UpstreamWords.abandoned)
+        if reports { tellAttempt(exchange, SLUICE_ATTEMPT_TIMEOUT) }
         _ = goOnBeside(exchange)
         exchange.pointee.context.facts.time_first_byte = first
     }

@@ -210,14 +210,22 @@ extension Worker {
             listener: listeners + Int(down.pointee.listener),
             generation: enterGeneration(down),
             head: head,
-            now: now
+            now: now,
+            row: unroutedRow
         )
+        exchange.pointee.begunAt = nowNanoseconds
+        ownRow.add(WorkerWords.inFlight)
+        unsampled &-= 1
         RequestContext.prepare(
             context(of: exchange),
             arena: arena,
             request: message,
             worker: calls.worker
         )
+        if unsampled == 0 {
+            unsampled = HookSampling.period
+            exchange.pointee.context.isSampled = true
+        }
         down.pointee.exchange = exchange
         down.pointee.state = .exchange
         down.pointee.flags.remove(.fresh)
@@ -288,6 +296,7 @@ extension Worker {
         let chain = route.pointee.chain
         exchange.pointee.chain = chain
         exchange.pointee.upstream = route.pointee.upstream
+        exchange.pointee.row = route.pointee.meter.row(index)
         if chain.pluginCount > 0 { enterRoute(exchange, route) }
         if chain.pluginCount > chain.globalCount {
             exchange.pointee.context.entered = chain.pluginCount

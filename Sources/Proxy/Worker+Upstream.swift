@@ -53,7 +53,10 @@ extension Worker {
             if findsNoRoom(exchange) { return }
             markTried(exchange, upstream, local)
             reportAttempt(exchange, SLUICE_ATTEMPT_CONNECT)
-            guard upstream.pointee.triesOtherPeers else { break }
+            guard upstream.pointee.triesOtherPeers,
+                exchange.pointee.attempts < upstream.pointee.retries.attempts
+            else { break }
+            countRetry(exchange, .connect)
         }
         if goOnBeside(exchange) { return }
         guard upstream.pointee.peerCount > 0 else {
@@ -201,6 +204,9 @@ extension Worker {
         reportAttempt(exchange, SLUICE_ATTEMPT_CONNECT)
         if goOnBeside(exchange) { return }
         if upstream.pointee.triesOtherPeers {
+            if exchange.pointee.attempts < upstream.pointee.retries.attempts {
+                countRetry(exchange, .connect)
+            }
             attempt(exchange)
         } else {
             reply(exchange, 502, reason: "no peer could be reached")
@@ -225,6 +231,7 @@ extension Worker {
         } else if isLast {
             reply(exchange, 502, reason: "no peer could be reached")
         } else {
+            countRetry(exchange, .connect)
             attempt(exchange)
         }
     }
@@ -249,6 +256,7 @@ extension Worker {
         guard let up = exchange.pointee.up else { return }
         up.pointee.state = .active
         up.pointee.requests &+= 1
+        countSent(exchange)
         exchange.pointee.flags.subtract([.sentToPeer, .peerStoppedReading, .closeUpstream])
         if exchange.pointee.chain.hookCount(.upstreamRequest) > 0 {
             saveRequest(exchange)
@@ -440,6 +448,7 @@ extension Worker {
             exchange.pointee.flags.insert(.freshConnection)
             log.write(4) { line in line.text("retry after a reused connection failed") }
             resetRequest(exchange)
+            countRetry(exchange, .stale)
             attempt(exchange)
             return
         }

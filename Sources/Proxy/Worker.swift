@@ -180,7 +180,7 @@ package struct Worker: ~Copyable {
     var firstAbsent: UnsafeMutablePointer<Downstream>?
     var absentCount = 0
     /// Of HTTP/2 to clients.
-    var http2 = H2Counters()
+    var http2: H2Counters
     /// CLOCK_MONOTONIC at the begin of the batch.
     var nowNanoseconds: UInt64
     /// The same in milliseconds: what deadlines count in.
@@ -188,6 +188,14 @@ package struct Worker: ~Copyable {
     var requestNumber: UInt64
     /// Clients' connections that were accepted.
     var acceptedCount: UInt64 = 0
+    /// Where the worker counts what is of no route, upstream or listener, and requests before they
+    /// have a route.
+    let ownRow: MeterRow
+    /// Requests until the next one whose hooks are timed.
+    var unsampled = HookSampling.period
+    let unroutedRow: MeterRow
+    let times: Buckets
+    let sizes: Buckets
 
     /// All connections of clients.
     var firstOpen: UnsafeMutablePointer<Downstream>?
@@ -297,6 +305,11 @@ package struct Worker: ~Copyable {
         responseLimits = limits
         listenerTimer = Self.timer(TimerKind.listeners)
         requestNumber = UInt64(index) << 48
+        ownRow = tables.meters.workers.row(index)
+        unroutedRow = tables.meters.unrouted.row(index)
+        times = .times
+        sizes = .sizes
+        http2 = H2Counters(ownRow + WorkerWords.http2)
         enter(plan)
     }
 
@@ -365,6 +378,7 @@ package struct Worker: ~Copyable {
     package mutating func begin() {
         ThreadRole.enter(.worker(index))
         Breadcrumb.use(WorkerLinks.crumb(calls.worker))
+        ownRow[WorkerWords.thread].store(UInt64(clamping: Usage.thread), ordering: .relaxed)
         startInstances(of: current)
         openPort()
     }

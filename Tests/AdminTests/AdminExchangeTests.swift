@@ -56,6 +56,32 @@ struct AdminExchangeTests {
         #expect(step(chunked, pieces: pieces) == .call(request))
     }
 
+    @Test(arguments: [
+        ("application/openmetrics-text", true), ("*/*", false), ("text/plain", false),
+        ("application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5", true),
+        ("application/openmetrics-text;version=0.0.1", false),
+        ("application/openmetrics-text ; q=0.5, text/plain ; q=0.5", true),
+        ("application/openmetrics-text;q=0.4, text/plain;q=0.5", false),
+        ("application/openmetrics-text;q=0", false), ("application/openmetrics-text;q=x", false),
+        ("", false), (",;=", false),
+    ])
+    func `metrics come in the format that is asked for`(accept: String, isOpen: Bool) {
+        let get = "GET /v1/metrics HTTP/1.1\r\nHost: x\r\nAccept: \(accept)\r\n\r\n"
+        let path = isOpen ? AdminWire.openMetricsPath : AdminWire.metricsPath
+        #expect(step(get) == .call(AdminRequest("GET", path)))
+        let other = get.replacing("/v1/metrics", with: "/v1/status")
+        #expect(step(other) == .call(AdminRequest("GET", "/v1/status")))
+    }
+
+    @Test func `a text says which format it has`() {
+        let text = AdminAnswer(response: AdminResponse(200, "a 1\n")).bytes(now: 0)
+        #expect(String(decoding: text, as: UTF8.self).contains("Type: \(AdminWire.text)\r\n"))
+        let open = AdminAnswer(response: AdminResponse(200, "a 1\n# EOF\n")).bytes(now: 0)
+        #expect(
+            String(decoding: open, as: UTF8.self).contains("Type: \(AdminWire.openMetrics)\r\n")
+        )
+    }
+
     @Test func `a request without a body has null`() {
         let empty = "POST /v1/stop HTTP/1.1\r\nHost: x\r\n\r\n"
         #expect(step(empty) == .call(AdminRequest("POST", "/v1/stop")))

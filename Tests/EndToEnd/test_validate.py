@@ -60,6 +60,7 @@ def failed(found):
     ("Ketama", '{ key: ["client_ip", "header:x-user"], max_load: 1.25 }'),
     ("LeastConnections", '{ choices: "all", measure: "latency" }'),
     ("HealthCheck", '{ active: { interval: "100ms" }, passive: { consecutive: 3 } }'),
+    ("Cache", '{ memory: "1MiB", key: { headers: ["x-a"] } }'),
     ("RateLimit", '{ rules: [{ name: "a", limit: 3 }], fields: "both" }'),
     ("RateLimit", '{ rules: [{ name: "a", algorithm: "concurrency", limit: 1, delay: "1s" }] }'),
     ("AccessLog", '{ output: { file: "/dev/null" } }'),
@@ -69,6 +70,7 @@ def failed(found):
         { name: "a", algorithm: "token_bucket", limit: 10, burst: 1, delay: "1s" }] }"""),
     ("Tracing", '{ collector: "app", response: ["traceresponse"], batch: { delay: "50ms" } }'),
     ("Tracing", '{ collector: "app", encoding: "json", sampling: { ratio: 0 }, b3: true }'),
+    ("Metrics", '{ path: "/", allow: ["192.0.2.0/24"] }'),
 ])
 def test_shipped_plugins_pass(name, config):
     status, found = validate("%s/lib%s.so" % (PLUGINS, name), "--config", config)

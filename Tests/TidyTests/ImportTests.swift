@@ -52,6 +52,7 @@ struct ImportTests {
         "AccessLog": ["Synchronization"],
         "HealthCheck": ["Synchronization"],
         "RateLimit": ["RateLimiting"], "Tracing": ["Synchronization"],
+        "Cache": ["CSluice", "CachePolicy", "Synchronization", "TinyUFO"],
     ]
 
     @Test(arguments: table.keys.sorted())

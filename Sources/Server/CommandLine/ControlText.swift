@@ -85,8 +85,16 @@ enum ControlText {
         let peers = upstream["peers"]?.array ?? []
         guard !peers.isEmpty else { return ["upstream \(name): no peers"] }
         let healthy = upstream["healthy"]?.integer ?? 0
+        // What is not 0: an upstream at rest is one line.
+        let counts = [
+            "pending", "retrying", "connections", "idle_connections", "retries", "hedges",
+            "budget_refusals", "limit_refusals",
+        ].compactMap { member -> String? in
+            guard let count = upstream[member]?.integer, count != 0 else { return nil }
+            return ", \(member.replacing("_", with: " ")): \(count)"
+        }.joined()
         return table(
-            "upstream \(name), healthy: \(healthy) of \(peers.count)",
+            "upstream \(name), healthy: \(healthy) of \(peers.count)\(counts)",
             upstream["peers"],
             [
                 ("PEER", "address"), ("HEALTH", "health"), ("IN FLIGHT", "in_flight"),

@@ -12,12 +12,14 @@ final class ServingControl: Sendable {
     private let manifest: String
     private let surroundings: ManifestSurroundings
     private let logLevel: UInt32
+    private let tables: PlanTables
     /// Nanoseconds of the monotonic clock.
     private let started = Clock.monotonicNanoseconds()
 
     private static let router = AdminRouter<ServingControl>([
         AdminRoute("GET", "/v1/status", { $0.status }),
         AdminRoute("GET", "/v1/metrics", { $0.metrics }),
+        AdminRoute("GET", AdminWire.openMetricsPath, { $0.openMetrics }),
         AdminRoute("GET", "/v1/generations", { $0.generationsStatus }),
         AdminRoute("GET", "/v1/upstreams", { $0.upstreams }),
         AdminRoute("GET", "/v1/routes", { $0.routes }),
@@ -28,6 +30,7 @@ final class ServingControl: Sendable {
         AdminRoute("POST", "/v1/plugins/*/promote", { $0.promote }),
         AdminRoute("POST", "/v1/plugins/*/rollback", { $0.rollBack }),
         AdminRoute("POST", "/v1/plugins/*/reset", { $0.reset }),
+        AdminRoute("POST", "/v1/cache/*/purge", members: PurgeOrder.members, { $0.purge }),
         AdminRoute("POST", "/v1/stop", members: ["fast"], { $0.stop }),
         AdminRoute("POST", "/v1/reopen_logs", { $0.reopenLogs }),
     ])
@@ -44,6 +47,7 @@ final class ServingControl: Sendable {
         self.manifest = manifest
         self.surroundings = surroundings
         logLevel = generations.running.settings.logLevel.rawValue
+        tables = generations.running.plan.tables
     }
 
     /// The handler of the admin interface.
@@ -84,7 +88,26 @@ final class ServingControl: Sendable {
     // MARK: Looking
 
     private func metrics(_ call: AdminCall) -> AdminResponse {
-        AdminResponse(200, .string(Metrics.text))
+        Self.metrics(.text)
+    }
+
+    private func openMetrics(_ call: AdminCall) -> AdminResponse {
+        Self.metrics(.openMetrics)
+    }
+
+    private static func metrics(_ format: MetricFormat) -> AdminResponse {
+        let text = JSON.string(Metrics.text(format))
+        // Over the bound it would not come through the supervisor.
+        guard text.text.utf8.count <= AdminWire.metricBytesMax else {
+            return .refusal(
+                503,
+                [
+                    "the metrics are over \(AdminWire.metricBytesMax) bytes; the plugin"
+                        + " org.sluice.metrics gives them all"
+                ]
+            )
+        }
+        return AdminResponse(200, text)
     }
 
     private func status(_ call: AdminCall) -> AdminResponse {
@@ -110,7 +133,7 @@ final class ServingControl: Sendable {
     }
 
     private func upstreams(_ call: AdminCall) -> AdminResponse {
-        AdminResponse(200, ["upstreams": UpstreamStatus.json])
+        AdminResponse(200, ["upstreams": UpstreamStatus.json(tables)])
     }
 
     private func routes(_ call: AdminCall) -> AdminResponse {
@@ -176,6 +199,15 @@ final class ServingControl: Sendable {
     private func reset(_ call: AdminCall) -> AdminResponse {
         let manifest = manifest
         return perform { $0.reset(call.name, manifest: manifest) }
+    }
+
+    private func purge(_ call: AdminCall) -> AdminResponse {
+        do throws(PurgeOrder.Refusal) {
+            let order = try PurgeOrder(plugin: call.name, call.body)
+            return perform { $0.purge(order) }
+        } catch {
+            return .refusal(422, [error.line])
+        }
     }
 
     // MARK: Stopping
