@@ -69,8 +69,8 @@ extension Worker {
             return
         }
         down.initialize(to: Downstream(fd: fd, listener: listener, ip: ip, port: peer.port))
-        connectionNumber &+= 1
-        down.pointee.number = connectionNumber
+        acceptedCount &+= 1
+        down.pointee.number = UInt64(index) << 48 | acceptedCount
         if rules != nil { down.pointee.state = .proxyHeader }
         connectionCount &+= 1
         down.pointee.acceptedAt = nowNanoseconds

@@ -186,8 +186,8 @@ package struct Worker: ~Copyable {
     /// The same in milliseconds: what deadlines count in.
     var now: UInt64
     var requestNumber: UInt64
-    /// Of the client's connection that was accepted last.
-    var connectionNumber: UInt64
+    /// Clients' connections that were accepted.
+    var acceptedCount: UInt64 = 0
     /// Where the worker counts what is of no route, upstream or listener, and requests before they
     /// have a route.
     let ownRow: MeterRow
@@ -305,7 +305,6 @@ package struct Worker: ~Copyable {
         responseLimits = limits
         listenerTimer = Self.timer(TimerKind.listeners)
         requestNumber = UInt64(index) << 48
-        connectionNumber = UInt64(index) << 48
         ownRow = tables.meters.workers.row(index)
         unroutedRow = tables.meters.unrouted.row(index)
         times = .times

@@ -87,15 +87,15 @@ def script(tree, *options):
     return done.returncode, done.stderr
 
 
-FACTS_END = "uint64_t reserved[8];\n} sluice_facts;"
+REPLY_END = "uint64_t reserved[4];\n} sluice_reply;"
 BREAKS = [
     ("types.h", [("uint64_t sequence;", "int64_t sequence;")],
      "sluice_token: sequence was uint64_t at 8, is int64_t at 8"),
     ("types.h", [("    uint32_t slot;\n    uint32_t generation;",
                   "    uint32_t generation;\n    uint32_t slot;")],
      "sluice_token: slot was uint32_t at 0, is uint32_t at 4"),
-    ("http.h", [(FACTS_END, "uint64_t reserved[8];\n    uint64_t more;\n} sluice_facts;")],
-     "struct sluice_facts size 272 align 8 was: struct sluice_facts size 264 align 8"),
+    ("http.h", [(REPLY_END, "uint64_t reserved[4];\n    uint64_t more;\n} sluice_reply;")],
+     "struct sluice_reply size 72 align 8 was: struct sluice_reply size 64 align 8"),
     ("http.h", [("SLUICE_MORE = 6", "SLUICE_MORE = 9")],
      "constant SLUICE_MORE = 9, was: constant SLUICE_MORE = 6"),
     ("http.h", [("SLUICE_MORE = 6", "SLUICE_REST = 6")], "gone: constant SLUICE_MORE = 6"),
@@ -123,8 +123,8 @@ def test_a_break_is_called_one(tree, header, replacements, message):
 
 
 @pytest.mark.parametrize("header,replacements,message", [
-    ("http.h", [(FACTS_END, "uint64_t more;\n    uint64_t reserved[7];\n} sluice_facts;")],
-     "grows: sluice_facts: more takes a reserved slot at 200"),
+    ("http.h", [(REPLY_END, "uint64_t more;\n    uint64_t reserved[3];\n} sluice_reply;")],
+     "grows: sluice_reply: more takes a reserved slot at 32"),
     ("types.h", [("SLUICE_ECONFIG = -6,", "SLUICE_ECONFIG = -6,\n    SLUICE_ENEW = -7,")],
      "grows: new: constant SLUICE_ENEW = -7"),
     ("http.h", [("typedef struct sluice_req sluice_req;",

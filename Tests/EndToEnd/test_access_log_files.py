@@ -1,5 +1,5 @@
-"""Files of the access log: modes, rotation, a full disk; and that stops, reloads and upgrades lose no
-line."""
+"""Files of the access log: modes, rotation, a full disk; and that stops, reloads and upgrades lose
+no line."""
 import json
 import os
 import shutil
