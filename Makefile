@@ -24,7 +24,7 @@ share := $(DESTDIR)$(PREFIX)/share/sluice
 .DEFAULT_GOAL := build
 # The steps of `test` share build folders and ports of the machine.
 .NOTPARALLEL:
-.PHONY: help build deps test-deps toolchain run test lint unit abi e2e embedded fuzz fuzz-asan fuzz-tsan cache-tsan counts bench lifecycle cache-bench cache-conformance cache-endurance install uninstall clean
+.PHONY: help build deps test-deps toolchain run test lint unit abi e2e embedded fuzz fuzz-asan fuzz-tsan cache-tsan counts bench lifecycle chaos cache-bench cache-conformance cache-endurance install uninstall clean
 
 help: ## Print this list.
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) \
@@ -101,6 +101,10 @@ lifecycle: build ## Swap, reload and upgrade under load, with nginx and HAProxy 
 	Tests/Bench/lifecycle/swaps.py --ratio 1.5
 	Tests/Bench/lifecycle/swaps.py --distinct --count 200
 	Tests/Bench/lifecycle/steps.py
+
+chaos: build ## Let origins fail under load, with HAProxy beside it (about 8 minutes), and count shares.
+	Tests/Bench/chaos/chaos.py
+	Tests/Bench/balancers.py
 
 cache-bench: toolchain ## Print the cache's hit ratios and nanoseconds per call, beside LRU.
 	$(SWIFT) build -c release --product TinyUFOBench

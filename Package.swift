@@ -7,11 +7,13 @@ import PackageDescription
 /// `Descriptor` and `Tests`.
 let plugins = [
     "RoundRobin", "Ketama", "Maglev", "Random", "LeastConnections", "Headers", "Respond",
-    "HealthCheck", "Discovery", "RateLimit", "Compression", "Cache",
+    "HealthCheck", "Discovery", "RateLimit", "Compression", "AccessLog", "Tracing", "Metrics",
+    "Cache",
 ]
 
 /// What several plugins are made of, of which each library has a copy, and what is C in one.
 let sharedByPlugins: [String: [Target.Dependency]] = [
+    "AccessLog": ["CAccessLog"],
     "RoundRobin": ["Balancing"],
     "Compression": ["CCompression"],
     "Ketama": ["Balancing"],
@@ -20,6 +22,7 @@ let sharedByPlugins: [String: [Target.Dependency]] = [
     "LeastConnections": ["Balancing"],
     "Discovery": ["CDiscovery"],
     "RateLimit": ["RateLimiting"],
+    "Tracing": ["CTracing"],
     "Cache": ["CCache", "CachePolicy", "TinyUFO"],
 ]
 
@@ -106,6 +109,30 @@ let cacheCore: [Target] = [
         dependencies: ["TinyUFO", "TinyUFOWorkloads"],
         path: "Plugins/Cache/CoreTests",
         swiftSettings: strict
+    ),
+]
+
+/// The cache's disk tier, which knows nothing of plugins either.
+let cacheDisk: [Target] = [
+    .target(name: "CCacheDisk", path: "Plugins/Cache/CCacheDisk"),
+    .target(
+        name: "CacheDisk",
+        dependencies: ["CCacheDisk", "TinyUFO"],
+        path: "Plugins/Cache/Disk",
+        swiftSettings: strict + embedded + optimized
+    ),
+    .executableTarget(
+        name: "CacheDiskBench",
+        dependencies: ["CacheDisk", "TinyUFO", "TinyUFOWorkloads"],
+        path: "Plugins/Cache/DiskBench",
+        swiftSettings: strict + optimized
+    ),
+    // It starts the program above, and kills it.
+    .testTarget(
+        name: "CacheDiskTests",
+        dependencies: ["CacheDisk", "CacheDiskBench", "TinyUFO", "TinyUFOWorkloads"],
+        path: "Plugins/Cache/DiskTests",
+        swiftSettings: strict + optimized
     ),
 ]
 
@@ -268,9 +295,12 @@ let package = Package(
             path: "Plugins/Shared/BalancingTests",
             swiftSettings: strict
         ),
+        .target(name: "CAccessLog", path: "Plugins/AccessLog/CAccessLog"),
         .target(name: "CDiscovery", path: "Plugins/Discovery/CDiscovery"),
+        .target(name: "CTracing", path: "Plugins/Tracing/CTracing"),
     ]
         + cacheCore
+        + cacheDisk
         + cachePolicy
         + rateLimitCore
         + plugins.flatMap { name -> [Target] in

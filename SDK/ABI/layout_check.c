@@ -367,7 +367,7 @@ MEMBER(sluice_facts, answered_by, 216, sluice_slice);
 MEMBER(sluice_facts, reason, 232, sluice_slice);
 MEMBER(sluice_facts, head_bytes_in, 248, uint32_t);
 MEMBER(sluice_facts, head_bytes_out, 252, uint32_t);
-MEMBER(sluice_facts, reserved, 256, uint64_t[1]);
+MEMBER(sluice_facts, time_attempt, 256, uint64_t);
 STRUCT(sluice_reply, 64, 8);
 MEMBER(sluice_reply, size, 0, uint32_t);
 MEMBER(sluice_reply, status, 4, uint32_t);
@@ -504,7 +504,9 @@ MEMBER(sluice_instance, destroy, 48, void (*)(void *));
 MEMBER(sluice_instance, export_state, 56, int32_t (*)(void *, const sluice_sink *, sluice_errbuf
     *));
 MEMBER(sluice_instance, import_state, 64, int32_t (*)(void *, sluice_slice, sluice_errbuf *));
-MEMBER(sluice_instance, reserved, 72, void *[10]);
+MEMBER(sluice_instance, worker_drain, 72, void (*)(void *, void *));
+MEMBER(sluice_instance, reopen_logs, 80, void (*)(void *));
+MEMBER(sluice_instance, reserved, 88, void *[8]);
 STRUCT(sluice_create_args, 88, 8);
 MEMBER(sluice_create_args, size, 0, uint32_t);
 MEMBER(sluice_create_args, worker_count, 4, uint32_t);
@@ -758,11 +760,14 @@ MEMBER(sluice_http_client, reserved, 32, void *[13]);
 
 /* sluice/ext/metrics.h */
 TEXT(SLUICE_METRICS_ID, "sluice.metrics/1");
+VALUE(SLUICE_METRICS_TEXT, 0);
+VALUE(SLUICE_METRICS_OPENMETRICS, 1);
 STRUCT(sluice_metrics, 72, 8);
 MEMBER(sluice_metrics, size, 0, uint32_t);
 MEMBER(sluice_metrics, reserved0, 4, uint32_t);
 MEMBER(sluice_metrics, write, 8, int32_t (*)(const sluice_sink *));
-MEMBER(sluice_metrics, reserved, 16, void *[7]);
+MEMBER(sluice_metrics, write_as, 16, int32_t (*)(uint32_t, const sluice_sink *));
+MEMBER(sluice_metrics, reserved, 24, void *[6]);
 
 /* sluice/ext/peers.h */
 TEXT(SLUICE_PEERS_ID, "sluice.peers/1");

@@ -702,7 +702,7 @@ pub struct sluice_facts {
     pub reason: sluice_slice,
     pub head_bytes_in: u32,
     pub head_bytes_out: u32,
-    pub reserved: [u64; 1],
+    pub time_attempt: u64,
 }
 
 impl sluice_facts {
@@ -739,7 +739,7 @@ impl sluice_facts {
         reason: sluice_slice::INIT,
         head_bytes_in: 0,
         head_bytes_out: 0,
-        reserved: [0; 1],
+        time_attempt: 0,
     };
 }
 
@@ -1095,7 +1095,9 @@ pub struct sluice_instance {
         error: *mut sluice_errbuf) -> i32>,
     pub import_state: Option<unsafe extern "C" fn(instance: *mut c_void, state: sluice_slice, error:
         *mut sluice_errbuf) -> i32>,
-    pub reserved: [*mut c_void; 10],
+    pub worker_drain: Option<unsafe extern "C" fn(instance: *mut c_void, slot: *mut c_void)>,
+    pub reopen_logs: Option<unsafe extern "C" fn(instance: *mut c_void)>,
+    pub reserved: [*mut c_void; 8],
 }
 
 impl sluice_instance {
@@ -1111,7 +1113,9 @@ impl sluice_instance {
         destroy: None,
         export_state: None,
         import_state: None,
-        reserved: [std::ptr::null_mut(); 10],
+        worker_drain: None,
+        reopen_logs: None,
+        reserved: [std::ptr::null_mut(); 8],
     };
 }
 
@@ -1841,6 +1845,11 @@ pub const SLUICE_METRICS_ID: &str = "sluice.metrics/1";
 /// The same with a NUL, as C passes it.
 pub const SLUICE_METRICS_ID_C: &str = concat!("sluice.metrics/1", "\0");
 
+/// the Prometheus text format 0.0.4
+pub const SLUICE_METRICS_TEXT: u32 = 0;
+/// OpenMetrics 1.0; ends with the line "# EOF"
+pub const SLUICE_METRICS_OPENMETRICS: u32 = 1;
+
 /// `sluice.metrics/1`. Lifetime: process.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -1848,7 +1857,8 @@ pub struct sluice_metrics {
     pub size: u32,
     pub reserved0: u32,
     pub write: Option<unsafe extern "C" fn(sink: *const sluice_sink) -> i32>,
-    pub reserved: [*mut c_void; 7],
+    pub write_as: Option<unsafe extern "C" fn(format: u32, sink: *const sluice_sink) -> i32>,
+    pub reserved: [*mut c_void; 6],
 }
 
 impl sluice_metrics {
@@ -1857,7 +1867,8 @@ impl sluice_metrics {
         size: std::mem::size_of::<Self>() as u32,
         reserved0: 0,
         write: None,
-        reserved: [std::ptr::null_mut(); 7],
+        write_as: None,
+        reserved: [std::ptr::null_mut(); 6],
     };
 }
 
@@ -1881,7 +1892,7 @@ pub const SLUICE_HEALTH_USED: u32 = 1;
 
 /// only when no other peer of the upstream can be used
 pub const SLUICE_PEER_BACKUP: u32 = 1;
-/// no new requests; those that run finish
+/// nothing but requests of sessions that a balancer keeps with it; those that run finish
 pub const SLUICE_PEER_DRAINING: u32 = 2;
 
 pub const SLUICE_PEERS_MAX: u32 = 65535;
@@ -2614,7 +2625,7 @@ const _: () = {
     assert!(end(232, |s: &S| &s.reason) == 248);
     assert!(end(248, |s: &S| &s.head_bytes_in) == 252);
     assert!(end(252, |s: &S| &s.head_bytes_out) == 256);
-    assert!(end(256, |s: &S| &s.reserved) == 264);
+    assert!(end(256, |s: &S| &s.time_attempt) == 264);
 };
 
 const _: () = {
@@ -2755,7 +2766,9 @@ const _: () = {
     assert!(end(48, |s: &S| &s.destroy) == 56);
     assert!(end(56, |s: &S| &s.export_state) == 64);
     assert!(end(64, |s: &S| &s.import_state) == 72);
-    assert!(end(72, |s: &S| &s.reserved) == 152);
+    assert!(end(72, |s: &S| &s.worker_drain) == 80);
+    assert!(end(80, |s: &S| &s.reopen_logs) == 88);
+    assert!(end(88, |s: &S| &s.reserved) == 152);
 };
 
 const _: () = {
@@ -3050,7 +3063,8 @@ const _: () = {
     assert!(end(0, |s: &S| &s.size) == 4);
     assert!(end(4, |s: &S| &s.reserved0) == 8);
     assert!(end(8, |s: &S| &s.write) == 16);
-    assert!(end(16, |s: &S| &s.reserved) == 72);
+    assert!(end(16, |s: &S| &s.write_as) == 24);
+    assert!(end(24, |s: &S| &s.reserved) == 72);
 };
 
 const _: () = {

@@ -93,7 +93,7 @@ final class AdminConnection {
         case .call(let request):
             self.request = request
             return .call(request)
-        case .refuse(let answer):
+        case .answer(let answer):
             begin(answer)
             return nil
         }

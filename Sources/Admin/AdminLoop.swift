@@ -8,6 +8,7 @@ final class AdminLoop: @unchecked Sendable {
     /// What is done with a request.
     struct Work: Sendable {
         var token: AdminToken?
+        var hasPage: Bool
         var limits: AdminLimits
         var answered: AdminServer.Answered
         var handler: AdminHandler
@@ -141,7 +142,13 @@ final class AdminLoop: @unchecked Sendable {
             let connection = AdminConnection(
                 descriptor,
                 peer: peer,
-                phase: .reading(AdminExchange(token: work.token, limits: work.limits)),
+                phase: .reading(
+                    AdminExchange(
+                        token: work.token,
+                        hasPage: work.hasPage,
+                        limits: work.limits
+                    )
+                ),
                 deadline: answerDeadline(from: now)
             )
             if let refusal { connection.begin(refusal) }

@@ -17,6 +17,7 @@ package final class AdminServer: Sendable {
     /// - Parameters:
     ///   - listening: bound and listening, of either family; closed when the server stops.
     ///   - token: what a client must show; over TCP always, over a Unix socket never.
+    ///   - page: whether the page is given to browsers; nil where only this machine can ask for it.
     ///   - logLevel: the highest level that is written, as `ErrorLog` counts.
     ///   - answered: on the same thread as the handler, once for each of its answers.
     ///   - handler: on the server's thread, one call at a time.
@@ -24,12 +25,14 @@ package final class AdminServer: Sendable {
     package static func start(
         on listening: consuming FileDescriptor,
         token: AdminToken? = nil,
+        page: Bool? = nil,
         limits: AdminLimits = AdminLimits(),
         logLevel: UInt32,
         answered: @escaping Answered = { _, _ in },
         handler: @escaping AdminHandler
     ) throws(Errno) -> AdminServer {
-        let isUnix = try Socket.localAddress(listening.number).isUnix
+        let address = try Socket.localAddress(listening.number)
+        let isUnix = address.isUnix
         precondition(isUnix == (token == nil), "a token is for TCP, which never goes without")
         let stopping = try Wakeup()
         let loop = try AdminLoop(
@@ -37,6 +40,7 @@ package final class AdminServer: Sendable {
             stop: stopping.number,
             work: AdminLoop.Work(
                 token: token,
+                hasPage: page ?? isNear(address),
                 limits: limits,
                 answered: answered,
                 handler: handler
@@ -73,14 +77,17 @@ package final class AdminServer: Sendable {
     /// What the log says once it listens: the address, and in a second line what is not safe.
     package static func announcement(of address: SocketAddress) -> (info: String, warning: String?)
     {
-        let host = address.ip.text
-        let isNear = address.isUnix || host.hasPrefix("127.") || host == "::1"
-        return (
+        (
             "admin interface on \(address.text)",
-            isNear
+            isNear(address)
                 ? nil
                 : "admin.listen: \(address.text): the token crosses the network in the clear"
         )
+    }
+
+    private static func isNear(_ address: SocketAddress) -> Bool {
+        let host = address.ip.text
+        return address.isUnix || host.hasPrefix("127.") || host == "::1"
     }
 
     /// Stops: waits for the call that runs, then closes all connections and the listening socket.

@@ -12,6 +12,8 @@
 #include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/wait.h>
+#include <termios.h>
+#include <sys/ioctl.h>
 
 long clinux_accept(int fd, struct sockaddr_storage *address, uint32_t *length) {
     socklen_t size = sizeof *address;
@@ -95,6 +97,28 @@ long clinux_wait_process(int process) {
 long clinux_poll(int fd, int ms) {
     struct pollfd one = {fd, POLLIN, 0};
     CLINUX_RETRY(poll(&one, 1, ms));
+}
+
+/* The settings before `clinux_terminal_take`. */
+static struct termios clinux_terminal_before;
+
+long clinux_terminal_take(int fd) {
+    if (tcgetattr(fd, &clinux_terminal_before) < 0) return -errno;
+    struct termios keys = clinux_terminal_before;
+    keys.c_lflag &= ~(tcflag_t)(ICANON | ECHO | ISIG);
+    keys.c_cc[VMIN] = 1;
+    keys.c_cc[VTIME] = 0;
+    CLINUX_RESULT(tcsetattr(fd, TCSADRAIN, &keys));
+}
+
+void clinux_terminal_give_back(int fd) {
+    tcsetattr(fd, TCSADRAIN, &clinux_terminal_before);
+}
+
+uint32_t clinux_terminal_size(int fd) {
+    struct winsize size = {0};
+    if (ioctl(fd, TIOCGWINSZ, &size) < 0 || !size.ws_row || !size.ws_col) return 0;
+    return (uint32_t)size.ws_row << 16 | size.ws_col;
 }
 
 uint64_t clinux_heap_bytes(void) {

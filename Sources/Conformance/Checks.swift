@@ -104,7 +104,9 @@ struct CheckContext {
         failureStatus: UInt16 = 500,
         workerCount: Int = 1
     ) throws(PluginError) -> PluginInstance {
-        try PluginInstance(
+        // That of `Scene`, for plugins whose configuration names one.
+        CalloutPort.setUpstreams(["app"])
+        return try PluginInstance(
             name: name,
             index: index,
             library: library,

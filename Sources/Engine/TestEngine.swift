@@ -119,6 +119,8 @@ package final class TestEngine {
         do {
             let log = try MemoryFile(name: "sluice-engine-log")
             File.setErrorOutput(log.number)
+            // As in a start: plugins may look for an upstream that their configuration names.
+            CalloutPort.setUpstreams(Set(settings.upstreams.map(\.name)))
             instances = try make()
             let probes = instances.map { $0.watch(views) }
             let folder = try File.makeTemporaryFolder(prefix: "/tmp/sluice-engine-")

@@ -442,7 +442,9 @@ extension HookCall {
         worker.pointee.entry = entry
         worker.pointee.context = context
         args.pointee.phase = UInt32(SLUICE_PHASE_CACHE_LOOKUP)
-        if worker.pointee.isTimed { beginTime() }
+        worker.pointee.cells.increment(entry.pointee.meter.calls)
+        let isTimed = worker.pointee.isTimed || context.pointee.isSampled
+        if isTimed { beginTime() }
         let result = call(
             entry.pointee.state,
             worker.pointee.slots[Int(entry.pointee.instance)],
@@ -450,7 +452,7 @@ extension HookCall {
             base?.advanced(by: Int(entry.pointee.contextOffset))
         )
         worker.pointee.context = nil
-        if worker.pointee.isTimed { noteTime(entry) }
+        if isTimed { noteTime(entry, isSampled: context.pointee.isSampled) }
         return result
     }
 
@@ -466,7 +468,7 @@ extension HookCall {
         let result = Breadcrumb.mark(.write, of: PluginRecord.label(entry.pointee.plugin)) {
             call(entry.pointee.state, slot)
         }
-        if worker.pointee.isTimed { noteTime(entry) }
+        if worker.pointee.isTimed { noteTime(entry, isSampled: false) }
         return result
     }
 

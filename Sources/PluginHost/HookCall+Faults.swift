@@ -8,6 +8,7 @@ extension HookCall {
     func noteFault(_ kind: FaultKind, _ entry: UnsafeMutablePointer<HookEntry>) {
         let plugin = entry.pointee.plugin
         plugin.pointee.count(kind)
+        MetricRegistry.shared.add(entry.pointee.meter.errors, 1)
         let index = worker.pointee.workerIndex
         guard index < plugin.pointee.workerCount else { return }
         let circuit = plugin.pointee.circuits + index
@@ -25,10 +26,13 @@ extension HookCall {
 
     /// The time of a hook is over.
     @inline(never)
-    func noteTime(_ entry: UnsafeMutablePointer<HookEntry>) {
+    func noteTime(_ entry: UnsafeMutablePointer<HookEntry>, isSampled: Bool) {
         let most = entry.pointee.plugin.pointee.guards.hookNanoseconds
         let time = Clock.monotonicNanoseconds() &- worker.pointee.hookStart
-        guard most > 0, time > most else { return }
+        if isSampled {
+            MetricRegistry.shared.observe(entry.pointee.meter.times, Double(time) / 1e9)
+        }
+        guard worker.pointee.isTimed, most > 0, time > most else { return }
         noteFault(.overrun, entry)
         let phase = Phase.names[Int(args.pointee.phase)]
         entry.pointee.plugin.pointee.tell(

@@ -232,7 +232,9 @@ public struct HookCall: ~Copyable {
             args.pointee.resume_payload = resumption.payload
             if let resumed = entry.pointee.resumed { hook = resumed }
         }
-        if worker.pointee.isTimed { beginTime() }
+        worker.pointee.cells.increment(entry.pointee.meter.calls)
+        let isTimed = worker.pointee.isTimed || context.pointee.isSampled
+        if isTimed { beginTime() }
         let verdict = hook(
             entry.pointee.state,
             worker.pointee.slots[Int(entry.pointee.instance)],
@@ -241,7 +243,7 @@ public struct HookCall: ~Copyable {
             args
         )
         worker.pointee.context = nil
-        if worker.pointee.isTimed { noteTime(entry) }
+        if isTimed { noteTime(entry, isSampled: context.pointee.isSampled) }
         if resumption != nil { args.pointee.resume_reason = 0 }
         return verdict
     }

@@ -104,23 +104,23 @@ public final class ImageRegistry: Sendable {
         return (totals, state.withLock(\.unmapped))
     }
 
-    /// The lines of the Prometheus text format 0.0.4 that tell of images.
-    public func metricText() -> String {
+    /// The metrics that tell of images.
+    func write(to writer: MetricWriter) {
         let (standing, unmapped) = totals()
-        var counts =
-            "# HELP sluice_plugin_images Images of plugins' libraries by what they do.\n"
-            + "# TYPE sluice_plugin_images gauge\n"
-        var bytes =
-            "# HELP sluice_plugin_image_bytes Address space of these images.\n"
-            + "# TYPE sluice_plugin_image_bytes gauge\n"
-        for state in PluginImage.Standing.allCases {
-            let total = standing[state] ?? Totals()
-            counts += "sluice_plugin_images{state=\"\(state.rawValue)\"} \(total.count)\n"
-            bytes += "sluice_plugin_image_bytes{state=\"\(state.rawValue)\"} \(total.bytes)\n"
-        }
-        return counts + bytes
-            + "# HELP sluice_plugin_images_unmapped_total Images whose memory was given back.\n"
-            + "# TYPE sluice_plugin_images_unmapped_total counter\n"
-            + "sluice_plugin_images_unmapped_total \(unmapped.count)\n"
+        let states = PluginImage.Standing.allCases.map { ($0, standing[$0] ?? Totals()) }
+        writer.family(
+            "sluice_plugin_images",
+            .gauge,
+            "Images of plugins' libraries by what they do."
+        )
+        for (state, total) in states { writer.sample(total.count, [("state", state.rawValue)]) }
+        writer.family("sluice_plugin_image_bytes", .gauge, "Address space of these images.")
+        for (state, total) in states { writer.sample(total.bytes, [("state", state.rawValue)]) }
+        writer.family(
+            "sluice_plugin_images_unmapped_total",
+            .counter,
+            "Images whose memory was given back."
+        )
+        writer.sample(unmapped.count)
     }
 }

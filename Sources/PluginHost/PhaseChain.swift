@@ -16,6 +16,7 @@ public struct HookEntry {
     let contextOffset: Int32
     let isGlobal: Bool
     let plugin: UnsafeMutablePointer<PluginRecord>
+    let meter: HookMeter
 }
 
 /// The hooks of one phase in the order in which they run.
@@ -110,7 +111,8 @@ public struct PhaseChain: @unchecked Sendable {
                         position: Int32(position),
                         contextOffset: Int32(offsets[position]),
                         isGlobal: position < global.count,
-                        plugin: instance.record
+                        plugin: instance.record,
+                        meter: instance.record.pointee.hookMeter(phase)
                     )
                 )
             }
@@ -132,7 +134,8 @@ public struct PhaseChain: @unchecked Sendable {
                 position: Int32(position),
                 contextOffset: Int32(offsets[position]),
                 isGlobal: position < global.count,
-                plugin: instance.record
+                plugin: instance.record,
+                meter: instance.record.pointee.hookMeter(.cacheLookup)
             )
             header.pointee.cache = ChainCache.make(table, entry)
             header.pointee.hooked |= 1 << UInt64(Phase.cacheLookup.rawValue)

@@ -26,7 +26,9 @@ public enum PluginCall: UInt32, Sendable, CaseIterable {
     /// What runs while the library is loaded: its constructors.
     case load = 30
     case probe = 31
-    case purge = 32
+    case workerDrain = 32
+    case reopen = 33
+    case purge = 34
 }
 
 extension Breadcrumb {

@@ -110,6 +110,20 @@ extension PluginInstance {
         }
     }
 
+    /// Whether it has files to open again.
+    public var reopensLogs: Bool { functions.pointee.reopen_logs != nil }
+
+    /// Has it open its files again by their names; nothing to do for one that has none. [control]
+    ///
+    /// - Throws: when it has not returned in time.
+    public func reopenLogs() throws(PluginError) {
+        guard let call = functions.pointee.reopen_logs else { return }
+        // Safe: the state is the plugin's, and lives until the instance is destroyed.
+        try control.run("plugins.\(name): reopen_logs") { [self] in
+            Breadcrumb.mark(.reopen, of: label) { call(state) }
+        }
+    }
+
     // MARK: Calls
 
     private final class Collected {

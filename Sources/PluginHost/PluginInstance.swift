@@ -278,6 +278,14 @@ public final class PluginInstance: @unchecked Sendable {
         return slot
     }
 
+    /// Whether it wants to send what it keeps before a worker stops.
+    public var drains: Bool { table.pointee.worker_drain != nil }
+
+    /// Lets it begin to send what it keeps: the worker's last request has ended. [worker]
+    public func drainWorker(_ slot: UnsafeMutableRawPointer?) {
+        handle.mark(.workerDrain) { table.pointee.worker_drain?(table.pointee.state, slot) }
+    }
+
     /// Gives the slot back; no task and no timer of the instance runs there any more. [worker]
     public func stopWorker(_ worker: Int, _ slot: UnsafeMutableRawPointer?) {
         handle.mark(.workerStop) { table.pointee.worker_stop?(table.pointee.state, slot) }

@@ -58,6 +58,20 @@ public struct PluginRecord {
     let faults: UnsafePointer<UInt32>
     let skipped: UInt32
     let openCircuits: UInt32
+    /// By phase, made when the first chain calls one of its hooks.
+    private let hookMeters: UnsafeMutablePointer<HookMeter?>
+
+    /// Where calls of its hooks are counted. [control]
+    func hookMeter(_ phase: Phase) -> HookMeter {
+        if let meter = hookMeters[phase.rawValue] { return meter }
+        let instance = String(
+            decoding: UnsafeBufferPointer(start: name.bytes, count: name.count),
+            as: UTF8.self
+        )
+        let meter = HookMeter(instance: instance, phase, workers: workerCount)
+        hookMeters[phase.rawValue] = meter
+        return meter
+    }
 
     static func make(
         name: String,
@@ -77,6 +91,8 @@ public struct PluginRecord {
             faults.advanced(by: kind.rawValue).initialize(to: number)
         }
         let text = sluice_slice(permanent: name)
+        let hookMeters = UnsafeMutablePointer<HookMeter?>.allocate(capacity: Phase.countOfABI)
+        hookMeters.initialize(repeating: nil, count: Phase.countOfABI)
         record.initialize(
             to: PluginRecord(
                 label: label,
@@ -87,7 +103,8 @@ public struct PluginRecord {
                 circuits: circuits,
                 faults: UnsafePointer(faults),
                 skipped: registry.hostSeries(.skipped, of: name, nil, workers: workers),
-                openCircuits: registry.hostSeries(.circuits, of: name, nil, workers: workers)
+                openCircuits: registry.hostSeries(.circuits, of: name, nil, workers: workers),
+                hookMeters: hookMeters
             )
         )
         return record

@@ -30,6 +30,8 @@ public struct RequestContext {
     public internal(set) var bodyWishes: UnsafeMutablePointer<BodyWishes>?
     /// Id of the attempt's peer (`sluice.peers/1`); 0 before there is one.
     public var peerID: UInt64 = 0
+    /// Its hooks are timed, for the metrics.
+    public var isSampled = false
     /// `SLUICE_ARGS_INTERNAL` of a request that the host made itself, else 0.
     public var flags: UInt32 = 0
     /// Callouts that run for the request.

@@ -20,6 +20,8 @@ public struct WorkerLinks {
     var isTimed = false
     /// Nanoseconds of the monotonic clock, while hooks are timed.
     var hookStart: UInt64 = 0
+    /// Where calls of hooks are counted.
+    let cells: MetricCells.Pages
     /// Circuits of the worker that requests have to ask.
     public internal(set) var watchedCircuits = 0
     /// Where the worker is in the code of plugins.
@@ -33,6 +35,7 @@ public struct WorkerLinks {
         self.slots = slots
         self.waits = waits
         self.workerIndex = workerIndex
+        cells = MetricRegistry.shared.pages(ofWorker: workerIndex)
         args = .allocate(capacity: 1)
         args.initialize(to: sluice_args())
         args.pointee.size = UInt32(MemoryLayout<sluice_args>.size)

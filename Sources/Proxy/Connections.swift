@@ -82,6 +82,10 @@ struct Downstream {
     var listener: UInt16
     var port: UInt16
     var requests: UInt32 = 0
+    /// Nanoseconds of the worker's clock; 0 of a stream.
+    var acceptedAt: UInt64 = 0
+    /// Unique in this process; 0 of a stream, whose connection has one.
+    var number: UInt64 = 0
     /// Unread input: part of a head, or what came behind the current message.
     var input: UnsafeMutablePointer<UInt8>?
     var inputCapacity: UInt32 = 0
@@ -157,6 +161,8 @@ struct Upstream {
     var requests: UInt32 = 0
     /// When the head of a request without a body was sent, in nanoseconds of the worker's clock; 0
     /// of one with a body, whose response may wait for the client.
+    ///
+    /// Before: when the connect or the handshake began.
     var sentAt: UInt64 = 0
     /// When the attempt's response must be there, in milliseconds of the worker's clock; kept where
     /// the upstream has a `FailoverPlan`.

@@ -110,6 +110,10 @@ struct Exchange {
     /// Begin of the window in which the rate of the body is measured, and the bytes at its begin.
     var rateStart: UInt64
     var rateBytes: UInt64 = 0
+    /// Nanoseconds of the worker's clock when the head was there.
+    var begunAt: UInt64
+    /// Where the request is counted.
+    var row: MeterRow
     var nextDead: UnsafeMutablePointer<Exchange>?
 
     /// Bytes of an exchange's block.
@@ -123,7 +127,8 @@ struct Exchange {
         listener: UnsafePointer<ListenerPlan>,
         generation: UnsafeMutablePointer<Generation>,
         head: RequestHead,
-        now: UInt64
+        now: UInt64,
+        row: MeterRow
     ) {
         // Safe: every member is trivial, and all that zeroes do not mean is set below and by
         // `RequestContext.prepare`, which the caller calls.
@@ -152,6 +157,7 @@ struct Exchange {
         exchange.pointee.lastRead = now
         exchange.pointee.lastWrite = now
         exchange.pointee.rateStart = now
+        exchange.pointee.row = row
         exchange.pointee.nextDead = nil
     }
 

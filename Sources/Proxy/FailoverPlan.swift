@@ -184,6 +184,8 @@ struct FailoverState {
     /// When the present attempt must have its response's head.
     var tryDeadline = UInt64.max
     var waitsUntil: UInt64 = 0
+    /// Nanoseconds of the worker's clock.
+    var waitsSince: UInt64 = 0
     /// The peer that was chosen before the response of another one was dropped; -1 for none.
     var candidate: Int32 = -1
     /// Counted among the active ones.
@@ -214,6 +216,7 @@ struct AttemptBeside {
     var flags: ExchangeFlags = []
     var attempt: UInt32 = 0
     var isReused: UInt32 = 0
+    var begun: UInt64 = 0
     var connected: UInt64 = 0
 
     /// Flags of an exchange that are of its attempt.

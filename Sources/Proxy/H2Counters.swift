@@ -1,29 +1,62 @@
 import HTTP
 import Reactor
+import Synchronization
 
-/// What a worker counts of clients' HTTP/2, since it began.
-///
-/// Plain numbers of one worker: whoever sums them asks each worker in its own thread.
+/// What a worker counts of clients' HTTP/2, since it began: words of its row, which metrics show.
 struct H2Counters {
-    /// Connections that began.
-    var connections: UInt64 = 0
-    /// Streams that were opened, also those that were answered by the host itself.
-    var streams: UInt64 = 0
-    /// Streams that were refused with REFUSED_STREAM, and may be sent again (RFC 9113 §8.7).
-    var streamsRefused: UInt64 = 0
-    /// Streams that clients have reset.
-    var resetsReceived: UInt64 = 0
-    /// Connections that were ended for an error, those below included.
-    var failures: UInt64 = 0
-    /// Connections that were ended at a bound, by `H2Bound.rawValue`.
-    private var cut = InlineArray<16, UInt64>(repeating: 0)
+    // Safe: the row has room for all of them (`WorkerWords`), and is never freed.
+    private let row: MeterRow
 
-    init() { precondition(H2Bound.allCases.count <= 16, "more bounds than counters") }
+    // Words.
+    static let connections = 0
+    static let streams = 1
+    static let streamsRefused = 2
+    static let resetsReceived = 3
+    static let failures = 4
+    static let cut = 5
+    /// Words of a row.
+    static let count = cut + 16
+
+    init(_ row: MeterRow) {
+        precondition(H2Bound.allCases.count <= 16, "more bounds than counters")
+        self.row = row
+    }
+
+    private subscript(word: Int) -> UInt64 {
+        get { row[word].load(ordering: .relaxed) }
+        nonmutating set { row[word].store(newValue, ordering: .relaxed) }
+    }
+
+    /// Connections that began.
+    var connections: UInt64 {
+        get { self[Self.connections] }
+        nonmutating set { self[Self.connections] = newValue }
+    }
+    /// Streams that were opened, also those that were answered by the host itself.
+    var streams: UInt64 {
+        get { self[Self.streams] }
+        nonmutating set { self[Self.streams] = newValue }
+    }
+    /// Streams that were refused with REFUSED_STREAM, and may be sent again (RFC 9113 §8.7).
+    var streamsRefused: UInt64 {
+        get { self[Self.streamsRefused] }
+        nonmutating set { self[Self.streamsRefused] = newValue }
+    }
+    /// Streams that clients have reset.
+    var resetsReceived: UInt64 {
+        get { self[Self.resetsReceived] }
+        nonmutating set { self[Self.resetsReceived] = newValue }
+    }
+    /// Connections that were ended for an error, those below included.
+    var failures: UInt64 {
+        get { self[Self.failures] }
+        nonmutating set { self[Self.failures] = newValue }
+    }
 
     /// Connections that were ended at a bound.
     subscript(bound: H2Bound) -> UInt64 {
-        get { cut[Int(bound.rawValue)] }
-        set { cut[Int(bound.rawValue)] = newValue }
+        get { self[Self.cut + Int(bound.rawValue)] }
+        nonmutating set { self[Self.cut + Int(bound.rawValue)] = newValue }
     }
 }
 

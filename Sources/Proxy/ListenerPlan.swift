@@ -26,6 +26,7 @@ package struct ListenerPlan {
     let speaksHTTP1: Bool
     /// In the clear.
     let speaksHTTP2: Bool
+    let meter: Meter
 
     /// - Parameter old: the listener of the plan before whose connections this one takes over.
     init(
@@ -33,8 +34,10 @@ package struct ListenerPlan {
         address: SocketAddress,
         tls: TLSServerContext? = nil,
         descriptorLimit: Int,
+        meter: Meter,
         continuing old: UnsafeMutablePointer<ListenerPlan>? = nil
     ) {
+        self.meter = meter
         self.tls = tls
         self.settings = settings
         self.address = address

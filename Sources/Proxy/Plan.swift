@@ -218,15 +218,18 @@ package struct RoutePlan {
     let name: Slice
     let chain: PhaseChain
     let upstream: UnsafeMutablePointer<UpstreamPlan>?
+    let meter: Meter
 
     init(
         _ settings: RouteSettings,
         chain: PhaseChain,
-        upstream: UnsafeMutablePointer<UpstreamPlan>?
+        upstream: UnsafeMutablePointer<UpstreamPlan>?,
+        meter: Meter
     ) {
         let copy = sluice_slice(permanent: settings.name)
         name = Slice(copy.ptr, Int(copy.len))
         self.chain = chain
         self.upstream = upstream
+        self.meter = meter
     }
 }

@@ -105,6 +105,7 @@ struct PlanBuilder {
                     address: addresses[order],
                     tls: tls.listeners[order],
                     descriptorLimit: descriptorLimit,
+                    meter: tables.meters.listener(listener.address),
                     continuing: old
                 )
             )
@@ -136,7 +137,8 @@ struct PlanBuilder {
                     tls: tls.upstreams[order],
                     peerIndices: indices,
                     pick: built?.pick,
-                    load: tables.load(ofUpstream: upstream.name)
+                    load: tables.meters.load(ofUpstream: upstream.name),
+                    meter: tables.meters.upstream(upstream.name)
                 )
             )
             upstreams.append(plan)
@@ -179,7 +181,7 @@ struct PlanBuilder {
                     id: old?.pointee.id ?? tables.takePeerID(),
                     address: addresses[order],
                     link,
-                    tables.load(ofUpstream: upstream.name),
+                    tables.meters.load(ofUpstream: upstream.name),
                     continuing: old
                 )
             )
@@ -245,7 +247,8 @@ struct PlanBuilder {
                 RoutePlan(
                     route,
                     chain: PhaseChain(global: global, route: chain),
-                    upstream: index.map { upstreams[$0] }
+                    upstream: index.map { upstreams[$0] },
+                    meter: tables.meters.route(route.name, upstream: route.upstream)
                 )
             )
         }

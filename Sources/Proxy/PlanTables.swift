@@ -19,8 +19,8 @@ package final class PlanTables: @unchecked Sendable {
     var freeListeners: IndexPool
     var freePeers: IndexPool
     private var freeInstances: IndexPool
-    /// By the upstream's name.
-    private var loads: [String: UpstreamLoad] = [:]
+    /// What is counted of routes, upstreams and listeners.
+    package let meters: TrafficMeters
 
     /// Listeners of all live plans together.
     package static let listenersMax = 4_096
@@ -31,6 +31,7 @@ package final class PlanTables: @unchecked Sendable {
 
     package init(workerCount: Int) {
         self.workerCount = workerCount
+        meters = TrafficMeters(workers: workerCount)
         listeners = .allocate(capacity: Self.listenersMax)
         peerRoom = Self.peersMax + workerCount * ProbeSlot.countMax
         peers = .allocate(capacity: peerRoom)
@@ -44,14 +45,6 @@ package final class PlanTables: @unchecked Sendable {
     func takePeerID() -> UInt64 {
         lastPeerID += 1
         return lastPeerID
-    }
-
-    /// Counters of an upstream, which last over all plans that have one of this name. [control]
-    func load(ofUpstream name: String) -> UpstreamLoad {
-        if let load = loads[name] { return load }
-        let load = UpstreamLoad(workers: workerCount)
-        loads[name] = load
-        return load
     }
 
     /// A place for an instance in every worker's table of slots. [control]

@@ -44,6 +44,8 @@ package struct AdminSettings: Sendable, Equatable {
     package var address: String
     /// File of the token that clients of TCP must show; nil for a Unix socket.
     package var tokenFile: String?
+    /// Whether browsers get a page; nil: where only this machine can ask for it.
+    package var page: Bool?
 
     package init(address: String, tokenFile: String? = nil) {
         self.address = address

@@ -80,11 +80,14 @@ package struct PeerPlan {
     }
 
     /// Counts requests that are with this peer.
+    ///
+    /// - Returns: how many there are now, over all workers.
     @inline(__always)
-    func addInFlight(_ change: Int) {
+    @discardableResult
+    func addInFlight(_ change: Int) -> Int {
         // Safe: a 64-bit word, only ever touched by atomic operations.
-        _ = UnsafeMutableRawPointer(load).assumingMemoryBound(to: Atomic<Int>.self)
-            .pointee.wrappingAdd(change, ordering: .relaxed)
+        UnsafeMutableRawPointer(load).assumingMemoryBound(to: Atomic<Int>.self)
+            .pointee.wrappingAdd(change, ordering: .relaxed).newValue
     }
 
     /// Requests that are with this peer now.
@@ -149,6 +152,7 @@ package struct UpstreamPlan {
     let tls: TLSClientContext?
     let speaks: UpstreamProtocol
     let http2: PeerHTTP2Plan
+    let meter: Meter
 
     struct Pick {
         let call:
@@ -167,8 +171,10 @@ package struct UpstreamPlan {
         tls: TLSClientContext?,
         peerIndices indices: [Int],
         pick: Pick?,
-        load: UpstreamLoad
+        load: UpstreamLoad,
+        meter: Meter
     ) {
+        self.meter = meter
         let copy = sluice_slice(permanent: settings.name)
         name = Slice(copy.ptr, Int(copy.len))
         peerIndices = .allocate(capacity: max(indices.count, 1))
@@ -199,8 +205,11 @@ package struct UpstreamPlan {
         _ order: ProbeOrder,
         tls: TLSClientContext?,
         peerIndices: UnsafeMutablePointer<Int32>,
-        milliseconds: Int
+        milliseconds: Int,
+        meter: Meter
     ) {
+        // Nobody looks at what probes count.
+        self.meter = meter
         name = upstream.name
         self.peerIndices = peerIndices
         peerCount = 1

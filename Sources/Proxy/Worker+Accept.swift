@@ -43,6 +43,7 @@ extension Worker {
         let ip = peer.ip
         let rules = plan.pointee.proxyProtocol
         if let rules, !rules.pointee.trusts(ip) {
+            countRefusal(plan, ListenerWords.proxyProtocol)
             refuseSender(fd, ip, peer.port)
             return
         }
@@ -51,6 +52,7 @@ extension Worker {
                 <= plan.pointee.connectionsMax
         else {
             plan.pointee.connections.pointee.wrappingSubtract(1, ordering: .relaxed)
+            countRefusal(plan, ListenerWords.connections)
             refuse(fd, ip, peer.port, limit: "connections")
             return
         }
@@ -58,6 +60,7 @@ extension Worker {
         if rules == nil, let addresses = plan.pointee.addresses, ip.family != 0, !addresses.add(ip)
         {
             plan.pointee.connections.pointee.wrappingSubtract(1, ordering: .relaxed)
+            countRefusal(plan, ListenerWords.perAddress)
             refuse(fd, ip, peer.port, limit: "connections_per_address")
             return
         }
@@ -66,8 +69,13 @@ extension Worker {
             return
         }
         down.initialize(to: Downstream(fd: fd, listener: listener, ip: ip, port: peer.port))
+        connectionNumber &+= 1
+        down.pointee.number = connectionNumber
         if rules != nil { down.pointee.state = .proxyHeader }
         connectionCount &+= 1
+        down.pointee.acceptedAt = nowNanoseconds
+        plan.pointee.meter.row(index).add(ListenerWords.accepted)
+        ownRow.add(WorkerWords.connections)
         down.pointee.nextOpen = firstOpen
         firstOpen?.pointee.previousOpen = down
         firstOpen = down
@@ -252,6 +260,8 @@ extension Worker {
             release(places[Int(down.pointee.listener)].generation)
         }
         connectionCount &-= 1
+        plan.pointee.meter.row(index).add(ListenerWords.closed)
+        ownRow.add(WorkerWords.connections, .max)
         if let previous = down.pointee.previousOpen {
             previous.pointee.nextOpen = down.pointee.nextOpen
         } else {

@@ -27,6 +27,8 @@ struct Callout {
     var closes = false
     /// The next attempt makes a new connection.
     var isFresh = false
+    /// It counts at the peer that was picked, and has no connection there yet.
+    var hasPlace = false
     /// The place of a probe; -1 of a callout.
     var probe: Int32 = -1
     /// When it was begun, in nanoseconds.
@@ -116,20 +118,11 @@ extension Worker {
         while callout.pointee.attempts < upstream.pointee.retries.attempts {
             if upstream.pointee.pick == nil, callout.pointee.tried != nil { break }
             callout.pointee.attempts &+= 1
-            guard
-                let local = pick(
-                    upstream,
-                    request: nil,
-                    attempt: callout.pointee.attempts,
-                    tried: callout.pointee.tried,
-                    takesFirst: callout.pointee.tried == nil && upstream.pointee.failover == nil,
-                    hashKey: nil
-                )
-            else { break }
+            guard let local = pick(callout, upstream) else { break }
             let peer = upstream.pointee.peer(local)
             if mayMultiplex(upstream, peer: peer, upgrades: true) {
                 if openStream(peer, upstream, for: .callout(callout)) { return }
-                markTried(callout, local)
+                leave(callout, peer, local)
                 continue
             }
             if !callout.pointee.isFresh, let up = takeIdle(peer) {
@@ -138,12 +131,12 @@ extension Worker {
                 return
             }
             if connect(callout, peer) { return }
-            markTried(callout, local)
+            leave(callout, peer, local)
         }
         complete(callout, SLUICE_CALL_FAILED)
     }
 
-    private func markTried(_ callout: UnsafeMutablePointer<Callout>, _ local: Int) {
+    func markTried(_ callout: UnsafeMutablePointer<Callout>, _ local: Int) {
         let words = (callout.pointee.upstream.pointee.peerCount &+ 63) / 64
         if callout.pointee.tried == nil {
             let map = UnsafeMutablePointer<UInt64>.allocate(capacity: words)
@@ -168,7 +161,11 @@ extension Worker {
     ) {
         callout.pointee.up = up
         up.pointee.callout = callout
-        peers[Int(up.pointee.peer)].addInFlight(1)
+        if callout.pointee.hasPlace {
+            callout.pointee.hasPlace = false
+        } else {
+            peers[Int(up.pointee.peer)].addInFlight(1)
+        }
     }
 
     /// Takes the connection from a callout.

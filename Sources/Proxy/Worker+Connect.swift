@@ -27,6 +27,7 @@ extension Worker {
             let (fd, isEstablished) = try Socket.connect(peers[peer].address)
             socket = fd
             up.initialize(to: Upstream(fd: fd, peer: peer))
+            up.pointee.sentAt = nowNanoseconds
             try poller.add(
                 connection: fd,
                 token: Token.make(Token.upstream, UnsafeMutableRawPointer(up))
@@ -36,6 +37,7 @@ extension Worker {
             if socket >= 0 { Syscall.close(socket) }
             upstreams.give(up)
             dropConnection(peer)
+            upstream.pointee.meter.row(index).add(UpstreamWords.connectFailures)
             if !noteProbe(peer, SLUICE_PROBE_CONNECT, error.description) {
                 peerFailed(peer, "connect", error)
             }
@@ -99,6 +101,7 @@ extension Worker {
         _ up: UnsafeMutablePointer<Upstream>,
         _ upstream: UnsafeMutablePointer<UpstreamPlan>
     ) {
+        countStep(up, upstream, UpstreamWords.connect)
         if let error = sendProxyHeader(up, upstream, client: up.pointee.exchange?.pointee.down) {
             connectFailed(up, error)
             return
@@ -164,6 +167,9 @@ extension Worker {
     mutating func connectFailed(_ up: UnsafeMutablePointer<Upstream>, _ error: Errno) {
         let isHandshake = up.pointee.state == .handshake
         let step = isHandshake ? SLUICE_PROBE_HANDSHAKE : SLUICE_PROBE_CONNECT
+        plan(of: up)?.pointee.meter.row(index).add(
+            isHandshake ? UpstreamWords.handshakeFailures : UpstreamWords.connectFailures
+        )
         if !noteProbe(Int(up.pointee.peer), step, error.description) {
             let what: StaticString = isHandshake ? "TLS handshake" : "connect"
             peerFailed(Int(up.pointee.peer), what, error)
@@ -212,8 +218,11 @@ extension Worker {
         }
         switch tls.pointee.handshake() {
         case .again: return
-        case .done: ready(up)
+        case .done:
+            if let upstream = plan(of: up) { countStep(up, upstream, UpstreamWords.handshake) }
+            ready(up)
         case .failed:
+            plan(of: up)?.pointee.meter.row(index).add(UpstreamWords.handshakeFailures)
             let peer = Int(up.pointee.peer)
             let text = peers[peer].text
             peers[peer].setFailures(true)

@@ -83,6 +83,7 @@ extension Worker {
             exchange.pointee.generation.pointee.number == number
         else { return false }
         exchange.pointee.outcome = UInt32(SLUICE_OUTCOME_RESET)
+        noteReason(exchange, "reload_grace is over")
         cut(exchange)
         return true
     }

@@ -134,6 +134,7 @@ extension Worker {
         markTried(exchange, upstream, upstream.pointee.local(of: peer))
         guard hasUntried(exchange, upstream), takeBudget(exchange, state) else { return false }
         logRetry(exchange, event == .reset ? "its connection ended" : "no response in time", peer)
+        countRetry(exchange, event == .reset ? .reset : .timeout)
         resetRequest(exchange)
         madeRoom(state.pointee.plan.pointee.load)
         return true
@@ -163,6 +164,7 @@ extension Worker {
         let count = plan.pointee.load.addRetries(1)
         guard count <= plan.pointee.budget.most(active: plan.pointee.load.active) else {
             _ = plan.pointee.load.addRetries(-1)
+            tally(exchange, UpstreamWords.budgetRefusals)
             log.write(3) { line in
                 line.text("retries.budget is used up: no further attempt")
                 guard let upstream = exchange.pointee.upstream else { return }
@@ -241,6 +243,7 @@ extension Worker {
         )
         state.pointee.candidate = Int32(truncatingIfNeeded: local)
         resetRequest(exchange)
+        countRetry(exchange, .status)
         attempt(exchange)
         return false
     }
@@ -272,7 +275,7 @@ extension Worker {
         _ upstream: UnsafeMutablePointer<UpstreamPlan>
     ) -> Int? {
         guard upstream.pointee.pick != nil else { return nil }
-        return pick(
+        let local = pick(
             upstream,
             request: exchange,
             attempt: exchange.pointee.attempts &+ 1,
@@ -280,5 +283,10 @@ extension Worker {
             takesFirst: false,
             hashKey: exchange.pointee.context.hashKey
         )
+        // The attempt takes its place when it begins.
+        if let local, holdsPlaces(upstream) {
+            peers[upstream.pointee.peer(local)].addInFlight(-1)
+        }
+        return local
     }
 }

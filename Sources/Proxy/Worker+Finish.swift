@@ -42,11 +42,30 @@ extension Worker {
         next(exchange)
     }
 
-    /// Runs `request_end`, once.
+    /// Counts the end of a request and runs `request_end`, once.
+    @inline(__always)
     private mutating func reportEnd(_ exchange: UnsafeMutablePointer<Exchange>) {
+        // Inlined: a request without such hooks pays for its counts alone.
         guard !exchange.pointee.flags.contains(.endReported) else { return }
         exchange.pointee.flags.insert(.endReported)
+        countEnd(exchange)
         if exchange.pointee.cache != nil { endCache(exchange) }
+        if exchange.pointee.chain.hookCount(.requestEnd) > 0
+            || calls.worker.pointee.watchedCircuits != 0
+        {
+            tellEnd(exchange)
+        }
+    }
+
+    /// The same of a request that ended before its response did.
+    @inline(never)
+    private mutating func reportLate(_ exchange: UnsafeMutablePointer<Exchange>) {
+        reportEnd(exchange)
+    }
+
+    /// Runs `request_end`.
+    @inline(never)
+    private mutating func tellEnd(_ exchange: UnsafeMutablePointer<Exchange>) {
         defer {
             if calls.worker.pointee.watchedCircuits != 0 {
                 calls.endRequest(exchange.pointee.chain, context(of: exchange))
@@ -137,7 +156,7 @@ extension Worker {
         if exchange.pointee.hasWaits {
             cancelWaits(exchange)
         }
-        reportEnd(exchange)
+        if !exchange.pointee.flags.contains(.endReported) { reportLate(exchange) }
         if exchange.pointee.context.calloutCount > 0 { endCallouts(of: exchange) }
         detachUpstream(exchange, reuse: false)
         if exchange.pointee.failover != nil { leaveUpstream(exchange) }

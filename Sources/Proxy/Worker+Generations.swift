@@ -207,6 +207,41 @@ extension Worker {
         hookBudget = running.map(\.hookNanoseconds).filter { $0 > 0 }.min() ?? 0
     }
 
+    /// Nanoseconds that instances have to send what they keep, when the process ends.
+    private static var drainNanoseconds: UInt64 { 5_000_000_000 }
+
+    /// Lets instances send what they keep, and turns the loop until their callouts have ended.
+    ///
+    /// No request is left. Callouts of the others, as of one that asks a service again and again,
+    /// are not waited for.
+    mutating func drainInstances() {
+        let draining = running.filter(\.drains)
+        guard !draining.isEmpty else { return }
+        for instance in draining { instance.drainWorker(slots[instance.index]) }
+        let deadline = Clock.monotonicNanoseconds() &+ Self.drainNanoseconds
+        while calloutPort.hasRequests || hasCallouts(of: draining) {
+            let time = Clock.monotonicNanoseconds()
+            guard time < deadline else { return }
+            let left = Int32((deadline - time) / 1_000_000 + 1)
+            let next = millisecondsToNext()
+            let count = poller.wait(milliseconds: next < 0 ? left : min(next, left))
+            turn(events: count, now: Clock.monotonicNanoseconds())
+        }
+    }
+
+    private func hasCallouts(of instances: [PluginInstance]) -> Bool {
+        var next = firstCallout
+        while let callout = next {
+            next = callout.pointee.next
+            guard callout.pointee.probe < 0 else { continue }
+            let isTheirs = callout.pointee.request._withUnsafeGuaranteedRef { request in
+                instances.contains { request.isOf($0) }
+            }
+            if isTheirs { return true }
+        }
+        return false
+    }
+
     /// Stops all.
     mutating func stopInstances() {
         for instance in running { instance.stopWorker(index, slots[instance.index]) }

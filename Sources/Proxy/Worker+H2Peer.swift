@@ -184,7 +184,7 @@ extension Worker {
                 continue
             }
             makeCurrent(up, exchange)
-            detachUpstream(exchange, reuse: false)
+            detachKeepingPlace(exchange)
             if owner.pointee.exchange == nil {
                 bind(exchange, owner)
             } else {

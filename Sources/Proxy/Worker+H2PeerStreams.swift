@@ -387,6 +387,7 @@ extension Worker {
             return
         }
         log.write(4) { line in line.text("retry after a refused stream") }
+        countRetry(exchange, .refused)
         resetRequest(exchange)
         attempt(exchange)
     }

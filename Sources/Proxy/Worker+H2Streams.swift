@@ -143,7 +143,12 @@ extension Worker {
             line.address(owner.pointee.ip, port: owner.pointee.port)
         }
         guard let down = openStream(session, headers) else { return }
-        refuse(down, status: status, outcome: UInt32(SLUICE_OUTCOME_MALFORMED))
+        refuse(
+            down,
+            status: status,
+            outcome: UInt32(SLUICE_OUTCOME_MALFORMED),
+            reason: reason
+        )
     }
 
     /// Resets the stream of a request that breaks a rule (RFC 9113 §8.1.1).
@@ -165,11 +170,16 @@ extension Worker {
             line.address(owner.pointee.ip, port: owner.pointee.port)
         }
         guard headers.isNew else {
-            if let down = stream(headers.stream) { streamIsMalformed(down) }
+            guard let down = stream(headers.stream) else { return }
+            if let exchange = down.pointee.exchange { noteReason(exchange, text: reason) }
+            streamIsMalformed(down)
             return
         }
         guard let down = openStream(session, headers) else { return }
-        if let exchange = makeEmptyExchange(down) { enterChain(exchange) }
+        if let exchange = makeEmptyExchange(down) {
+            noteReason(exchange, text: reason)
+            enterChain(exchange)
+        }
         streamIsMalformed(down)
     }
 

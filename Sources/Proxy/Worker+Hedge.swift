@@ -23,6 +23,7 @@ extension Worker {
         markTried(exchange, upstream, upstream.pointee.local(of: peer))
         guard let local = pickNext(exchange, upstream), takeBudget(exchange, state) else { return }
         logRetry(exchange, "hedge.after is over, another peer is asked as well", peer)
+        tally(exchange, UpstreamWords.hedges)
         state.pointee.candidate = Int32(truncatingIfNeeded: local)
         setBeside(exchange, state)
         exchange.pointee.up = nil
@@ -60,6 +61,7 @@ extension Worker {
             flags: exchange.pointee.flags.intersection(AttemptBeside.ownFlags),
             attempt: exchange.pointee.context.facts.attempt,
             isReused: exchange.pointee.context.facts.is_reused,
+            begun: exchange.pointee.context.facts.time_attempt,
             connected: exchange.pointee.context.facts.time_connected
         )
     }
@@ -75,6 +77,7 @@ extension Worker {
         exchange.pointee.flags.formUnion(attempt.flags)
         exchange.pointee.context.facts.attempt = attempt.attempt
         exchange.pointee.context.facts.is_reused = attempt.isReused
+        exchange.pointee.context.facts.time_attempt = attempt.begun
         exchange.pointee.context.facts.time_connected = attempt.connected
         exchange.pointee.context.facts.time_first_byte = 0
         if let up = attempt.up {
@@ -143,7 +146,8 @@ extension Worker {
             return
         }
         changePlaces(other, exchange)
-        if reports { reportAttempt(exchange, SLUICE_ATTEMPT_TIMEOUT) }
+        tally(exchange, UpstreamWords.abandoned)
+        if reports { tellAttempt(exchange, SLUICE_ATTEMPT_TIMEOUT) }
         _ = goOnBeside(exchange)
         exchange.pointee.context.facts.time_first_byte = first
     }

@@ -71,6 +71,7 @@ extension Worker {
             until = min(until, state.pointee.begun &+ plan.pointee.timeout)
         }
         state.pointee.waitsUntil = until
+        state.pointee.waitsSince = nowNanoseconds
         let queue = load.queue(index)
         queue.pointee.append(state)
         timers.set(timer(of: state), deadline: until)
@@ -86,6 +87,7 @@ extension Worker {
         _ exchange: UnsafeMutablePointer<Exchange>,
         _ state: UnsafeMutablePointer<FailoverState>
     ) {
+        tally(exchange, UpstreamWords.refusals &+ Int(state.pointee.limit.rawValue))
         reply(
             exchange,
             503,
@@ -103,6 +105,7 @@ extension Worker {
             return
         }
         leaveQueue(state)
+        tally(exchange, UpstreamWords.pendingTimeouts)
         let timeout = state.pointee.plan.pointee.timeout
         if timeout > 0, now >= state.pointee.begun &+ timeout {
             reply(exchange, 504, reason: "retries.timeout: no room at the upstream in time")
@@ -127,6 +130,8 @@ extension Worker {
         let queue = load.queue(index)
         timers.cancel(timer(of: state))
         queue.pointee.remove(state)
+        state.pointee.exchange.pointee.upstream?.pointee.meter.row(index)
+            .observe(UpstreamWords.pending, nowNanoseconds &- state.pointee.waitsSince, times)
         _ = load.addWaiting(-1, worker: index)
         if let first = queue.pointee.first {
             let deadline = min(first.pointee.waitsUntil, now &+ Self.lookMilliseconds)

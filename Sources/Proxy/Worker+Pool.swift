@@ -70,6 +70,14 @@ extension Worker {
         giveBack(up, upstream, client: exchange.pointee.down, reuse: reuse)
     }
 
+    /// The same when the exchange goes on at the same peer at once: nobody else gets its place.
+    mutating func detachKeepingPlace(_ exchange: UnsafeMutablePointer<Exchange>) {
+        let place = exchange.pointee.flags.intersection(.inFlight)
+        exchange.pointee.flags.remove(.inFlight)
+        detachUpstream(exchange, reuse: false)
+        exchange.pointee.flags.formUnion(place)
+    }
+
     /// Counts a request no more as one that is with a peer.
     @inline(__always)
     func leavePeer(

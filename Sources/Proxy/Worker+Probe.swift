@@ -76,7 +76,8 @@ extension Worker {
                 order,
                 tls: tls,
                 peerIndices: slot.pointee.peerIndices,
-                milliseconds: milliseconds
+                milliseconds: milliseconds,
+                meter: tables.meters.probes
             )
         )
         slot.pointee.isBusy = true

@@ -71,6 +71,7 @@ extension Worker {
         _ reason: StaticString,
         _ count: Int
     ) {
+        countRefusal(listeners + Int(down.pointee.listener), ListenerWords.proxyProtocol)
         log.write(2) { line in
             line.text("connection refused, PROXY header: ")
             line.text(reason)

@@ -13,7 +13,10 @@ extension Worker {
         reason: StaticString
     ) {
         if exchange.pointee.flags.contains(.responseStarted) {
-            if reason.utf8CodeUnitCount > 0 { logReply(exchange, status, reason, nil, isCut: true) }
+            if reason.utf8CodeUnitCount > 0 {
+                noteReason(exchange, reason)
+                logReply(exchange, status, reason, nil, isCut: true)
+            }
             cut(exchange)
         } else {
             reply(exchange, status, reason: reason)
@@ -36,7 +39,10 @@ extension Worker {
         retryAfter: Int = 1
     ) {
         if exchange.pointee.cache != nil, 502...504 ~= status, answersFailed(exchange) { return }
-        if reason.utf8CodeUnitCount > 0 { logReply(exchange, status, reason, peer) }
+        if reason.utf8CodeUnitCount > 0 {
+            noteReason(exchange, reason)
+            logReply(exchange, status, reason, peer)
+        }
         var message = emptyResponse(exchange, status)
         for field in fields { append(field.id, Slice(field.value), to: &message, exchange) }
         if status == 503 {
@@ -125,6 +131,7 @@ extension Worker {
         if !wasEntered {
             exchange.pointee.context.leaving = min(exchange.pointee.context.leaving, position)
         }
+        noteAnswer(exchange, position: position)
         var message = emptyResponse(exchange, status)
         if let error = calls.applyReplyFields(
             to: &message,

@@ -210,14 +210,22 @@ extension Worker {
             listener: listeners + Int(down.pointee.listener),
             generation: enterGeneration(down),
             head: head,
-            now: now
+            now: now,
+            row: unroutedRow
         )
+        exchange.pointee.begunAt = nowNanoseconds
+        ownRow.add(WorkerWords.inFlight)
+        unsampled &-= 1
         RequestContext.prepare(
             context(of: exchange),
             arena: arena,
             request: message,
             worker: calls.worker
         )
+        if unsampled == 0 {
+            unsampled = HookSampling.period
+            exchange.pointee.context.isSampled = true
+        }
         down.pointee.exchange = exchange
         down.pointee.state = .exchange
         down.pointee.flags.remove(.fresh)
@@ -288,6 +296,7 @@ extension Worker {
         let chain = route.pointee.chain
         exchange.pointee.chain = chain
         exchange.pointee.upstream = route.pointee.upstream
+        exchange.pointee.row = route.pointee.meter.row(index)
         if chain.pluginCount > 0 { enterRoute(exchange, route) }
         if chain.pluginCount > chain.globalCount {
             exchange.pointee.context.entered = chain.pluginCount
@@ -402,18 +411,34 @@ extension Worker {
             line.escaped(bytes, count, most: 60)
             line.text("\"")
         }
-        refuse(down, status: error.status, outcome: UInt32(SLUICE_OUTCOME_MALFORMED))
+        refuse(
+            down,
+            status: error.status,
+            outcome: UInt32(SLUICE_OUTCOME_MALFORMED),
+            reason: error.limitName ?? "\(error)",
+            begin: Slice(bytes, count)
+        )
     }
 
     /// Answers a connection that has no whole request.
+    ///
+    /// - Parameters:
+    ///   - reason: for plugins that are told of the request's end.
+    ///   - begin: what has come of the request, for the same; empty when it is not text.
     mutating func refuse(
         _ down: UnsafeMutablePointer<Downstream>,
         status: UInt16,
-        outcome: UInt32
+        outcome: UInt32,
+        reason: String,
+        begin: Slice = Slice("")
     ) {
         guard let exchange = makeEmptyExchange(down) else {
             close(down)
             return
+        }
+        noteReason(exchange, text: reason)
+        if exchange.pointee.chain.hookCount(.requestEnd) > 0 {
+            RequestBegin.set(context(of: exchange), begin)
         }
         freeInput(down)
         exchange.pointee.flags.insert(.closeDownstream)

@@ -377,6 +377,7 @@ extension Worker {
         }
         exchange.pointee.flags.insert(.closeDownstream)
         exchange.pointee.outcome = UInt32(SLUICE_OUTCOME_MALFORMED)
+        noteReason(exchange, text: "request body refused: \(error)")
         replyOrCut(exchange, status, reason: "")
     }
 

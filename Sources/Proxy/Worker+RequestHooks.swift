@@ -76,13 +76,40 @@ extension Worker {
         exchange.pointee.context.facts.client_port = UInt32(down.pointee.port)
         exchange.pointee.context.facts.time_start = nowNanoseconds
         exchange.pointee.context.facts.time_now = nowNanoseconds
+        exchange.pointee.context.facts.head_bytes_in = UInt32(exchange.pointee.head.byteCount)
+        var connection = down
         if let session = down.pointee.session {
             exchange.pointee.context.facts.http_version = UInt32(SLUICE_HTTP_2)
-            if session.pointee.owner.pointee.tls != nil {
-                fillFacts(exchange, ofTLS: session.pointee.owner)
-            }
-        } else if down.pointee.tls != nil {
-            fillFacts(exchange, ofTLS: down)
+            connection = session.pointee.owner
+        }
+        exchange.pointee.context.facts.connection_number = connection.pointee.number
+        exchange.pointee.context.facts.connection_requests = connection.pointee.requests
+        if connection.pointee.tls != nil { fillFacts(exchange, ofTLS: connection) }
+    }
+
+    /// Notes that the plugin at this place of the chain decided what the client gets.
+    mutating func noteAnswer(_ exchange: UnsafeMutablePointer<Exchange>, position: Int) {
+        let name = exchange.pointee.chain.plugins[position].name
+        exchange.pointee.context.facts.answered_by = sluice_slice(name)
+    }
+
+    /// Notes why the host ends a request by itself, for `request_end`; the first reason stays.
+    mutating func noteReason(_ exchange: UnsafeMutablePointer<Exchange>, _ reason: StaticString) {
+        guard exchange.pointee.context.facts.reason.len == 0 else { return }
+        exchange.pointee.context.facts.reason = sluice_slice(reason)
+    }
+
+    /// The same with a text that is made for it; nothing to do where no plugin is told of the end.
+    mutating func noteReason(_ exchange: UnsafeMutablePointer<Exchange>, text: String) {
+        guard exchange.pointee.context.facts.reason.len == 0,
+            exchange.pointee.chain.hookCount(.requestEnd) > 0
+        else { return }
+        var text = text
+        text.withUTF8 { bytes in
+            guard let start = bytes.baseAddress,
+                let kept = exchange.pointee.context.keep(start, bytes.count)
+            else { return }
+            exchange.pointee.context.facts.reason = sluice_slice(kept)
         }
     }
 
@@ -127,6 +154,7 @@ extension Worker {
             let status = chain.plugins[position].failureStatus
             guard status != 0 else { continue }
             exchange.pointee.context.leaving = min(exchange.pointee.context.leaving, position)
+            noteAnswer(exchange, position: position)
             reply(exchange, status, reason: "a plugin that fails too often is left out")
             return false
         }
@@ -151,9 +179,11 @@ extension Worker {
                 position &+ 1
             )
             exchange.pointee.outcome = UInt32(SLUICE_OUTCOME_RESET)
+            noteAnswer(exchange, position: position)
             cut(exchange)
         case .failed(let position, let status):
             exchange.pointee.context.leaving = min(exchange.pointee.context.leaving, position)
+            noteAnswer(exchange, position: position)
             exchange.pointee.cache?.pointee.giveUp()
             reply(exchange, status, reason: "a plugin failed")
         case .suspended(let index): _ = wait(exchange, phase, index: index)

@@ -217,6 +217,7 @@ extension Worker {
         if up.pointee.sentAt != 0 {
             peers[Int(up.pointee.peer)].addLatency(nowNanoseconds &- up.pointee.sentAt)
         }
+        countResponse(exchange, up, status: head.status)
         if exchange.pointee.failover != nil,
             !accepts(exchange, up, head, bodyCount: bodyCount)
         {

@@ -266,6 +266,7 @@ extension Worker {
             peers[Int(up.pointee.peer)].setFailures(true)
         }
         exchange.pointee.outcome = UInt32(SLUICE_OUTCOME_UPSTREAM_CUT)
+        noteReason(exchange, "the peer ended in the middle of its response")
         cut(exchange)
     }
 }

@@ -265,6 +265,7 @@ extension Worker {
             }
             return nil
         }
+        exchange.pointee.context.facts.head_bytes_out = UInt32(truncatingIfNeeded: count)
         return count
     }
 
@@ -380,6 +381,12 @@ extension Worker {
     /// Tells the plugins what came of an attempt.
     mutating func reportAttempt(_ exchange: UnsafeMutablePointer<Exchange>, _ result: Int) {
         exchange.pointee.cache?.pointee.result = UInt32(result)
+        if result != SLUICE_ATTEMPT_RESPONSE { tally(exchange, UpstreamWords.failed &+ result) }
+        tellAttempt(exchange, result)
+    }
+
+    /// The same without counting it.
+    mutating func tellAttempt(_ exchange: UnsafeMutablePointer<Exchange>, _ result: Int) {
         let chain = exchange.pointee.chain
         guard chain.hookCount(.upstreamResult) > 0 else { return }
         exchange.pointee.context.facts.attempt_result = UInt32(result)

@@ -31,6 +31,8 @@ extension Worker {
         switch tls.pointee.handshake() {
         case .again: return
         case .failed:
+            listeners[Int(down.pointee.listener)].meter.row(index)
+                .add(ListenerWords.handshakeFailures)
             log.write(3) { line in
                 line.text("TLS handshake failed: ")
                 line.text(tls.pointee.failure)
@@ -40,6 +42,11 @@ extension Worker {
             close(down)
         case .done:
             let plan = listeners + Int(down.pointee.listener)
+            plan.pointee.meter.row(index).observe(
+                ListenerWords.handshake,
+                nowNanoseconds &- down.pointee.acceptedAt,
+                times
+            )
             down.pointee.flags.insert(.readable)
             if tls.pointee.alpn == .h2 {
                 beginSession(down, sessionInput, 0)

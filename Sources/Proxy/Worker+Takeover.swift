@@ -86,7 +86,7 @@ extension Worker {
     mutating func askTimedOut(_ up: UnsafeMutablePointer<Upstream>) {
         guard let exchange = up.pointee.exchange else { return }
         let peer = Int(up.pointee.peer)
-        detachUpstream(exchange, reuse: false)
+        detachKeepingPlace(exchange)
         connectUnasked(exchange, peer: peer)
     }
 
@@ -108,7 +108,7 @@ extension Worker {
         if gift.isNone, exchange != nil, askAgain(gift.request) { return }
         timers.cancel(timer(of: up))
         guard adopt(gift, up) else {
-            if let exchange { detachUpstream(exchange, reuse: false) }
+            if let exchange { detachKeepingPlace(exchange) }
             discard(up)
             if let exchange { connectUnasked(exchange, peer: peer) }
             return

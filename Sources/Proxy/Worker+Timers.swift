@@ -46,7 +46,16 @@ extension Worker {
                 line.text("408: timeouts.head: the request head did not come in time; client ")
                 line.address(down.pointee.ip, port: down.pointee.port)
             }
-            refuse(down, status: 408, outcome: UInt32(SLUICE_OUTCOME_CLIENT_GONE))
+            let input = down.pointee.input.map { input in
+                Slice(input + Int(down.pointee.inputStart), down.pointee.inputCount)
+            }
+            refuse(
+                down,
+                status: 408,
+                outcome: UInt32(SLUICE_OUTCOME_CLIENT_GONE),
+                reason: "timeouts.head: the request head did not come in time",
+                begin: input ?? Slice("")
+            )
         case .exchange:
             guard let exchange = down.pointee.exchange else { return }
             checkClient(exchange)

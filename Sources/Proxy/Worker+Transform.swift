@@ -306,6 +306,7 @@ extension Worker {
             line.text(" takes whole (limits.body_buffer)")
         }
         exchange.pointee.context.leaving = min(exchange.pointee.context.leaving, position)
+        noteAnswer(exchange, position: position)
         if way == .request {
             exchange.pointee.flags.insert(.closeDownstream)
             replyOrCut(exchange, 413, reason: "the body is too large for a plugin")
@@ -399,9 +400,11 @@ extension Worker {
             return true
         }
         exchange.pointee.context.leaving = min(exchange.pointee.context.leaving, position)
+        noteAnswer(exchange, position: position)
         exchange.pointee.flags.insert(way == .request ? .closeDownstream : .closeUpstream)
         exchange.pointee.outcome = UInt32(SLUICE_OUTCOME_RESET)
         if exchange.pointee.flags.contains(.responseStarted) {
+            noteReason(exchange, "a plugin failed")
             cut(exchange)
         } else {
             exchange.pointee.outcome = UInt32(SLUICE_OUTCOME_COMPLETE)

@@ -72,6 +72,7 @@ extension Worker {
         exchange.pointee.flags.insert([.closeUpstream, .closeDownstream])
         if exchange.pointee.flags.contains(.responseStarted) {
             exchange.pointee.outcome = UInt32(SLUICE_OUTCOME_RESET)
+            noteReason(exchange, "a plugin broke the length of a body")
             cut(exchange)
         } else {
             reply(exchange, 500, reason: "a plugin broke the length of a body")

@@ -17,6 +17,7 @@ extension Worker {
             exchange.pointee.context.facts.attempt = UInt32(
                 truncatingIfNeeded: exchange.pointee.attempts
             )
+            exchange.pointee.context.facts.time_attempt = nowNanoseconds
             if exchange.pointee.attempts > 1 { forgetAttempt(exchange) }
             guard let local = pick(exchange, upstream) else {
                 if findsNoRoom(exchange) { return }
@@ -30,6 +31,7 @@ extension Worker {
             let upgrades = exchange.pointee.head.flags.contains(.upgrade)
             if mayMultiplex(upstream, peer: peer, upgrades: upgrades) {
                 guard !upgrades else {
+                    dropPlace(exchange, peer)
                     reply(exchange, 501, reason: "no upgrade goes to a peer that speaks HTTP/2")
                     return
                 }
@@ -47,10 +49,14 @@ extension Worker {
             {
                 return
             }
+            dropPlace(exchange, peer)
             if findsNoRoom(exchange) { return }
             markTried(exchange, upstream, local)
             reportAttempt(exchange, SLUICE_ATTEMPT_CONNECT)
-            guard upstream.pointee.triesOtherPeers else { break }
+            guard upstream.pointee.triesOtherPeers,
+                exchange.pointee.attempts < upstream.pointee.retries.attempts
+            else { break }
+            countRetry(exchange, .connect)
         }
         if goOnBeside(exchange) { return }
         guard upstream.pointee.peerCount > 0 else {
@@ -93,33 +99,6 @@ extension Worker {
             takesFirst: exchange.pointee.tried == nil,
             hashKey: exchange.pointee.context.hashKey
         )
-    }
-
-    /// The same, of an upstream with limits or conditions of its own.
-    @inline(never)
-    private mutating func pickWithRoom(
-        _ exchange: UnsafeMutablePointer<Exchange>,
-        _ upstream: UnsafeMutablePointer<UpstreamPlan>
-    ) -> Int? {
-        if let local = Self.takeCandidate(exchange) { return local }
-        guard upstream.pointee.pick != nil else { return chooseOnly(upstream) }
-        return pick(
-            upstream,
-            request: exchange,
-            attempt: exchange.pointee.attempts,
-            tried: exchange.pointee.tried,
-            takesFirst: false,
-            hashKey: exchange.pointee.context.hashKey
-        )
-    }
-
-    /// The peer that was chosen before the attempt began.
-    private static func takeCandidate(_ exchange: UnsafeMutablePointer<Exchange>) -> Int? {
-        guard let state = exchange.pointee.failover, state.pointee.candidate >= 0 else {
-            return nil
-        }
-        defer { state.pointee.candidate = -1 }
-        return Int(state.pointee.candidate)
     }
 
     /// Index of a peer within its upstream, which the balancer chooses; never one that was tried.
@@ -218,11 +197,16 @@ extension Worker {
             send(exchange)
             return
         }
-        if connect(exchange, upstream, peer: peer) || findsNoRoom(exchange) { return }
+        if connect(exchange, upstream, peer: peer) { return }
+        dropPlace(exchange, peer)
+        if findsNoRoom(exchange) { return }
         markTried(exchange, upstream, upstream.pointee.local(of: peer))
         reportAttempt(exchange, SLUICE_ATTEMPT_CONNECT)
         if goOnBeside(exchange) { return }
         if upstream.pointee.triesOtherPeers {
+            if exchange.pointee.attempts < upstream.pointee.retries.attempts {
+                countRetry(exchange, .connect)
+            }
             attempt(exchange)
         } else {
             reply(exchange, 502, reason: "no peer could be reached")
@@ -247,6 +231,7 @@ extension Worker {
         } else if isLast {
             reply(exchange, 502, reason: "no peer could be reached")
         } else {
+            countRetry(exchange, .connect)
             attempt(exchange)
         }
     }
@@ -271,6 +256,7 @@ extension Worker {
         guard let up = exchange.pointee.up else { return }
         up.pointee.state = .active
         up.pointee.requests &+= 1
+        countSent(exchange)
         exchange.pointee.flags.subtract([.sentToPeer, .peerStoppedReading, .closeUpstream])
         if exchange.pointee.chain.hookCount(.upstreamRequest) > 0 {
             saveRequest(exchange)
@@ -462,6 +448,7 @@ extension Worker {
             exchange.pointee.flags.insert(.freshConnection)
             log.write(4) { line in line.text("retry after a reused connection failed") }
             resetRequest(exchange)
+            countRetry(exchange, .stale)
             attempt(exchange)
             return
         }

@@ -180,12 +180,22 @@ package struct Worker: ~Copyable {
     var firstAbsent: UnsafeMutablePointer<Downstream>?
     var absentCount = 0
     /// Of HTTP/2 to clients.
-    var http2 = H2Counters()
+    var http2: H2Counters
     /// CLOCK_MONOTONIC at the begin of the batch.
     var nowNanoseconds: UInt64
     /// The same in milliseconds: what deadlines count in.
     var now: UInt64
     var requestNumber: UInt64
+    /// Of the client's connection that was accepted last.
+    var connectionNumber: UInt64
+    /// Where the worker counts what is of no route, upstream or listener, and requests before they
+    /// have a route.
+    let ownRow: MeterRow
+    /// Requests until the next one whose hooks are timed.
+    var unsampled = HookSampling.period
+    let unroutedRow: MeterRow
+    let times: Buckets
+    let sizes: Buckets
 
     /// All connections of clients.
     var firstOpen: UnsafeMutablePointer<Downstream>?
@@ -295,6 +305,12 @@ package struct Worker: ~Copyable {
         responseLimits = limits
         listenerTimer = Self.timer(TimerKind.listeners)
         requestNumber = UInt64(index) << 48
+        connectionNumber = UInt64(index) << 48
+        ownRow = tables.meters.workers.row(index)
+        unroutedRow = tables.meters.unrouted.row(index)
+        times = .times
+        sizes = .sizes
+        http2 = H2Counters(ownRow + WorkerWords.http2)
         enter(plan)
     }
 
@@ -352,6 +368,7 @@ package struct Worker: ~Copyable {
             let count = poller.wait(milliseconds: millisecondsToNext())
             turn(events: count, now: Clock.monotonicNanoseconds())
         }
+        drainInstances()
         end()
         Watchdog.remove(WorkerLinks.crumb(calls.worker))
     }
@@ -362,6 +379,7 @@ package struct Worker: ~Copyable {
     package mutating func begin() {
         ThreadRole.enter(.worker(index))
         Breadcrumb.use(WorkerLinks.crumb(calls.worker))
+        ownRow[WorkerWords.thread].store(UInt64(clamping: Usage.thread), ordering: .relaxed)
         startInstances(of: current)
         openPort()
     }

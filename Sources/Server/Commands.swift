@@ -59,6 +59,9 @@ package struct Commands {
                 .bench(file: file, configuration: configuration)
         case .control(let order):
             return ControlCommand(terminal: terminal, surroundings: surroundings).run(order)
+        case .top(let order):
+            let control = ControlCommand(terminal: terminal, surroundings: surroundings)
+            return TopCommand(control: control, order: order).run()
         case .version: terminal.print(Version.line)
         case .help(let text): terminal.print(text)
         }

@@ -59,6 +59,7 @@ final class AdminInterface {
             server = try AdminServer.start(
                 on: copy,
                 token: token,
+                page: place.page,
                 logLevel: logLevel,
                 answered: { _, _ in relay.sent() },
                 handler: { relay.ask($0) }

@@ -51,7 +51,8 @@ struct ResumeReader {
             let socket = try Self.descriptor("socket", &admin)
             let place = SupervisorSettings.AdminPlace(
                 address: try admin.text("address"),
-                tokenFile: try admin.optionalText("token_file")
+                tokenFile: try admin.optionalText("token_file"),
+                page: try admin.optionalFlag("page")
             )
             self.admin = (place, socket)
             try admin.finish()

@@ -45,6 +45,7 @@ struct ResumeWriter {
             if let file = place.tokenFile {
                 admin.append(JSON.Member("token_file", .string(file)))
             }
+            if let page = place.page { admin.append(JSON.Member("page", .bool(page))) }
             members.append(JSON.Member("admin", .object(admin)))
         }
         let (service, kept) = supervisor.service.resumeState()

@@ -9,9 +9,10 @@ struct AdminExchangeTests {
     private func step(
         _ text: String,
         token: AdminToken? = nil,
+        hasPage: Bool = false,
         pieces: Int = .max
     ) -> AdminExchange.Step {
-        var exchange = AdminExchange(token: token, limits: AdminLimits())
+        var exchange = AdminExchange(token: token, hasPage: hasPage, limits: AdminLimits())
         var rest = Array(text.utf8)[...]
         var isContinued = false
         while !rest.isEmpty {
@@ -29,7 +30,7 @@ struct AdminExchangeTests {
     private func refusal(_ text: String, token: AdminToken? = nil) -> AdminResponse? {
         let step = step(text, token: token)
         #expect(self.step(text, token: token, pieces: 1) == step)
-        guard case .refuse(let answer) = step else {
+        guard case .answer(let answer) = step else {
             Issue.record("\(step)")
             return nil
         }
@@ -53,6 +54,32 @@ struct AdminExchangeTests {
             "POST /v1/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
             + "Content-Type: application/json\r\n\r\n4\r\n{\"a\"\r\n3\r\n:1}\r\n0\r\n\r\n"
         #expect(step(chunked, pieces: pieces) == .call(request))
+    }
+
+    @Test(arguments: [
+        ("application/openmetrics-text", true), ("*/*", false), ("text/plain", false),
+        ("application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5", true),
+        ("application/openmetrics-text;version=0.0.1", false),
+        ("application/openmetrics-text ; q=0.5, text/plain ; q=0.5", true),
+        ("application/openmetrics-text;q=0.4, text/plain;q=0.5", false),
+        ("application/openmetrics-text;q=0", false), ("application/openmetrics-text;q=x", false),
+        ("", false), (",;=", false),
+    ])
+    func `metrics come in the format that is asked for`(accept: String, isOpen: Bool) {
+        let get = "GET /v1/metrics HTTP/1.1\r\nHost: x\r\nAccept: \(accept)\r\n\r\n"
+        let path = isOpen ? AdminWire.openMetricsPath : AdminWire.metricsPath
+        #expect(step(get) == .call(AdminRequest("GET", path)))
+        let other = get.replacing("/v1/metrics", with: "/v1/status")
+        #expect(step(other) == .call(AdminRequest("GET", "/v1/status")))
+    }
+
+    @Test func `a text says which format it has`() {
+        let text = AdminAnswer(response: AdminResponse(200, "a 1\n")).bytes(now: 0)
+        #expect(String(decoding: text, as: UTF8.self).contains("Type: \(AdminWire.text)\r\n"))
+        let open = AdminAnswer(response: AdminResponse(200, "a 1\n# EOF\n")).bytes(now: 0)
+        #expect(
+            String(decoding: open, as: UTF8.self).contains("Type: \(AdminWire.openMetrics)\r\n")
+        )
     }
 
     @Test func `a request without a body has null`() {
@@ -154,7 +181,7 @@ struct AdminExchangeTests {
         }
         #expect(request.body["a"]?.string?.utf8.count == most - 8)
         #expect(step(post(body + " ")) != step(post(body)))
-        guard case .refuse(let answer) = step(post(body + " ")) else {
+        guard case .answer(let answer) = step(post(body + " ")) else {
             Issue.record("taken")
             return
         }
@@ -200,14 +227,82 @@ struct AdminExchangeTests {
     @Test func `a refusal of access names the scheme`() throws {
         let token = try AdminToken(Array(Self.word.utf8))
         let head = "GET /v1/status HTTP/1.1\r\nHost: x\r\n"
-        guard case .refuse(let missing) = step(head + "\r\n", token: token),
-            case .refuse(let wrong) = step(head + "Authorization: Bearer x\r\n\r\n", token: token)
+        guard case .answer(let missing) = step(head + "\r\n", token: token),
+            case .answer(let wrong) = step(head + "Authorization: Bearer x\r\n\r\n", token: token)
         else {
             Issue.record("taken")
             return
         }
         #expect(missing.challenge == "Bearer")
         #expect(wrong.challenge == "Bearer error=\"invalid_token\"")
+    }
+
+    // MARK: Browsers
+
+    @Test func `the page needs no token, and runs nothing but itself`() throws {
+        let token = try AdminToken(Array(Self.word.utf8))
+        let get = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+        guard case .answer(let page) = step(get, token: token, hasPage: true),
+            case .answer(let other) = step(get, token: token, hasPage: true)
+        else {
+            Issue.record("asked for")
+            return
+        }
+        #expect(page.response.status == 200)
+        let text = text(page)
+        #expect(text.contains("Content-Type: text/html; charset=utf-8\r\n"))
+        let policy = try #require(
+            page.fields.first { $0.name == "Content-Security-Policy" }?.value
+        )
+        let nonce = try #require(policy.split(separator: "'").first { $0.hasPrefix("nonce-") })
+        #expect(nonce.utf8.count > "nonce-".utf8.count + 16)
+        #expect(policy.hasPrefix("default-src 'none'; "))
+        #expect(text.contains("<script nonce=\"\(nonce.dropFirst("nonce-".count))\">"))
+        #expect(page.fields != other.fields, "the number is another each time")
+        for line in ["GET /?a HTTP/1.1", "POST / HTTP/1.1", "GET /index.html HTTP/1.1"] {
+            guard
+                case .answer(let refused) = step(
+                    line + "\r\nHost: x\r\n\r\n",
+                    token: token,
+                    hasPage: true
+                )
+            else {
+                Issue.record("taken: \(line)")
+                continue
+            }
+            #expect(refused.response.status == 401, "\(line)")
+        }
+        #expect(refusal(get, token: token)?.status == 401)
+        #expect(step(get) == .call(AdminRequest("GET", "/")))
+    }
+
+    @Test(arguments: [
+        ("localhost:9000", "Sec-Fetch-Site: same-origin"),
+        ("127.0.0.1:9000", "Sec-Fetch-Site: none"),
+        ("[::1]:9000", "Sec-Fetch-Site: same-origin\r\nOrigin: http://[::1]:9000"),
+        ("evil.example", "User-Agent: curl"),
+    ])
+    func `a browser's own page may ask`(host: String, fields: String) {
+        let request = "GET /v1/status HTTP/1.1\r\nHost: \(host)\r\n\(fields)\r\n\r\n"
+        #expect(step(request) == .call(AdminRequest("GET", "/v1/status")))
+    }
+
+    @Test(arguments: [
+        ("localhost:9000", "Sec-Fetch-Site: cross-site"),
+        ("localhost:9000", "Sec-Fetch-Site: same-site"),
+        ("localhost:9000", "Origin: http://evil.example"),
+        ("localhost:9000", "Origin: null"),
+        ("localhost:9000", "Origin: https://localhost:9000"),
+        ("evil.example", "Sec-Fetch-Site: same-origin"),
+        ("localhost.evil.example", "Sec-Fetch-Site: none"),
+        ("evil.example", "Origin: http://evil.example"),
+        ("[::1", "Origin: http://localhost"),
+    ])
+    func `another site's page may not`(host: String, fields: String) {
+        let request = "POST /v1/stop HTTP/1.1\r\nHost: \(host)\r\n\(fields)\r\n\r\n"
+        let status = refusal(request)?.status
+        // A Host that is none is refused before anything else.
+        #expect(status == 403 || (host == "[::1" && status == 400))
     }
 
     // MARK: Answers
@@ -238,7 +333,7 @@ struct AdminExchangeTests {
     }
 
     @Test func `a refusal of HEAD has no body`() {
-        guard case .refuse(let answer) = step("HEAD /a?b HTTP/1.1\r\nHost: x\r\n\r\n") else {
+        guard case .answer(let answer) = step("HEAD /a?b HTTP/1.1\r\nHost: x\r\n\r\n") else {
             Issue.record("taken")
             return
         }

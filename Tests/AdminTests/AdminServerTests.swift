@@ -118,9 +118,9 @@ struct AdminServerTests {
             #expect(response.body["path"] == "/v1/x")
             #expect(response.body["body"] == request.body)
         }
-        #expect(try client.send(AdminRequest("GET", "/"), seconds: 10).body["method"] == "GET")
+        #expect(try client.send(AdminRequest("GET", "/v1/x"), seconds: 10).body["method"] == "GET")
         fixture.server.stop()
-        #expect(fixture.told.paths.withLock { $0 } == ["/v1/x", "/v1/x", "/v1/x", "/"])
+        #expect(fixture.told.paths.withLock { $0 } == ["/v1/x", "/v1/x", "/v1/x", "/v1/x"])
     }
 
     @Test func `the socket is for its user alone, also under an open umask`() throws {
@@ -197,9 +197,9 @@ struct AdminServerTests {
         try slow.send(String(get.dropLast()))
         #expect(slow.receive().hasPrefix("HTTP/1.1 408 Request Timeout\r\n"))
         #expect(silent.receive().hasPrefix("HTTP/1.1 408 Request Timeout\r\n"))
-        #expect(try fixture.client().send(AdminRequest("GET", "/"), seconds: 10).status == 200)
+        #expect(try fixture.client().send(AdminRequest("GET", "/v1/x"), seconds: 10).status == 200)
         fixture.server.stop()
-        #expect(fixture.told.paths.withLock { $0 } == ["/"])
+        #expect(fixture.told.paths.withLock { $0 } == ["/v1/x"])
     }
 
     @Test func `the time of a call is not counted against those who wait for it`() throws {
@@ -238,7 +238,7 @@ struct AdminServerTests {
         let four = try fixture.client()
         var status = 503
         for _ in 0..<1_000 where status == 503 {
-            status = try four.send(AdminRequest("GET", "/"), seconds: 10).status
+            status = try four.send(AdminRequest("GET", "/v1/x"), seconds: 10).status
         }
         #expect(status == 200)
         fixture.server.stop()
@@ -251,7 +251,7 @@ struct AdminServerTests {
         fixture.server.stop()
         _ = client.receive()
         #expect(throws: AdminProblem.self) {
-            try fixture.client().send(AdminRequest("GET", "/"), seconds: 10)
+            try fixture.client().send(AdminRequest("GET", "/v1/x"), seconds: 10)
         }
     }
 

@@ -145,7 +145,7 @@ class Case:
     title: str
     answers: tuple
     steps: tuple
-    # The instance of the plugin, with a configuration of its own (`cacheplay.STORES`).
+    # The instance of the plugin, with a configuration of its own (`cachepeers.STORES`).
     store: str = "plain"
     why: str = ""
 

@@ -1,12 +1,10 @@
-"""Plays cases of `cachecase` through a proxy: the origin that follows their answers, the client,
-and the proxies that can stand between."""
-import os
+"""Plays cases of `cachecase` through a proxy: the origin that follows their answers, and the
+clients."""
 import re
-import socket
-import subprocess
 import threading
 import time
 
+import h2wire
 import harness
 import wire
 from cachecase import dates, expectations, fields, matches
@@ -16,20 +14,6 @@ from cachecase import dates, expectations, fields, matches
 OUTLIVE = 3.1
 # How long something in the background may take.
 PATIENCE = 5.0
-
-# The instances of the plugin, by the first part of a case's path.
-BASE = {"memory": "16MiB", "purge": {"allow": ["127.0.0.0/8"]}, "status_field": "Sluice"}
-STORES = {
-    "plain": {},
-    "negative": {"negative": {"404": "60s", "503": "60s"}},
-    "cookies": {"set_cookie": "store"},
-    "stale": {"stale": {"while_revalidate": "10m", "if_error": "10m"}},
-    "small": {"memory": "2MiB", "max_object": "64KiB"},
-    "ranges": {"ranges": {"max": 2}},
-    "guarded": {"purge": {"allow": ["192.0.2.0/24"]}},
-    "silent": {"status_field": ""},
-}
-
 
 class Origin(harness.Origin):
     """Gives each request to the play that its path names."""
@@ -48,13 +32,60 @@ class Origin(harness.Origin):
                 return
 
 
+class HTTP1(wire.Client):
+    """A client's connection of HTTP/1."""
+
+    def exchange(self, step, target, lines):
+        """None when the response is not whole."""
+        try:
+            self.send(wire.request(step.method, target, lines, step.content, step.host,
+                                   step.version))
+            return self.response(step.method)
+        except (wire.Truncated, ConnectionError):
+            return None
+
+
+class Answer2(wire.Message):
+    """A response of HTTP/2, in the shape of one of HTTP/1."""
+
+    closes = False
+
+    def __init__(self, stream):
+        self.status = stream.status
+        self.fields = [f for f in stream.fields if not f[0].startswith(":")]
+        self.body = bytes(stream.body)
+
+
+class HTTP2(h2wire.H2):
+    """A client's connection of HTTP/2, which holds the proxy to RFC 9113 in all that it sends."""
+
+    def __init__(self, address):
+        super().__init__(address)
+        self.credits = True
+        self.open()
+
+    def exchange(self, step, target, lines):
+        fields = h2wire.get(target, step.method, "http", step.host,
+                            [(name.lower(), value) for name, value in lines])
+        if step.content:
+            fields.append(("content-length", "%d" % len(step.content)))
+        stream = self.fetch(fields, step.content or None)
+        return Answer2(stream) if stream.ended else None
+
+    @staticmethod
+    def plays(case):
+        """Whether the case is one for this version: nothing of HTTP/1 in requests."""
+        return not any(step.version != "1.1" or step.tls or line.startswith("Connection:")
+                       for step in case.steps for line in (*step.lines, ""))
+
+
 class Play:
-    """One case, played once. `peer` is the proxy between."""
+    """One case, played once. `peer` is the proxy between, `http` the client's kind."""
 
     count = 0
 
-    def __init__(self, case, peer, origin):
-        self.case, self.peer, self.origin = case, peer, origin
+    def __init__(self, case, peer, origin, http=HTTP1):
+        self.case, self.peer, self.origin, self.http = case, peer, origin, http
         Play.count += 1
         self.number = "%d" % Play.count
         self.now = int(time.time())
@@ -165,12 +196,7 @@ class Play:
 
     def ask(self, step, client):
         target = "/%s/%s%s" % (self.case.store, self.number, step.path)
-        client.send(wire.request(step.method, target, self.fields(step.lines), step.content,
-                                 step.host, step.version))
-        try:
-            response = client.response(step.method)
-        except (wire.Truncated, ConnectionError):
-            response = None
+        response = client.exchange(step, target, self.fields(step.lines))
         self.log.append("client -> %s %s %s" % (step.method, target, step.lines))
         self.log.append("client <- %s" % (response and "%d %s %r" % (
             response.status, response.fields, response.body[:100])))
@@ -178,9 +204,8 @@ class Play:
 
     def exchange(self, step):
         if step.tls or not self.client:
-            client = wire.Client(self.peer.tls_address if step.tls else self.peer.address,
-                                 tls=self.peer.tls if step.tls else None,
-                                 server_name="localhost" if step.tls else None)
+            client = (HTTP1(self.peer.tls_address, tls=self.peer.tls, server_name="localhost")
+                      if step.tls else self.http(self.peer.address))
         else:
             client = self.client
         response = self.ask(step, client)
@@ -285,7 +310,7 @@ class Play:
         out = [None] * step.clients
 
         def one(index):
-            client = wire.Client(self.peer.address)
+            client = self.http(self.peer.address)
             try:
                 out[index] = self.ask(step, client)
             finally:
@@ -305,148 +330,3 @@ class Play:
         bodies = {response.body for response in out}
         assert len(bodies) == min(step.reach, step.clients), "%d different bodies" % len(bodies)
         self.last = out[0].body
-
-
-# ------------------------------------------------------------------ proxies
-class SluicePeer:
-    """The proxy of this tree, with an instance of its cache for each entry of STORES."""
-
-    name = "sluice"
-    counts_age = True
-
-    def __init__(self, folder, origin, ca, leaf):
-        manifest = harness.manifest(
-            origin,
-            listeners=[{"listen": "127.0.0.1:0"},
-                       {"listen": "127.0.0.1:0", "tls": {"certificates": [leaf.entry]}}],
-            plugins={name: {"library": "libCache.so", "config": {**BASE, **over}}
-                     for name, over in STORES.items()},
-            routes=[{"match": {"path": "/%s/*" % name}, "chain": [name], "upstream": "app"}
-                    for name in STORES])
-        self.process = harness.Sluice(folder, manifest)
-        self.address, self.tls_address = self.process.addresses
-        self.tls = ca.client_context()
-
-    def close(self):
-        self.process.close()
-
-
-NGINX = """
-worker_processes 1; daemon off; pid %(d)s/pid; error_log stderr; %(user)s
-events { worker_connections 1024; }
-http {
-  access_log off; client_body_temp_path %(d)s/b; proxy_temp_path %(d)s/p;
-  fastcgi_temp_path %(d)s/f; uwsgi_temp_path %(d)s/u; scgi_temp_path %(d)s/s;
-  proxy_cache_path %(d)s/cache keys_zone=all:1m use_temp_path=off;
-  proxy_cache_key $scheme$http_host$request_uri; proxy_cache all; proxy_cache_revalidate on;
-  proxy_cache_background_update on; proxy_cache_lock on; proxy_http_version 1.1;
-  proxy_set_header Connection ""; proxy_set_header Host $http_host; proxy_pass_header Server;
-  proxy_pass_header Date; proxy_force_ranges on; if_modified_since before;
-  proxy_buffer_size 64k; proxy_buffers 8 64k; proxy_busy_buffers_size 128k;
-  large_client_header_buffers 4 64k; client_header_buffer_size 16k;
-  server {
-    listen %(a)s; listen %(t)s ssl; ssl_certificate %(c)s; ssl_certificate_key %(k)s;
-    location / { proxy_pass http://%(o)s; }
-    location /negative/ { proxy_pass http://%(o)s; proxy_cache_valid 404 503 60s; }
-    location /cookies/ { proxy_pass http://%(o)s; proxy_ignore_headers Set-Cookie; }
-    location /stale/ { proxy_pass http://%(o)s;
-      proxy_cache_use_stale updating error timeout http_500 http_502 http_503 http_504; }
-  }
-}
-"""
-
-
-class NginxPeer:
-    """nginx with proxy_cache, to tell wrong cases from a wrong proxy."""
-
-    name = "nginx"
-    # Lifetimes count from when it got a response.
-    counts_age = False
-
-    def __init__(self, folder, origin, ca, leaf):
-        ports = []
-        for _ in range(2):
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                ports.append(probe.getsockname())
-        self.address, self.tls_address = ports
-        self.tls = ca.client_context()
-        config = os.path.join(str(folder), "nginx.conf")
-        with open(config, "w") as file:
-            file.write(NGINX % {
-                "d": folder, "a": "%s:%d" % ports[0], "t": "%s:%d" % ports[1],
-                "c": leaf.certificate, "k": leaf.key, "o": origin.address,
-                "user": "user root;" if os.getuid() == 0 else ""})
-        self.process = subprocess.Popen(
-            ["nginx", "-p", str(folder), "-e", "stderr", "-c", config],
-            stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        harness.eventually(self._listens, "nginx listens")
-
-    def _listens(self):
-        assert self.process.poll() is None, "nginx did not start"
-        with socket.socket() as probe:
-            return probe.connect_ex(self.address) == 0
-
-    def close(self):
-        self.process.terminate()
-        self.process.wait(10)
-
-
-class NoPeer:
-    """No proxy at all: what a case takes for a hit must fail."""
-
-    counts_age = True
-
-    def __init__(self, origin):
-        self.address = self.tls_address = ("127.0.0.1", origin.port)
-        self.tls = None
-
-    def close(self):
-        pass
-
-
-class HoarderPeer:
-    """A cache that keeps all that it gets and asks never again, by path and query alone: what a
-    case keeps from the store must fail."""
-
-    counts_age = True
-
-    def __init__(self, origin):
-        self.origin = origin
-        self.stored = {}
-        self.lock = threading.Lock()
-        self.listener = harness.Origin(self.serve)
-        self.address = self.tls_address = ("127.0.0.1", self.listener.port)
-        self.tls = None
-
-    def serve(self, connection):
-        while True:
-            head = connection.read_request()
-            if head is None:
-                return
-            with self.lock:
-                if head.target not in self.stored:
-                    self.stored[head.target] = self.fetch(head)
-                answer = self.stored[head.target]
-            if head.method == "HEAD":
-                answer = answer.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
-            connection.send(answer)
-
-    def fetch(self, head):
-        upstream = wire.Client(("127.0.0.1", self.origin.port))
-        try:
-            upstream.send(wire.request("GET", head.target, host=head.get("host")))
-            response = upstream.response()
-        except (wire.Truncated, ConnectionError):
-            return wire.reply(b"", "502 Bad Gateway")
-        finally:
-            upstream.close()
-        lines = [f for f in response.fields
-                 if f[0].lower() not in ("content-length", "transfer-encoding", "connection")]
-        return wire.reply(response.body, response.start.decode().partition(" ")[2], lines)
-
-    def close(self):
-        self.listener.close()
-
-
-PEERS = {peer.name: peer for peer in (SluicePeer, NginxPeer)}

@@ -1,8 +1,17 @@
 """RoundRobin through the binary: turns, weights, priorities and upstreams of their own."""
+import os
+import sys
 from collections import Counter
 
+import pytest
+
+import harness
 from harness import eventually, serve
 from wire import reply
+
+sys.path.insert(0, os.path.join(harness.ROOT, "Tests/Bench"))
+
+import balancers  # noqa: E402
 
 
 def named(origin, *names):
@@ -87,3 +96,17 @@ def test_unequal_peers_of_priority(sluice, origin, client):
     assert answers(c, 6) == ["a"] * 6
     a.close()
     assert answers(c, 3) == ["b"] * 3
+
+
+@pytest.mark.seconds(60)
+@pytest.mark.parametrize("workers", [1, 2, 4, 8])
+def test_turns_are_even_over_workers(workers):
+    counts = balancers.measure("RoundRobin", workers, 4_000, clients=16, peers=4)
+    assert 0.99 <= counts.least <= counts.most <= 1.01
+
+
+@pytest.mark.seconds(60)
+@pytest.mark.parametrize("balancer", balancers.BALANCERS)
+def test_requests_find_connections_that_stand(balancer):
+    """16 clients at a time need 16 connections, and some more as their peers differ."""
+    assert balancers.measure(balancer, 2, 1_600, clients=16, peers=4).reused >= 0.95

@@ -26,8 +26,10 @@ def library(tmp_path_factory):
 def proxy(sluice, library):
     """A proxy whose plugin asks the origins `auth`, with the plugin's configuration."""
 
-    def make(app, *auth, **config):
+    def make(app, *auth, limits=None, **config):
         peers = {"peers": [getattr(a, "address", a) for a in auth]}
+        if limits:
+            peers["limits"] = limits
         plugins = {"ask": {"library": library, "config": config}}
         if len(auth) > 1:
             peers["balancer"] = "rr"
@@ -137,6 +139,29 @@ def test_no_peer_is_there(proxy, origin, client):
     p = proxy(app, dead)
     assert client(p).request().status == 503
     p.wait_log("done outcome=1")
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_callout_keeps_to_the_limits_of_peers(proxy, origin, client, count):
+    """It does not wait: over the limit it fails at once, and later ones find the place again."""
+    entered, release = threading.Semaphore(0), threading.Semaphore(0)
+
+    def script(connection):
+        while connection.read_request() is not None:
+            entered.release()
+            assert release.acquire(timeout=harness.DEADLINE)
+            connection.send(reply(fields=[("X-User", "ann")]))
+
+    app, auth = origin(serve(reply(b"page"))), [origin(script) for _ in range(count)]
+    p = proxy(app, *auth, limits={"per_peer": {"in_flight": 1}}, timeout_ms=10_000)
+    for _ in range(2):
+        waiting = [client(p) for _ in range(count)]
+        for c in waiting:
+            c.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert entered.acquire(timeout=harness.DEADLINE)
+        assert client(p).request().status == 503
+        release.release(count)
+        assert [c.response().body for c in waiting] == [b"page"] * count
 
 
 def test_a_pooled_connection_that_was_closed(proxy, origin, client):

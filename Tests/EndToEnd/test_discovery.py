@@ -33,6 +33,30 @@ def test_a_file_is_followed(sluice, loopbacks, tmp_path):
                    r"2 removed \(127.0.0.1:\d+, 127.0.0.2:\d+\)")
 
 
+def test_a_peer_of_the_file_drains(sluice, loopbacks, tmp_path):
+    port, _ = loopbacks("127.0.0.1", "127.0.0.2")
+    path, key = tmp_path / "peers.json", tmp_path / "key"
+    key.write_text("0123456789abcdef" * 2)
+    key.chmod(0o600)
+    write(path, '["127.0.0.1:%d"]' % port)
+    proxy = discovered(
+        sluice, {"file": {"path": str(path), "interval": "100ms"}},
+        plugins={"lb": {"library": "libLeastConnections.so",
+                        "config": {"sticky": {"secrets": [str(key)]}}}},
+        upstreams={"web": {"discovery": True, "balancer": "lb"}})
+    first = Client(proxy.address).request()
+    session = [("Cookie", first.get("set-cookie").partition(";")[0])]
+
+    def kept():
+        return Client(proxy.address).request(fields=session).body
+
+    write(path, '[{"address": "127.0.0.1:%d", "draining": true}, "127.0.0.2:%d"]' % (port, port))
+    wait_answers(proxy, "127.0.0.2")
+    assert [kept() for _ in range(5)] == [b"127.0.0.1"] * 5
+    write(path, '["127.0.0.2:%d"]' % port)
+    eventually(lambda: kept() == b"127.0.0.2", "the session moves")
+
+
 def test_a_broken_file_leaves_the_last_good_set(sluice, loopbacks, tmp_path):
     port, _ = loopbacks("127.0.0.1", "127.0.0.2")
     path = tmp_path / "peers.json"

@@ -12,7 +12,8 @@ from wire import Client, reply
 
 FOLDER = os.path.join(harness.ROOT, ".build-embedded")
 PLUGINS = ["Headers", "Respond", "RoundRobin", "Ketama", "Maglev", "Random", "LeastConnections",
-           "HealthCheck", "Discovery", "RateLimit", "Compression", "Cache"]
+           "HealthCheck", "Discovery", "RateLimit", "Compression", "AccessLog", "Tracing",
+           "Metrics", "Cache"]
 # Discovery brings a DNS client and a reader of JSON, RateLimit speaks with a store.
 KIBIBYTES_MAX = {"Discovery": 280, "RateLimit": 200, "Cache": 280}
 

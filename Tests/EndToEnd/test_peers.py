@@ -184,6 +184,57 @@ def test_a_draining_peer_finishes(proxy, client, origin):
     assert waiting.response().body == b"a"
 
 
+def test_a_draining_peer_keeps_its_sessions(sluice, library, tmp_path, client, origin):
+    a, b = named(origin, "a", "b")
+    (tmp_path / "key").write_text("0123456789abcdef0123456789abcdef\n")
+    (tmp_path / "key").chmod(0o600)
+    p = sluice(
+        admin={"listen": "unix:%s/admin.sock" % tmp_path},
+        plugins={"rr": {"library": "libRoundRobin.so",
+                        "config": {"sticky": {"secrets": [str(tmp_path / "key")]}}},
+                 "set": {"library": library}},
+        chain=["set"], upstreams={"app": {"discovery": True, "balancer": "rr"}},
+        routes=[{"match": {}, "upstream": "app"}])
+    p.socket = str(tmp_path / "admin.sock")
+    c = client(p)
+
+    def use(*peers):
+        assert put(c, *peers) == 200
+        wanted = {getattr(x, "address", x).lstrip("~") for x in peers}
+        states = {x.lstrip("~"): "draining" for x in peers if isinstance(x, str)}
+        eventually(lambda: set(addresses(p)) == wanted and all(
+            (h == "draining") == (a in states) for a, h in addresses(p).items()), "the set")
+
+    use(a)
+    session = [("Cookie", c.request().get("set-cookie").partition(";")[0])]
+    use("~" + a.address, b)
+    p.wait_log(r"upstream app: peers: 2 \+%s draining %s" % (b.address, a.address))
+    assert answers(c) == {"b"}
+    for _ in range(5):
+        kept = c.request(fields=session)
+        assert kept.body == b"a" and kept.get("set-cookie") is None
+    # Nobody else gets in, also when it is the last one.
+    use("~" + a.address)
+    assert c.request(fields=session).body == b"a"
+    assert c.request().status == 503
+    # A set that leaves it out ends its sessions, one that has it again takes it back.
+    use(b)
+    assert c.request(fields=session).body == b"b"
+    use(a, b)
+    assert answers(c) == {"a", "b"} and c.request(fields=session).body == b"a"
+
+
+def test_a_draining_peer_without_a_balancer_goes(proxy, client, origin):
+    a, b = named(origin, "a", "b")
+    p = proxy(balancer=False)
+    c = client(p)
+    assert put(c, a) == 200
+    eventually(lambda: c.request().body == b"a", "the peer")
+    assert put(c, "~" + a.address, b) == 200
+    eventually(lambda: addresses(p) == {b.address: "healthy", a.address: "draining"}, "the set")
+    assert answers(c) == {"b"}
+
+
 def test_a_backup_is_used_when_nothing_else_is_left(proxy, client, origin):
     a, b = named(origin, "a", "b")
     p = proxy()

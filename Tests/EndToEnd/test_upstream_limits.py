@@ -8,6 +8,7 @@ import reloading
 from h2frames import CANCEL
 from h2wire import H2, get
 from harness import eventually, serve
+from test_admin import curl
 from wire import reply, request
 
 
@@ -232,8 +233,9 @@ def test_a_stream_waits_for_a_stream(sluice, h2origin, client):
 
 
 # -------------------------------------------------------------------- workers
-@pytest.mark.parametrize("limits", [{"in_flight": 3}, {"connections": 3}],
-                         ids=["in_flight", "connections"])
+@pytest.mark.parametrize(
+    "limits", [{"in_flight": 3}, {"connections": 3}, {"per_peer": {"in_flight": 3}}],
+    ids=["in_flight", "connections", "per_peer.in_flight"])
 def test_a_limit_is_of_all_workers(sluice, origin, client, limits):
     gate = Gate()
     app = origin(gate)
@@ -246,6 +248,98 @@ def test_a_limit_is_of_all_workers(sluice, origin, client, limits):
     gate.open(24)
     assert [c.response().status for c in clients] == [200] * 24
     assert gate.most == 3
+
+
+@pytest.mark.seconds(60)
+@pytest.mark.parametrize("protocol", ["h1", "h2c"])
+def test_no_peer_gets_more_than_its_limit(sluice, origin, h2origin, client, protocol):
+    """Several workers choose at the same moment, again and again, and each finds one place."""
+    lock, inside, most = threading.Lock(), [0, 0], [0, 0]
+
+    def enter(number):
+        with lock:
+            inside[number] += 1
+            most[number] = max(most[number], inside[number])
+
+    def leave(number):
+        # Before it answers, so it never counts longer than the proxy.
+        with lock:
+            inside[number] -= 1
+
+    def answers(number):
+        def script(c):
+            while c.read_request() is not None:
+                enter(number)
+                time.sleep(0.001)
+                leave(number)
+                c.send(reply())
+
+        def stream(c, request):
+            enter(number)
+            time.sleep(0.001)
+            leave(number)
+            c.answer(request.id, b"ok")
+
+        if protocol == "h1":
+            return origin(script)
+        return h2origin(lambda c: c.serve(stream))
+
+    p = sluice(answers(0), answers(1), workers=4, upstream={"protocol": protocol, "limits": {
+        "per_peer": {"in_flight": 1}, "pending": 100, "pending_timeout": "30s"}})
+    statuses = []
+
+    def run():
+        c = client(p)
+        for _ in range(100):
+            statuses.append(c.request().status)
+
+    threads = [threading.Thread(target=run) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert statuses == [200] * 1600
+    assert most == [1, 1]
+
+
+@pytest.mark.seconds(60)
+@pytest.mark.parametrize("hedge", [{}, {"hedge": {"after": "5ms"}}], ids=["", "hedged"])
+def test_every_place_is_given_back(sluice, origin, client, tmp_path, hedge):
+    """Whatever becomes of attempts: refused, reset, a listed status, late, or outrun by a hedge."""
+    dead = origin(serve(reply()))
+    dead.stop_listening()
+
+    def late(c):
+        while c.read_request() is not None:
+            time.sleep(0.03)
+            c.send(reply())
+
+    peers = [dead, origin(lambda c: c.read_request()), origin(late),
+             origin(serve(reply(status="503 No"))), origin(serve(reply())), origin(serve(reply()))]
+    p = sluice(*peers, workers=4, admin={"listen": "unix:%s/admin.sock" % tmp_path}, upstream={
+        "limits": {"per_peer": {"in_flight": 2}, "pending": 100, "pending_timeout": "20s"},
+        "retries": {"attempts": 6, "on": ["connect", "reset", "timeout", "503"],
+                    "try_timeout": "20ms", "budget": {"percent": 100, "min": 100}}, **hedge})
+    p.socket = str(tmp_path / "admin.sock")
+    statuses = []
+
+    def run():
+        for _ in range(25):
+            statuses.append(client(p).request(fields=[("Connection", "close")]).status)
+
+    threads = [threading.Thread(target=run) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(statuses) == 300 and set(statuses) <= {200, 502, 503, 504}
+    assert statuses.count(200) > 200
+
+    def counts():
+        upstream = curl(p, "/v1/upstreams")[2]["upstreams"][0]
+        return [peer["in_flight"] for peer in upstream["peers"]]
+
+    eventually(lambda: counts() == [0] * 6, "nothing is with the peers")
 
 
 def test_requests_that_wait_find_room_on_another_worker(sluice, origin, client):

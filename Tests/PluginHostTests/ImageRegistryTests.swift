@@ -141,13 +141,19 @@ struct ImageRegistryTests {
 
     @Test
     func `metrics have every state, and names that plugins can't take`() throws {
-        let text = ImageRegistry.shared.metricText()
+        let text = Metrics.text { sink in
+            let writer = MetricWriter(.text, to: sink)
+            ImageRegistry.shared.write(to: writer)
+            return writer.finish()
+        }
         for state in ["in_use", "draining", "retired"] {
             #expect(text.contains("\nsluice_plugin_images{state=\"\(state)\"} "))
             #expect(text.contains("\nsluice_plugin_image_bytes{state=\"\(state)\"} "))
         }
         #expect(text.contains("\nsluice_plugin_images_unmapped_total "))
-        for name in MetricRegistry.ownNames { #expect(text.contains("sluice_plugin_\(name)")) }
+        for name in ["images", "image_bytes", "images_unmapped_total"] {
+            #expect(MetricRegistry.ownNames.contains(name))
+        }
     }
 
     @Test

@@ -177,6 +177,11 @@ struct MetricsTests {
                 "h: it has other buckets already"
             ),
             (Definition(name: "h_sum"), "h_sum: a name that the metric h takes"),
+            (
+                Definition(name: "requests_total"),
+                "requests_total: a name that the metric requests takes"
+            ),
+            (Definition(name: "hook_calls_total"), "hook_calls_total: a metric of the host's own"),
         ]
         for (definition, reason) in refused {
             let made = definition.define(in: registry, Host.instance("two"))

@@ -71,9 +71,9 @@ struct FailoverTests {
 
     @Test func `counters last over plans, by the upstream's name`() {
         let tables = PlanTables(workerCount: 2)
-        #expect(tables.load(ofUpstream: "app").addActive(2) == 2)
-        #expect(tables.load(ofUpstream: "app").active == 2)
-        #expect(tables.load(ofUpstream: "other").active == 0)
+        #expect(tables.meters.load(ofUpstream: "app").addActive(2) == 2)
+        #expect(tables.meters.load(ofUpstream: "app").active == 2)
+        #expect(tables.meters.load(ofUpstream: "other").active == 0)
     }
 
     // MARK: Counters

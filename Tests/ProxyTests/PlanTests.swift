@@ -78,7 +78,12 @@ struct PlanTests {
         var settings = ListenerSettings(address: "127.0.0.1:0")
         change(&settings)
         let address = try #require(SocketAddress(numericHost: "127.0.0.1", port: 0))
-        return ListenerPlan(settings, address: address, descriptorLimit: descriptorLimit)
+        return ListenerPlan(
+            settings,
+            address: address,
+            descriptorLimit: descriptorLimit,
+            meter: Meter(workers: 1, words: ListenerWords.count)
+        )
     }
 
     @Test

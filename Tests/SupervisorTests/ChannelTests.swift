@@ -94,7 +94,11 @@ struct ChannelTests {
         var settings = SupervisorSettings()
         settings.crashesMax = 9
         settings.grace = 0
-        settings.admin = SupervisorSettings.AdminPlace(address: "unix:/a", tokenFile: "t")
+        settings.admin = SupervisorSettings.AdminPlace(
+            address: "unix:/a",
+            tokenFile: "t",
+            page: false
+        )
         let ready = Ready(workers: 2, manifest: try Self.file([7]), settings: settings)
         try here.send(ServingMessage.ready(ready).packet, waits: false)
         let packet = try #require(try receive())

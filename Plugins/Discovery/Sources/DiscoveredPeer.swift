@@ -17,6 +17,8 @@ struct DiscoveredPeer: Equatable {
     var priority = 0
     /// Whether it is used only when no other one can be.
     var isBackup = false
+    /// Whether it gets nothing but the requests of sessions that are with it.
+    var isDraining = false
     /// Where it is; or empty.
     var zone: [UInt8] = []
 
@@ -57,6 +59,7 @@ struct PeerList: Equatable {
         if left.address != right.address {
             return left.address.lexicographicallyPrecedes(right.address)
         }
+        if left.isDraining != right.isDraining { return right.isDraining }
         if left.isBackup != right.isBackup { return right.isBackup }
         if left.priority != right.priority { return left.priority < right.priority }
         if left.weight != right.weight { return left.weight > right.weight }

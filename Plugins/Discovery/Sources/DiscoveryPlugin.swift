@@ -204,6 +204,7 @@ private final class PeerMemory {
             new.weight = peer.weight
             new.priority = peer.priority
             new.isBackup = peer.isBackup
+            new.isDraining = peer.isDraining
             peers.append(new)
         }
     }

@@ -153,6 +153,7 @@ enum PeerFile {
             weight: peer.weight,
             priority: peer.priority,
             isBackup: peer.isBackup,
+            isDraining: peer.isDraining,
             zone: peer.zone
         )
     }
@@ -177,14 +178,14 @@ enum PeerFile {
                 )
             }
         } else if key == "backup" {
-            guard case .bool(let flag) = element.value else {
-                throw JSONFault(element.line, "backup: expected true or false")
-            }
-            peer.isBackup = flag
+            peer.isBackup = try flag(element, "backup")
+        } else if key == "draining" {
+            peer.isDraining = try flag(element, "draining")
         } else {
             throw JSONFault(
                 element.line,
-                "unknown key \"\(String(key))\"; there are address, weight, priority, zone, backup"
+                "unknown key \"\(String(key))\"; there are address, weight, priority, zone, backup, "
+                    + "draining"
             )
         }
     }
@@ -196,6 +197,14 @@ enum PeerFile {
             "address: expected \"192.0.2.1:80\", \"[2001:db8::1]:80\" or \"unix:/path\", found \""
                 + String(decoding: text, as: UTF8.self) + "\""
         )
+    }
+
+    private static func flag(
+        _ element: JSONElement,
+        _ key: StaticString
+    ) throws(JSONFault) -> Bool {
+        if case .bool(let flag) = element.value { return flag }
+        throw JSONFault(element.line, "\(key): expected true or false")
     }
 
     private static func string(

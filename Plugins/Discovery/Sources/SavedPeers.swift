@@ -15,6 +15,9 @@ final class SavedPeers {
 
     /// The form of the state.
     private static let version: UInt8 = 1
+    /// Bits of a peer.
+    private static let backup: UInt8 = 1
+    private static let draining: UInt8 = 2
 
     private let lock: UnsafeMutablePointer<discovery_lock>
     private var entries: [Entry] = []
@@ -77,7 +80,7 @@ extension SavedPeers {
                 append(&bytes, peer.zone)
                 append(&bytes, peer.weight)
                 append(&bytes, peer.priority)
-                bytes.append(peer.isBackup ? 1 : 0)
+                bytes.append((peer.isBackup ? backup : 0) | (peer.isDraining ? draining : 0))
             }
         }
         return bytes
@@ -121,13 +124,14 @@ extension SavedPeers {
                 zone.withBytes({ $0.isFieldValue }),
                 let weight = reader.number(atMost: DiscoveredPeer.weightMax), weight > 0,
                 let priority = reader.number(atMost: DiscoveredPeer.priorityMax),
-                let backup = reader.byte(), backup < 2
+                let bits = reader.byte(), bits & ~(backup | draining) == 0
             else { throw StateReader.damaged }
             let peer = DiscoveredPeer(
                 address: address,
                 weight: weight,
                 priority: priority,
-                isBackup: backup == 1,
+                isBackup: bits & backup != 0,
+                isDraining: bits & draining != 0,
                 zone: zone
             )
             peers.append(peer)

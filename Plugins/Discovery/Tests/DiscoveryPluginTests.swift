@@ -69,11 +69,14 @@ struct DiscoveryPluginTests {
         let version = Self.lines(host).count
         for _ in 0..<5 { Self.pass(fixture, seconds: 1) }
         #expect(Self.lines(host).count == version)
-        try file.write("[{\"address\": \"10.0.0.3:80\", \"weight\": 3, \"backup\": true}]")
+        try file.write(
+            "[{\"address\": \"10.0.0.3:80\", \"weight\": 3, \"backup\": true, \"draining\": true}]"
+        )
         Self.pass(fixture, seconds: 1)
         let peer = try #require(host.peer("10.0.0.3:80"))
         #expect(peer.weight == 3)
         #expect(peer.isBackup)
+        #expect(peer.isDraining)
         #expect(Self.addresses(host) == ["10.0.0.3:80"])
         #expect(host.misuses == [])
     }

@@ -13,7 +13,7 @@ struct PeerFileTests {
             """
             [ "10.0.0.2:80",
               { "address": "10.0.0.1:80", "weight": 5, "priority": 2, "zone": "a", "backup": true },
-              { "address": "unix:/run/a" } ]
+              { "address": "unix:/run/a", "draining": true, "backup": false } ]
             """
         )
         let full = DiscoveredPeer(
@@ -26,7 +26,7 @@ struct PeerFileTests {
         #expect(
             peers == [
                 full, DiscoveredPeer(address: Array("10.0.0.2:80".utf8)),
-                DiscoveredPeer(address: Array("unix:/run/a".utf8)),
+                DiscoveredPeer(address: Array("unix:/run/a".utf8), isDraining: true),
             ]
         )
     }
@@ -66,13 +66,14 @@ struct PeerFileTests {
             "1: priority: expected a whole number of 0 to 65535"
         ),
         ("[{\"address\":\"10.0.0.1:80\",\"backup\":1}]", "1: backup: expected true or false"),
+        ("[{\"address\":\"10.0.0.1:80\",\"draining\":0}]", "1: draining: expected true or false"),
         (
             "[{\"address\":\"10.0.0.1:80\",\"zone\":\"\\n\"}]",
             "1: zone: up to 64 bytes without control characters"
         ),
         (
             "[{\"address\":\"10.0.0.1:80\",\"wieght\":1}]",
-            "1: unknown key \"wieght\"; there are address, weight, priority, zone, backup"
+            "1: unknown key \"wieght\"; there are address, weight, priority, zone, backup, draining"
         ),
         (
             "[{\"address\":\"10.0.0.1:80\",\"address\":\"10.0.0.2:80\"}]",

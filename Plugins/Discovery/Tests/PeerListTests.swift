@@ -5,8 +5,18 @@ import Testing
 
 /// Sets of peers: their order, what changes, and what of them outlives an instance.
 struct PeerListTests {
-    static func peer(_ address: String, weight: Int = 1, priority: Int = 0) -> DiscoveredPeer {
-        DiscoveredPeer(address: Array(address.utf8), weight: weight, priority: priority)
+    static func peer(
+        _ address: String,
+        weight: Int = 1,
+        priority: Int = 0,
+        isDraining: Bool = false
+    ) -> DiscoveredPeer {
+        DiscoveredPeer(
+            address: Array(address.utf8),
+            weight: weight,
+            priority: priority,
+            isDraining: isDraining
+        )
     }
 
     static func list(_ addresses: String...) -> PeerList {
@@ -59,6 +69,7 @@ struct PeerListTests {
             source: [],
             peers: PeerList([
                 Self.peer("10.0.0.1:80", weight: 3, priority: 4),
+                Self.peer("10.0.0.2:80", weight: 1, priority: 0, isDraining: true),
                 DiscoveredPeer(address: Array("[::1]:1".utf8), isBackup: true, zone: [0x7A]),
             ])
         ),

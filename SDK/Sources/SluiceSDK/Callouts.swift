@@ -11,6 +11,16 @@ public protocol CalloutHook: Plugin, ~Copyable {
     func calloutDone(_ callout: Callout, _ result: CallResult, on worker: inout Worker)
 }
 
+/// Sends what it keeps when the process ends.
+public protocol DrainHook: Plugin, ~Copyable {
+    /// Begins to send it: the worker's last request has ended.
+    ///
+    /// Callouts without a request that run, or are started here or in `calloutDone`, are waited
+    /// for, 5 s at most for all of it. Not called when another instance takes the place of this
+    /// one: `HandoverPlugin` is for that.
+    func drain(_ worker: inout Worker)
+}
+
 /// A request to an upstream of the manifest.
 ///
 /// What it points to is copied by the start.

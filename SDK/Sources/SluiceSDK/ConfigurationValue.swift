@@ -183,19 +183,25 @@ extension ConfigurationValue {
 }
 
 private func unknownKey(_ key: Bytes, among known: [StaticString]) -> String {
-    var best: (name: StaticString, distance: Int)?
-    for name in known {
-        let distance = editDistance(key, Bytes(name))
-        if distance < best?.distance ?? Int.max { best = (name, distance) }
-    }
-    guard let best else { return "unknown key; there is none here" }
-    // Two slips, or a third of a long name.
-    if best.distance <= max(2, key.count / 3) {
-        return "unknown key; did you mean \"\(best.name)\"?"
-    }
+    if known.isEmpty { return "unknown key; there is none here" }
+    if let name = key.nearest(among: known) { return "unknown key; did you mean \"\(name)\"?" }
     var list = ""
     for name in known { list += (list.isEmpty ? "" : ", ") + "\(name)" }
     return "unknown key; there are \(list)"
+}
+
+extension Bytes {
+    /// The name that was probably meant: the first of those that differ least, by two slips or a
+    /// third of a long text at most.
+    public func nearest(among known: [StaticString]) -> StaticString? {
+        var best: (name: StaticString, distance: Int)?
+        for name in known {
+            let distance = editDistance(self, Bytes(name))
+            if distance < best?.distance ?? Int.max { best = (name, distance) }
+        }
+        guard let best, best.distance <= max(2, count / 3) else { return nil }
+        return best.name
+    }
 }
 
 /// The number of bytes to insert, remove or replace to make one text of the other.

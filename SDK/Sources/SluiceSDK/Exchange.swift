@@ -72,8 +72,9 @@ public struct Exchange<Owner: Plugin & ~Copyable>: ~Copyable {
         nonmutating _modify { yield &workerPointer.pointee }
     }
 
+    /// Where `worker` lies: until the worker stops.
     @inlinable
-    var workerPointer: UnsafeMutablePointer<Owner.Worker> {
+    public var workerPointer: UnsafeMutablePointer<Owner.Worker> {
         // Safe: the slot is what `workerStart` made for this worker.
         slot.unsafelyUnwrapped.assumingMemoryBound(to: Owner.Worker.self)
     }
@@ -122,6 +123,13 @@ extension Exchange where Owner: ~Copyable {
     /// an error whatever it returns.
     @inlinable
     public func writer(capacity: Int) -> Writer { memory.writer(capacity: capacity) }
+
+    /// `count` bytes of memory that live until the end of the request, aligned to 16; nil when the
+    /// request's budget is used up, which is not counted as a failure.
+    @inlinable
+    public func memory(_ count: Int) -> UnsafeMutableRawPointer? {
+        services.pointee.core.pointee.request_alloc(request, UInt64(count))
+    }
 
     @inlinable
     var memory: RequestMemory {

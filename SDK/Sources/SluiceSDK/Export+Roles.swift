@@ -129,6 +129,16 @@ extension Export where P: CalloutHook, P: ~Copyable {
     }
 }
 
+extension Export where P: DrainHook, P: ~Copyable {
+    /// The C function that is told that a worker ends.
+    public static func drain(
+        _ state: UnsafeMutableRawPointer?,
+        _ slot: UnsafeMutableRawPointer?
+    ) {
+        withWorker(state, slot) { $0.drain(&$1) }
+    }
+}
+
 extension Export where P: StatefulPlugin, P: ~Copyable {
     /// The C function that writes the instance's state.
     public static func exportState(
@@ -218,5 +228,14 @@ extension Export where P: HandoverPlugin, P: ~Copyable {
         } catch let failure {
             return report(failure, error, Int32(SLUICE_EINVAL))
         }
+    }
+}
+
+extension Export where P: ReopenHook, P: ~Copyable {
+    /// The C function that opens the instance's files again.
+    public static func reopenLogs(_ state: UnsafeMutableRawPointer?) {
+        // Safe: the host passes what `create` gave it.
+        let instance = state.unsafelyUnwrapped.assumingMemoryBound(to: Instance<P>.self)
+        instance.pointee.plugin.reopenLogs()
     }
 }

@@ -79,9 +79,11 @@ public enum Export<P: Plugin & ~Copyable> {
             out.pointee.worker_start = { headOf($0).pointee.startWorker($0.unsafelyUnwrapped, $1) }
             out.pointee.worker_stop = { headOf($0).pointee.stopWorker($1.unsafelyUnwrapped) }
         }
+        out.pointee.worker_drain = offer.drain
         out.pointee.destroy = { headOf($0).pointee.destroy($0.unsafelyUnwrapped) }
         out.pointee.export_state = offer.exportState
         out.pointee.import_state = offer.importState
+        out.pointee.reopen_logs = offer.reopenLogs
         return Int32(SLUICE_OK)
     }
 

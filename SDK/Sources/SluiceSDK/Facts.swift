@@ -89,6 +89,9 @@ public struct Facts {
         AttemptResult(rawValue: facts.pointee.attempt_result) ?? .malformed
     }
 
+    /// When this attempt began, by the monotonic clock; 0 before the first.
+    @inlinable public var attemptNanoseconds: UInt64 { facts.pointee.time_attempt }
+
     /// Whether the attempt's connection came from the pool.
     @inlinable public var isReused: Bool { facts.pointee.is_reused != 0 }
 
@@ -97,6 +100,28 @@ public struct Facts {
 
     /// When this attempt's response began, by the monotonic clock; 0 when it has not.
     @inlinable public var firstByteNanoseconds: UInt64 { facts.pointee.time_first_byte }
+
+    /// Requests on the client's connection so far, with this one.
+    @inlinable
+    public var connectionRequests: Int { Int(facts.pointee.connection_requests) }
+
+    /// A number of the client's connection that is unique in this process.
+    @inlinable public var connectionNumber: UInt64 { facts.pointee.connection_number }
+
+    /// Name of the instance that answered, reset or failed the request; empty when none did.
+    @inlinable public var answeredBy: Bytes { Bytes(facts.pointee.answered_by) }
+
+    /// Why the host ended the request by itself, in the last hook; empty when it did not.
+    @inlinable public var reason: Bytes { Bytes(facts.pointee.reason) }
+
+    /// What the cache did: a number of `SLUICE_CACHE_STATUS_`; 0 on a route without one.
+    @inlinable public var cacheStatus: UInt32 { facts.pointee.cache_status }
+
+    /// Bytes of the request line and the fields as they came; over HTTP/2 decoded.
+    @inlinable public var headBytesIn: Int { Int(facts.pointee.head_bytes_in) }
+
+    /// The same of the response that was sent; 0 before it is.
+    @inlinable public var headBytesOut: Int { Int(facts.pointee.head_bytes_out) }
 
     /// What is known of the client's TLS connection; nil when it is not TLS.
     @inlinable

@@ -18,12 +18,19 @@ public struct FieldName: Equatable, BitwiseCopyable {
     ///
     /// - Throws: when the name is no token, or one that the host keeps to itself.
     public init(named name: Bytes) throws(PluginError) {
-        guard name.isToken else { throw PluginError("no name of a field: \"\(String(name))\"") }
-        id = FieldID(named: name)
-        self.name = id == .unknown ? name : .empty
+        try self.init(reading: name)
         if isReserved {
             throw PluginError("\(String(name)) governs the connection and is the proxy's own")
         }
+    }
+
+    /// A field that is only read, by name, in any case; as `init(named:)`, but any field.
+    ///
+    /// - Throws: when the name is no token.
+    public init(reading name: Bytes) throws(PluginError) {
+        guard name.isToken else { throw PluginError("no name of a field: \"\(String(name))\"") }
+        id = FieldID(named: name)
+        self.name = id == .unknown ? name : .empty
     }
 
     /// Whether the host refuses every edit of this field, because framing is its own.

@@ -82,6 +82,13 @@ public struct Fields {
         return nil
     }
 
+    /// The first field of this name; nil when there is none.
+    public func first(_ name: FieldName) -> Field? {
+        if name.id != .unknown { return contains(name.id) ? self[firstIndex(name.id)] : nil }
+        for field in self where name.matches(field) { return field }
+        return nil
+    }
+
     /// The field at an index, 0 up to `count`.
     public subscript(index: Int) -> Field {
         precondition(index >= 0 && index < count, "index outside of the fields")

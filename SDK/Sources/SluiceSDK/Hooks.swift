@@ -67,3 +67,11 @@ public protocol ResumedHook: Plugin, ~Copyable {
     /// `exchange.resumeReason` and `resumePayload` say why.
     func resumed(_ exchange: borrowing Exchange<Self>) -> Verdict
 }
+
+/// Writes to files that an operator may move away.
+public protocol ReopenHook: Plugin, ~Copyable {
+    /// Opens them again by their names, or has it done soon.
+    ///
+    /// On the control thread, while requests run: USR1, or `POST /v1/reopen_logs`.
+    func reopenLogs()
+}

@@ -222,16 +222,30 @@ extension Host {
     }
 }
 
+/// How `Host.writeMetrics` writes.
+public enum MetricsFormat: UInt32, Sendable {
+    /// The Prometheus text format 0.0.4.
+    case text = 0
+    /// OpenMetrics 1.0; its text ends with the line "# EOF".
+    case openMetrics = 1
+}
+
 extension Host {
-    /// Writes what all plugins have counted, in the Prometheus text format 0.0.4.
+    /// Writes what the host and all plugins have counted.
     ///
     /// Any thread.
     ///
-    /// - Parameter write: takes a piece of about 64 KiB, valid until it returns; false ends it.
-    /// - Throws: `unsupported` where the host has no `sluice.metrics/1`, `again` when `write` ended
-    ///   it.
-    public func writeMetrics(_ write: (Bytes) -> Bool) throws(ServiceError) {
+    /// - Parameters:
+    ///   - format: text, unless it says otherwise.
+    ///   - write: takes a piece of about 64 KiB, valid until it returns; false ends it.
+    /// - Throws: `unsupported` where the host has no `sluice.metrics/1`, or not this format;
+    ///   `again` when `write` ended it.
+    public func writeMetrics(
+        _ format: MetricsFormat = .text,
+        _ write: (Bytes) -> Bool
+    ) throws(ServiceError) {
         guard let metrics = services?.pointee.metrics else { throw .unsupported }
+        guard format == .text || metrics.pointee.write_as != nil else { throw .unsupported }
         // Safe: the host calls the closure only until `write` of the table has returned.
         let result = withoutActuallyEscaping(write) { write in
             var write = write
@@ -244,7 +258,10 @@ extension Host {
                         .assumingMemoryBound(to: ((Bytes) -> Bool).self)
                     return write.pointee(Bytes(bytes)) ? 0 : Int32(SLUICE_EAGAIN)
                 }
-                return metrics.pointee.write(&sink)
+                guard format != .text, let writeAs = metrics.pointee.write_as else {
+                    return metrics.pointee.write(&sink)
+                }
+                return writeAs(format.rawValue, &sink)
             }
         }
         try ServiceError.check(result)

@@ -29,6 +29,9 @@ public struct Offer {
             UnsafeMutableRawPointer?, UnsafeMutableRawPointer?, UnsafeMutableRawPointer?,
             UnsafeMutablePointer<sluice_pick>?
         ) -> UInt32
+    /// The C function that is told that a worker ends.
+    public typealias Drain =
+        @convention(c) (UnsafeMutableRawPointer?, UnsafeMutableRawPointer?) -> Void
     /// The C function that runs a job.
     public typealias Run =
         @convention(c) (UnsafeMutableRawPointer?, UnsafeMutableRawPointer?) -> Void
@@ -58,6 +61,8 @@ public struct Offer {
     /// The C function that gets an instance ready for requests.
     public typealias Warm =
         @convention(c) (UnsafeMutableRawPointer?, UnsafeMutablePointer<sluice_errbuf>?) -> Int32
+    /// The C function that opens an instance's files again.
+    public typealias Reopen = @convention(c) (UnsafeMutableRawPointer?) -> Void
 
     /// Needed: `{ Export<Self>.create($0, $1, $2) }`.
     public var create: Create?
@@ -100,6 +105,8 @@ public struct Offer {
 
     /// Of `WorkHook`, for timers and posted work: `{ Export<Self>.perform($0, $1, $2) }`.
     public var perform: sluice_task?
+    /// Of `DrainHook`: `{ Export<Self>.drain($0, $1) }`.
+    public var drain: Drain?
     /// With `finish` of `JobHook`: `{ Export<Self>.run($0, $1) }`.
     public var run: Run?
     /// `{ Export<Self>.finish($0, $1, $2) }`.
@@ -123,6 +130,9 @@ public struct Offer {
     public var exportRest: ExportState?
     /// `{ Export<Self>.importRest($0, $1, $2) }`.
     public var importRest: ImportState?
+
+    /// Of `ReopenHook`: `{ Export<Self>.reopenLogs($0) }`.
+    public var reopenLogs: Reopen?
 
     init() {}
 

@@ -43,7 +43,8 @@ public enum PeerHealth: UInt32, Sendable, BitwiseCopyable {
 ///
 /// Its address and zone are valid for the process.
 public struct PeerState: BitwiseCopyable {
-    /// Of this address in this upstream, while it is there; 0 of one that a set drains.
+    /// Of this address in this upstream, while it is there; 0 of one that a set drains where there is
+    /// no balancer.
     public let id: UInt64
     /// "192.0.2.1:80", "[2001:db8::1]:80", "name:80" or "unix:/path".
     public let address: Bytes
@@ -55,7 +56,7 @@ public struct PeerState: BitwiseCopyable {
     public let zone: Bytes
     /// Only when no other peer can be used.
     public let isBackup: Bool
-    /// It gets no new requests.
+    /// It gets requests of the sessions that a balancer keeps with it, and no others.
     public let isDraining: Bool
     /// As it was said last.
     public let health: PeerHealth

@@ -48,18 +48,31 @@ extension FakeHost {
     nonisolated(unsafe) static let metricsText: UnsafePointer<sluice_metrics> = {
         var metrics = sluice_metrics()
         metrics.size = UInt32(MemoryLayout<sluice_metrics>.size)
-        metrics.write = { sink in
-            guard let sink, let write = sink.pointee.write else { return Int32(SLUICE_EINVAL) }
-            for text in ["# HELP sluice_plugin_x X.\n", "sluice_plugin_x 1\n"] {
-                let arena = Arena()
-                let result = write(sink.pointee.context, arena.slice(text))
-                arena.poison()
-                if result != SLUICE_OK { return result }
+        metrics.write = {
+            FakeHost.write(["# HELP sluice_plugin_x X.\n", "sluice_plugin_x 1\n"], $0)
+        }
+        metrics.write_as = { format, sink in
+            switch Int(format) {
+            case SLUICE_METRICS_TEXT:
+                FakeHost.write(["# HELP sluice_plugin_x X.\n", "sluice_plugin_x 1\n"], sink)
+            case SLUICE_METRICS_OPENMETRICS:
+                FakeHost.write(["sluice_plugin_x 1\n", "# EOF\n"], sink)
+            default: Int32(SLUICE_EINVAL)
             }
-            return Int32(SLUICE_OK)
         }
         return place(metrics)
     }()
+
+    private static func write(_ pieces: [String], _ sink: UnsafePointer<sluice_sink>?) -> Int32 {
+        guard let sink, let write = sink.pointee.write else { return Int32(SLUICE_EINVAL) }
+        for text in pieces {
+            let arena = Arena()
+            let result = write(sink.pointee.context, arena.slice(text))
+            arena.poison()
+            if result != SLUICE_OK { return result }
+        }
+        return Int32(SLUICE_OK)
+    }
 
     static func addMetrics(to core: inout sluice_core) {
         core.metric_define = { host, metric, id, error in

@@ -227,7 +227,7 @@ extension FakeHost {
         count?.pointee = UInt64(list.count)
         for (index, peer) in list.prefix(capacity).enumerated() {
             var info = sluice_peer_info()
-            info.id = peer.isDraining ? 0 : peer.id
+            info.id = peer.id
             info.address = peerTexts.slice(peer.address)
             info.weight = UInt32(peer.weight)
             info.priority = UInt32(peer.priority)

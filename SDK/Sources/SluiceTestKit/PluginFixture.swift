@@ -97,6 +97,12 @@ public final class PluginFixture {
         slots = [:]
     }
 
+    /// Tells the instance that the process ends, on a worker that has started.
+    public func drain(worker: Int = 0) {
+        let slot = slot(worker)
+        ThreadRole.worker(worker).run { instance.worker_drain?(instance.state, slot) }
+    }
+
     /// The line of the error with which a configuration is refused; nil when it is taken.
     public static func refusal<P: Plugin & ~Copyable>(
         _ type: P.Type,
@@ -199,6 +205,11 @@ public final class PluginFixture {
                 ?? Int32(SLUICE_ENOTSUP)
         }
         arena.poison()
+    }
+
+    /// Has the instance open its files again.
+    public func reopenLogs() {
+        ThreadRole.control.run { instance.reopen_logs?(instance.state) }
     }
 
     /// Gets the instance ready for requests.

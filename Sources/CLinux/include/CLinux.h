@@ -272,6 +272,18 @@ static inline uint64_t clinux_nanoseconds(clockid_t clock) {
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+/* Nanoseconds of CPU that a thread of this process has used, by its number in the kernel; 0 of one
+ * that is gone. The number of the clock is what clock_getcpuclockid makes of a process. */
+static inline uint64_t clinux_thread_cpu_nanoseconds(int32_t thread) {
+    struct timespec used;
+    clockid_t clock = (clockid_t)(~(uint32_t)thread << 3 | 6);
+    if (thread <= 0 || clock_gettime(clock, &used) < 0) return 0;
+    return (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec;
+}
+
+/* The kernel's number of this thread. */
+static inline int32_t clinux_thread_number(void) { return (int32_t)syscall(SYS_gettid); }
+
 /* The monotonic clock as the kernel has it, also while a test moves its own. */
 static inline uint64_t clinux_kernel_nanoseconds(void) {
     struct timespec now;
@@ -363,6 +375,17 @@ static inline long clinux_kill(int process) {
 
 /* Waits until there is something to read, or the other end is closed: 1, or 0 after `ms`. */
 long clinux_poll(int fd, int ms);
+
+static inline int clinux_is_terminal(int fd) {
+    return isatty(fd);
+}
+
+/* Keys as they are pressed, without echo or signals; one terminal at a time. */
+long clinux_terminal_take(int fd);
+void clinux_terminal_give_back(int fd);
+
+/* Lines << 16 | columns; 0 where it does not say. */
+uint32_t clinux_terminal_size(int fd);
 
 /* -- libraries --------------------------------------------------------------------------------- */
 

@@ -51,6 +51,12 @@ extension UnsafePointer where Pointee == UInt8 {
         UInt16(littleEndian: UnsafeRawPointer(self + offset).loadUnaligned(as: UInt16.self))
     }
 
+    /// Four bytes, the first of them lowest; all must be in bounds.
+    @inline(__always)  // One load.
+    func half(_ offset: Int) -> UInt32 {
+        UInt32(littleEndian: UnsafeRawPointer(self + offset).loadUnaligned(as: UInt32.self))
+    }
+
     /// The bytes `from..<end`, with zeroes after them to fill the word; at most eight.
     ///
     /// Safe: reads only bytes below `end`, and none before the base.
@@ -61,13 +67,17 @@ extension UnsafePointer where Pointee == UInt8 {
         if end >= 8 {
             return base.word(end &- 8) &>> UInt64(truncatingIfNeeded: (8 &- have) &* 8)
         }
-        var word: UInt64 = 0
-        var index = have
-        while index > 0 {
-            index &-= 1
-            word = word &<< 8 | UInt64(base[from &+ index])
+        // Loads that overlap, and so need no loop: of four bytes each, or of single ones.
+        if have >= 4 {
+            let low = UInt64(base.half(from))
+            let high = UInt64(base.half(end &- 4))
+            return low | high &<< UInt64(truncatingIfNeeded: (have &- 4) &* 8)
         }
-        return word
+        let middle = have &>> 1
+        let last = have &- 1
+        return UInt64(base[from])
+            | UInt64(base[from &+ middle]) &<< UInt64(truncatingIfNeeded: middle &* 8)
+            | UInt64(base[from &+ last]) &<< UInt64(truncatingIfNeeded: last &* 8)
     }
 
     /// The eight bytes at `from`, or those before `end` and zeroes.

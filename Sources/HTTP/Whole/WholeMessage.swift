@@ -40,6 +40,8 @@ public struct WholeError: Error, Equatable, Sendable {
 /// One field of a head.
 public struct WholeField: Equatable, Sendable {
     public var id: FieldID
+    /// In lower case.
+    public var name: String
     /// Bytes that are not UTF-8 are replaced.
     public var value: String
 }
@@ -94,6 +96,13 @@ public struct WholeRequest {
     /// The values of all fields of a name, once the head is there.
     public func values(of id: FieldID) -> [String] {
         fields.filter { $0.id == id }.map(\.value)
+    }
+
+    /// The same of a name that has no id.
+    ///
+    /// - Parameter name: in lower case.
+    public func values(named name: String) -> [String] {
+        fields.filter { $0.name == name }.map(\.value)
     }
 
     /// Whether a body follows, or has followed, the head.
@@ -232,7 +241,11 @@ struct WholeMessage {
     /// The first fields of the head that was parsed.
     func takeFields(_ count: Int) -> [WholeField] {
         spans[..<count].map { span in
-            WholeField(id: span.id, value: text(Int(span.valueStart), Int(span.valueLength)))
+            WholeField(
+                id: span.id,
+                name: text(Int(span.nameStart), Int(span.nameLength)).lowercased(),
+                value: text(Int(span.valueStart), Int(span.valueLength))
+            )
         }
     }
 

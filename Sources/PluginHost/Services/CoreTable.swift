@@ -115,9 +115,13 @@ enum CoreTable {
         table.pointee.size = UInt32(MemoryLayout<sluice_metrics>.size)
         table.pointee.write = { sink in
             guard let sink else { return Int32(SLUICE_EINVAL) }
-            let result = MetricText.write(.shared, to: sink.pointee)
-            return result == SLUICE_OK
-                ? MetricText.write(ImageRegistry.shared.metricText(), to: sink.pointee) : result
+            return Metrics.write(.text, to: sink.pointee)
+        }
+        table.pointee.write_as = { format, sink in
+            guard let sink, let format = MetricFormat(rawValue: format) else {
+                return Int32(SLUICE_EINVAL)
+            }
+            return Metrics.write(format, to: sink.pointee)
         }
         return UnsafePointer(table)
     }()

@@ -95,6 +95,31 @@ final class MetricCells: @unchecked Sendable {
         }
     }
 
+    // MARK: Changes, from one worker
+
+    /// The pages of a worker's share, which must have been made (`grow`).
+    func pages(ofWorker worker: Int) -> Pages {
+        guard let pages = pages(worker + 1) else {
+            preconditionFailure("worker \(worker) has no share of the metrics")
+        }
+        return Pages(table: pages)
+    }
+
+    /// What a worker needs to count in a cell that it knows, without a look at anything else.
+    struct Pages {
+        fileprivate let table: UnsafeMutablePointer<Atomic<UInt>>
+
+        /// Adds 1 to a cell that was taken. [the worker]
+        @inline(__always)
+        func increment(_ index: Int) {
+            let address = table[index / MetricCells.pageCells].load(ordering: .acquiring)
+            // Safe: whoever took the cell has made its page in all shares.
+            let cell = Cell(bitPattern: address).unsafelyUnwrapped + index % MetricCells.pageCells
+            let word = cell.pointee.load(ordering: .relaxed)
+            cell.pointee.store(word &+ 1, ordering: .relaxed)
+        }
+    }
+
     // MARK: Changes, from any thread
 
     /// Changes a cell of this thread's share.

@@ -157,6 +157,14 @@ extension MetricRegistry {
         _ kind: UInt32,
         _ families: [String: Family]
     ) -> String? {
+        // In OpenMetrics the name of a counter's family is without its end.
+        let end = "_total"
+        let other = name.hasSuffix(end) ? String(name.dropLast(end.utf8.count)) : name + end
+        if families[other] != nil,
+            kind == SLUICE_METRIC_COUNTER || families[other]?.kind == UInt32(SLUICE_METRIC_COUNTER)
+        {
+            return other
+        }
         for suffix in ["_bucket", "_sum", "_count"] {
             if name.hasSuffix(suffix) {
                 let base = String(name.dropLast(suffix.count))
@@ -172,7 +180,7 @@ extension MetricRegistry {
 
 extension MetricRegistry.Family {
     /// The same with its bounds in memory that is never freed.
-    fileprivate func permanent() -> Self {
+    func permanent() -> Self {
         guard !bounds.isEmpty else { return self }
         let copy = UnsafeMutablePointer<Double>.allocate(capacity: bounds.count)
         copy.initialize(from: bounds, count: bounds.count)

@@ -22,7 +22,10 @@ final class MetricRegistry: @unchecked Sendable {
     /// The value of every label of the series that all share beyond the bound.
     static let otherValue = "other"
     /// Names that the host itself has under the same prefix.
-    static let ownNames: Set<String> = ["images", "image_bytes", "images_unmapped_total"]
+    static let ownNames: Set<String> = [
+        "images", "image_bytes", "images_unmapped", "images_unmapped_total", "hook_calls",
+        "hook_calls_total", "hook_errors", "hook_errors_total", "hook_duration_seconds",
+    ]
     private static let chunkCount = 1_024
 
     /// What `add` and its like must know of a series.
@@ -72,6 +75,8 @@ final class MetricRegistry: @unchecked Sendable {
 
     let definitions = Mutex(Definitions())
     let cells = MetricCells()
+    /// A cell that nobody shows, for what there is no room to count.
+    let nowhere: Int
     /// Addresses of chunks of `Series`.
     private let chunks: UnsafeMutablePointer<Atomic<UInt>>
 
@@ -79,6 +84,7 @@ final class MetricRegistry: @unchecked Sendable {
         let count = Self.seriesTotalMax / Self.chunkCount
         chunks = .allocate(capacity: count)
         for chunk in 0..<count { chunks.advanced(by: chunk).initialize(to: Atomic(0)) }
+        nowhere = cells.take(1) ?? 0
     }
 
     // MARK: Series

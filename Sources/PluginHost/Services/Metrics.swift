@@ -1,9 +1,41 @@
-import CSluice
+public import CSluice
+import Synchronization
 
-/// The metrics of all plugins.
+/// All metrics of the process: the host's own, and those of all plugins.
 public enum Metrics {
-    /// In the Prometheus text format 0.0.4. [any thread]
-    public static var text: String {
+    /// Who writes families of the host's, by a name of its own, in the order of these.
+    private static let sources = Mutex<[String: @Sendable (MetricWriter) -> Void]>([:])
+
+    /// Has families written whenever somebody asks, in place of what this source wrote before.
+    ///
+    /// - Parameter write: called on any thread; takes no lock that is held for long.
+    public static func setSource(
+        _ name: String,
+        _ write: @escaping @Sendable (MetricWriter) -> Void
+    ) {
+        sources.withLock { $0[name] = write }
+    }
+
+    /// Writes all metrics to a sink, in pieces of about 64 KiB. [any thread]
+    ///
+    /// - Returns: the first result of the sink that is not SLUICE_OK, which ended it.
+    public static func write(_ format: MetricFormat, to sink: sluice_sink) -> Int32 {
+        let writer = MetricWriter(format, to: sink)
+        for source in sources.withLock({ $0 }).sorted(by: { $0.key < $1.key }) {
+            source.value(writer)
+        }
+        MetricText.write(.shared, to: writer)
+        ImageRegistry.shared.write(to: writer)
+        return writer.finish()
+    }
+
+    /// All metrics as one text. [any thread]
+    public static func text(_ format: MetricFormat = .text) -> String {
+        text { write(format, to: $0) }
+    }
+
+    /// What somebody writes to a sink.
+    static func text(_ body: (sluice_sink) -> Int32) -> String {
         let runs = Runs()
         var sink = sluice_sink()
         sink.size = UInt32(MemoryLayout<sluice_sink>.size)
@@ -15,8 +47,8 @@ public enum Metrics {
             return Int32(SLUICE_OK)
         }
         return withExtendedLifetime(runs) {
-            _ = MetricText.write(.shared, to: sink)
-            return runs.text + ImageRegistry.shared.metricText()
+            _ = body(sink)
+            return runs.text
         }
     }
 

@@ -18,6 +18,8 @@ package enum Command: Equatable, Sendable {
     case pluginBench(file: String, configuration: String)
     /// Asks something of a proxy that runs.
     case control(ControlOrder)
+    /// Shows what a proxy that runs is doing, again and again.
+    case top(TopOrder)
     /// Prints a text and does nothing else.
     case help(String)
 

@@ -49,6 +49,42 @@ extension CommandForm {
         }
     )
 
+    static let top = CommandForm(
+        words: ["top"],
+        summary: "watch what a proxy that runs is doing",
+        options: interface.filter { $0.long != "--json" } + [
+            Option(
+                long: "--interval",
+                short: nil,
+                value: "DURATION",
+                summary: "time between two views, 100ms to 60s (default 1s)"
+            ),
+            Option(
+                long: "--count",
+                short: nil,
+                value: "N",
+                summary: "print N views and end (default: 1 when the output is no terminal)"
+            ),
+        ],
+        details: "Rates and times are those since the view before. Ends with q.",
+        make: { arguments throws(UsageError) in
+            guard
+                case .control(let control) = order(
+                    arguments,
+                    AdminRequest("GET", "/v1/status"),
+                    ControlOrder.shortSeconds
+                )
+            else { preconditionFailure("a question is an order") }
+            return .top(
+                TopOrder(
+                    control: control,
+                    interval: try interval(arguments),
+                    count: try count(arguments)
+                )
+            )
+        }
+    )
+
     static let reload = CommandForm(
         words: ["reload"],
         summary: "have a proxy that runs read its manifest again",
@@ -105,6 +141,32 @@ extension CommandForm {
             return order(arguments, request, ControlOrder.shortSeconds)
         }
     )
+
+    /// Milliseconds between two views.
+    private static func interval(_ arguments: Arguments) throws(UsageError) -> Int {
+        guard let text = arguments.options["--interval"] else { return 1_000 }
+        guard let value = Quantity.milliseconds(text).flatMap({ Int(exactly: $0) }),
+            TopOrder.intervals.contains(value)
+        else {
+            let bounds = TopOrder.intervals
+            let (low, high) = (Int64(bounds.lowerBound), Int64(bounds.upperBound))
+            throw UsageError(
+                "option --interval: expected \(Quantity.durationText(low)) to "
+                    + "\(Quantity.durationText(high)), found \(quote(text))"
+            )
+        }
+        return value
+    }
+
+    private static func count(_ arguments: Arguments) throws(UsageError) -> Int? {
+        guard let text = arguments.options["--count"] else { return nil }
+        guard let value = Int(text), TopOrder.counts.contains(value) else {
+            throw UsageError(
+                "option --count: expected 1 to \(TopOrder.counts.upperBound), found \(quote(text))"
+            )
+        }
+        return value
+    }
 
     // MARK: Plugins
 

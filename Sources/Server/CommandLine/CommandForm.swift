@@ -126,6 +126,7 @@ struct CommandForm: Sendable {
         validate,
         bench,
         status,
+        top,
         reload,
         upgrade,
         stop,

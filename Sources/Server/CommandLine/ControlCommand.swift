@@ -8,7 +8,7 @@ struct ControlCommand {
     let surroundings: ManifestSurroundings
 
     /// Why nothing was asked, or nothing answered; a line each.
-    private struct Failure: Error {
+    struct Failure: Error {
         var lines: [String]
     }
 
@@ -33,7 +33,7 @@ struct ControlCommand {
 
     // MARK: Asking
 
-    private func client(_ order: ControlOrder) throws(Failure) -> AdminClient {
+    func client(_ order: ControlOrder) throws(Failure) -> AdminClient {
         var admin = order.admin.map { AdminSettings(address: $0, tokenFile: order.tokenFile) }
         if admin == nil {
             guard order.tokenFile == nil else {

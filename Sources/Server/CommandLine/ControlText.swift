@@ -39,7 +39,7 @@ enum ControlText {
             }
     }
 
-    private static func word(_ value: JSON) -> String {
+    static func word(_ value: JSON) -> String {
         switch value {
         case .bool(let flag): flag ? "yes" : "no"
         case .null: "none"
@@ -85,8 +85,16 @@ enum ControlText {
         let peers = upstream["peers"]?.array ?? []
         guard !peers.isEmpty else { return ["upstream \(name): no peers"] }
         let healthy = upstream["healthy"]?.integer ?? 0
+        // What is not 0: an upstream at rest is one line.
+        let counts = [
+            "pending", "retrying", "connections", "idle_connections", "retries", "hedges",
+            "budget_refusals", "limit_refusals",
+        ].compactMap { member -> String? in
+            guard let count = upstream[member]?.integer, count != 0 else { return nil }
+            return ", \(member.replacing("_", with: " ")): \(count)"
+        }.joined()
         return table(
-            "upstream \(name), healthy: \(healthy) of \(peers.count)",
+            "upstream \(name), healthy: \(healthy) of \(peers.count)\(counts)",
             upstream["peers"],
             [
                 ("PEER", "address"), ("HEALTH", "health"), ("IN FLIGHT", "in_flight"),
@@ -149,9 +157,18 @@ enum ControlText {
     ) -> [String] {
         guard let rows = list?.array, !rows.isEmpty else { return [] }
         let shown = columns.filter { column in rows.contains { $0[column.member] != nil } }
-        var cells = [shown.map(\.title)]
-        for row in rows { cells.append(shown.map { cell($0.member, row[$0.member]) }) }
-        let widths = shown.indices.map { column in cells.map { $0[column].count }.max() ?? 0 }
+        return table(
+            name,
+            shown.map(\.title),
+            rows.map { row in shown.map { cell($0.member, row[$0.member]) } }
+        )
+    }
+
+    /// Rows below their titles, with columns as wide as they need to be; nothing without rows.
+    static func table(_ name: String, _ titles: [String], _ rows: [[String]]) -> [String] {
+        guard !rows.isEmpty else { return [] }
+        let cells = [titles] + rows
+        let widths = titles.indices.map { column in cells.map { $0[column].count }.max() ?? 0 }
         return ["\(name):"]
             + cells.map { row in
                 let padded = row.indices.map { column in
@@ -173,7 +190,7 @@ enum ControlText {
     }
 
     /// The two largest units of a time.
-    private static func time(_ seconds: Int64) -> String {
+    static func time(_ seconds: Int64) -> String {
         let units: [(Int64, String)] = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")]
         let parts = units.compactMap { size, name -> String? in
             let larger = units.filter { $0.0 > size }.map(\.0).min()

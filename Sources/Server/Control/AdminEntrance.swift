@@ -8,6 +8,7 @@ internal import Sys
 struct AdminEntrance: ~Copyable {
     private let listening: FileDescriptor
     private let token: AdminToken?
+    private let page: Bool?
     /// As bound.
     let address: SocketAddress
 
@@ -31,6 +32,7 @@ struct AdminEntrance: ~Copyable {
             address = try Socket.localAddress(listening.number)
             self.listening = listening
             self.token = token
+            page = settings.page
         } catch {
             throw Self.failure(manifest, "listen: \(settings.address): \(error.description)")
         }
@@ -65,10 +67,11 @@ struct AdminEntrance: ~Copyable {
         let (info, warning) = AdminServer.announcement(of: address)
         log.write(3) { $0.text(info) }
         if let warning { log.write(2) { $0.text(warning) } }
-        let token = token
+        let (token, page) = (token, page)
         return try AdminServer.start(
             on: listening,
             token: token,
+            page: page,
             logLevel: log.level,
             answered: { control.finish($0, $1) },
             handler: { control.answer($0) }

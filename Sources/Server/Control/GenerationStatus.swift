@@ -13,7 +13,7 @@ enum GenerationStatus {
             JSON.Member("generation", .integer(Int64(running.plan.number))),
             JSON.Member("listeners", .array(listeners(running))),
             JSON.Member("plugins", .array(running.plugins.map(plugin))),
-            JSON.Member("upstreams", UpstreamStatus.json),
+            JSON.Member("upstreams", UpstreamStatus.json(running.plan.tables)),
             JSON.Member("generations", status["draining"] ?? []),
         ]
         for name in ["canary", "last_canary"] {

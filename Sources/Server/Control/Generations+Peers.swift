@@ -28,6 +28,8 @@ extension Generations {
             upstreams.contains { $0.name == name && $0.isDiscovered }
         }
         for place in upstreams.indices {
+            // With a balancer they are in the plan.
+            guard !upstreams[place].hasBalancer else { continue }
             let draining = discovered[upstreams[place].name]?.filter(\.isDraining) ?? []
             upstreams[place].peers += draining.map(\.entry)
         }
@@ -110,10 +112,15 @@ extension Generations {
             let parts =
                 after.subtracting(before).sorted().map { "+\($0)" }
                 + before.subtracting(after).sorted().map { "-\($0)" }
+                + draining(new).subtracting(draining(old)).sorted().map { "draining \($0)" }
             let shown = parts.prefix(shownMax).joined(separator: " ")
             let more = parts.count > shownMax ? " and \(parts.count - shownMax) more" : ""
             return "upstream \(new.name): peers: \(new.peers.count) \(shown)\(more)"
         }
+    }
+
+    private static func draining(_ upstream: UpstreamSettings) -> Set<String> {
+        Set(upstream.peers.filter(\.isDraining).map(\.address))
     }
 
     /// Addresses in one line of the log.
@@ -122,11 +129,16 @@ extension Generations {
 
 extension ProxySettings {
     /// The same with sets of peers, by upstream, where peers are discovered.
+    ///
+    /// Those that drain stay for the sessions that a balancer keeps with them, until a set leaves
+    /// them out; without a balancer nothing can be with them.
     func withPeers(_ sets: [String: [NewPeer]]) -> ProxySettings {
         var settings = self
         for place in settings.upstreams.indices where settings.upstreams[place].isDiscovered {
             guard let set = sets[settings.upstreams[place].name] else { continue }
-            settings.upstreams[place].peers = set.filter { !$0.isDraining }.map(\.settings)
+            let keepsDraining = settings.upstreams[place].balancer != nil
+            settings.upstreams[place].peers =
+                set.filter { keepsDraining || !$0.isDraining }.map(\.settings)
         }
         return settings
     }
@@ -139,6 +151,7 @@ extension NewPeer {
         settings.priority = priority
         settings.zone = zone.isEmpty ? nil : zone
         settings.isBackup = isBackup
+        settings.isDraining = isDraining
         return settings
     }
 

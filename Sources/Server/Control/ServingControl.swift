@@ -12,14 +12,17 @@ final class ServingControl: Sendable {
     private let manifest: String
     private let surroundings: ManifestSurroundings
     private let logLevel: UInt32
+    private let tables: PlanTables
     /// Nanoseconds of the monotonic clock.
     private let started = Clock.monotonicNanoseconds()
 
     private static let router = AdminRouter<ServingControl>([
         AdminRoute("GET", "/v1/status", { $0.status }),
         AdminRoute("GET", "/v1/metrics", { $0.metrics }),
+        AdminRoute("GET", AdminWire.openMetricsPath, { $0.openMetrics }),
         AdminRoute("GET", "/v1/generations", { $0.generationsStatus }),
         AdminRoute("GET", "/v1/upstreams", { $0.upstreams }),
+        AdminRoute("GET", "/v1/routes", { $0.routes }),
         AdminRoute("GET", "/v1/plugins", { $0.plugins }),
         AdminRoute("GET", "/v1/faults", { $0.faults }),
         AdminRoute("POST", "/v1/reload", members: ["dry_run", "manifest_text"], { $0.reload }),
@@ -44,6 +47,7 @@ final class ServingControl: Sendable {
         self.manifest = manifest
         self.surroundings = surroundings
         logLevel = generations.running.settings.logLevel.rawValue
+        tables = generations.running.plan.tables
     }
 
     /// The handler of the admin interface.
@@ -84,7 +88,26 @@ final class ServingControl: Sendable {
     // MARK: Looking
 
     private func metrics(_ call: AdminCall) -> AdminResponse {
-        AdminResponse(200, .string(Metrics.text))
+        Self.metrics(.text)
+    }
+
+    private func openMetrics(_ call: AdminCall) -> AdminResponse {
+        Self.metrics(.openMetrics)
+    }
+
+    private static func metrics(_ format: MetricFormat) -> AdminResponse {
+        let text = JSON.string(Metrics.text(format))
+        // Over the bound it would not come through the supervisor.
+        guard text.text.utf8.count <= AdminWire.metricBytesMax else {
+            return .refusal(
+                503,
+                [
+                    "the metrics are over \(AdminWire.metricBytesMax) bytes; the plugin"
+                        + " org.sluice.metrics gives them all"
+                ]
+            )
+        }
+        return AdminResponse(200, text)
     }
 
     private func status(_ call: AdminCall) -> AdminResponse {
@@ -110,7 +133,11 @@ final class ServingControl: Sendable {
     }
 
     private func upstreams(_ call: AdminCall) -> AdminResponse {
-        AdminResponse(200, ["upstreams": UpstreamStatus.json])
+        AdminResponse(200, ["upstreams": UpstreamStatus.json(tables)])
+    }
+
+    private func routes(_ call: AdminCall) -> AdminResponse {
+        perform { AdminResponse(200, RouteStatus.json($0.running.settings)) }
     }
 
     private func plugins(_ call: AdminCall) -> AdminResponse {
@@ -196,7 +223,9 @@ final class ServingControl: Sendable {
     }
 
     private func reopenLogs(_ call: AdminCall) -> AdminResponse {
-        // The log is the error output: there is no file to open again.
-        AdminResponse(200, ["reopened": []])
+        // The log itself is the error output: only plugins have files to open again.
+        perform { generations in
+            AdminResponse(200, ["reopened": .array(generations.reopenLogs().map { .string($0) })])
+        }
     }
 }

@@ -1,20 +1,31 @@
 internal import Admin
 internal import PluginHost
+internal import Proxy
 internal import Sys
 
 /// The upstreams and their peers, in JSON.
 enum UpstreamStatus {
     /// Of `GET /v1/upstreams`, and of `GET /v1/status`. [any thread]
-    static var json: JSON {
+    static func json(_ tables: PlanTables) -> JSON {
         let now = Clock.wallSeconds()
+        let counts = tables.upstreamCounts()
         return .array(
             PeerDirectory.shared.upstreams().map { upstream, health in
-                [
+                let counts = counts[upstream.name] ?? PlanTables.UpstreamCounts()
+                return [
                     "name": .string(upstream.name),
                     "discovery": .bool(upstream.isDiscovered),
                     "healthy": .integer(
                         Int64(zip(upstream.peers, health).count { $1.state == 0 && !$0.isDraining })
                     ),
+                    "pending": .integer(Int64(counts.pending)),
+                    "retrying": .integer(Int64(counts.retrying)),
+                    "connections": .integer(Int64(counts.connections)),
+                    "idle_connections": .integer(Int64(counts.idle)),
+                    "retries": .integer(Int64(clamping: counts.retries)),
+                    "hedges": .integer(Int64(clamping: counts.hedges)),
+                    "budget_refusals": .integer(Int64(clamping: counts.budgetRefusals)),
+                    "limit_refusals": .integer(Int64(clamping: counts.limitRefusals)),
                     "peers": .array(
                         zip(upstream.peers, health).map { peer($0, $1, now: now) }
                     ),

@@ -55,6 +55,7 @@ struct Preparation {
         let tables =
             before?.plan.tables
             ?? PlanTables(workerCount: settings.workers ?? Process.coreCount())
+        if before == nil { ProcessMetrics.publish(tables) }
         var loader = PluginLoader(
             settings,
             folder: ManifestPath.folder(of: manifest),

@@ -182,7 +182,7 @@ extension SupervisorSettings {
         upgradeTimeout = settings.lifecycle.upgradeTimeout
         grace = settings.lifecycle.shutdownGrace
         admin = settings.admin.map {
-            AdminPlace(address: $0.address, tokenFile: $0.tokenFile)
+            AdminPlace(address: $0.address, tokenFile: $0.tokenFile, page: $0.page)
         }
     }
 }

@@ -60,6 +60,11 @@ final class WorkerControl: Sendable {
         generations.reload(manifest, surroundings, isDry: false)
     }
 
+    /// Has plugins open their files again.
+    private func reopenLogs() {
+        _ = generations.ledger.submit { _ = self.generations.reopenLogs() }
+    }
+
     // MARK: State
 
     /// What another process begins with in place of this one.
@@ -100,7 +105,7 @@ final class WorkerControl: Sendable {
                 // A worker that has ended takes no messages, and needs no answer any more.
                 for mailbox in self.mailboxes { mailbox.post(.ping(round)) }
             },
-            reopenLogs: {},
+            reopenLogs: { self.reopenLogs() },
             graceAlone: grace
         )
     }
@@ -121,7 +126,7 @@ final class WorkerControl: Sendable {
             case .terminate:
                 log.write(3) { $0.text("draining: no new connections, requests finish") }
                 drain(grace: grace, handsOver: false)
-            case .reopenLogs: break
+            case .reopenLogs: reopenLogs()
             case .reload: _ = generations.ledger.submit { _ = self.reload(self.generations) }
             case .upgrade:
                 log.write(2) { $0.text("USR2: there is no supervisor, which upgrades") }

@@ -8,8 +8,8 @@ package import Sys
 package final class ControlChannel: Sendable {
     /// Bytes of a packet.
     package static let packetBytesMax = 65_536
-    /// Bytes of a message's text.
-    package static let textBytesMax = JSON.textBytesMax
+    /// Bytes of a message's text: the metrics of many routes take megabytes.
+    package static let textBytesMax = 16_777_216
     /// What a packet says whose text is in the last descriptor.
     private static let long: JSON = ["type": "long"]
 
@@ -96,7 +96,8 @@ package final class ControlChannel: Sendable {
         let json = (try? JSON.parse(bytes)) ?? .null
         guard json == long, let file = descriptors.last else { return Packet(json, descriptors) }
         let text = try MemoryFile.bytes(of: file, bytesMax: textBytesMax)
-        return Packet((try? JSON.parse(text)) ?? .null, descriptors.dropLast())
+        let whole = (try? JSON.parse(text, bytesMax: textBytesMax)) ?? .null
+        return Packet(whole, descriptors.dropLast())
     }
 }
 

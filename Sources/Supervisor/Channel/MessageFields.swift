@@ -59,6 +59,10 @@ struct MessageFields {
         return value
     }
 
+    mutating func optionalFlag(_ name: String) throws(ChannelError) -> Bool? {
+        has(name) ? try flag(name) : nil
+    }
+
     mutating func flag(_ name: String) throws(ChannelError) -> Bool {
         guard let flag = take(name)?.bool else { throw problem(name) }
         return flag

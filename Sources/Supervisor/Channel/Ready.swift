@@ -57,10 +57,13 @@ package struct SupervisorSettings: Equatable, Sendable {
         /// "unix:/path" or "host:port".
         package var address: String
         package var tokenFile: String?
+        /// Whether browsers get a page; nil: where only this machine can ask for it.
+        package var page: Bool?
 
-        package init(address: String, tokenFile: String?) {
+        package init(address: String, tokenFile: String?, page: Bool? = nil) {
             self.address = address
             self.tokenFile = tokenFile
+            self.page = page
         }
     }
 
@@ -81,7 +84,8 @@ package struct SupervisorSettings: Equatable, Sendable {
         if let address = try fields.optionalText("admin_address") {
             admin = AdminPlace(
                 address: address,
-                tokenFile: try fields.optionalText("admin_token_file")
+                tokenFile: try fields.optionalText("admin_token_file"),
+                page: try fields.optionalFlag("admin_page")
             )
         }
     }
@@ -99,6 +103,7 @@ package struct SupervisorSettings: Equatable, Sendable {
         if let file = admin.tokenFile {
             members.append(JSON.Member("admin_token_file", .string(file)))
         }
+        if let page = admin.page { members.append(JSON.Member("admin_page", .bool(page))) }
         return members
     }
 }

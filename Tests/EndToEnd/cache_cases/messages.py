@@ -64,12 +64,12 @@ FRAMED = [
 ]
 
 HUGE = "9" * 200
-MANY = 100
+MANY = 80
 
 HOSTILE = [
-    reuse("hostile", "a hundred lines of Cache-Control", [ok(*["foo%d" % i for i in range(MANY)],
+    reuse("hostile", "eighty lines of Cache-Control", [ok(*["foo%d" % i for i in range(MANY)],
                                                              MAX)], miss(), hit()),
-    must("hostile", "no-store behind a hundred lines of Cache-Control",
+    must("hostile", "no-store behind eighty lines of Cache-Control",
          [ok(MAX, *["foo%d" % i for i in range(MANY)], "no-store")], miss(), miss()),
     must("hostile", "no-store behind a thousand directives",
          [ok(MAX + "," + ",".join("x%d" % i for i in range(1000)) + ", no-store")],
@@ -94,9 +94,9 @@ HOSTILE = [
          miss(), either(status=200)),
     must("hostile", "an Age on a chunked answer that breaks off",
          [ok(MAX, "Age: 1", framing="cut"), ok(MAX)], cut(), miss()),
-    must("hostile", "a hundred names in Vary: the last one counts",
+    must("hostile", "eighty names in Vary: the last one counts",
          [ok(MAX, "Vary: " + ", ".join("X-%d" % i for i in range(MANY)))],
-         miss("X-99: 1"), miss("X-99: 2")),
+         miss("X-79: 1"), miss("X-79: 2")),
     must("hostile", "Vary with a name of 1 KiB", [ok(MAX, "Vary: X-A, " + "x" * 1024)],
          miss("X-A: 1"), miss("X-A: 2")),
     must("hostile", "Vary that is no list of names", [ok(MAX, 'Vary: "X-A", ;;, X-A')],
@@ -113,11 +113,11 @@ HOSTILE = [
          miss(), either('If-None-Match: "' + "a" * 2048 + '2"', status=200)),
     must("hostile", "fields of 4 KiB come back whole", [ok(MAX, "X-A: " + "ab" * 2048)],
          miss(), either(has="X-A: " + "ab" * 2048)),
-    reuse("hostile", "a hundred fields", [ok(MAX, *["X-%d: %d" % (i, i) for i in range(60)])],
+    reuse("hostile", "sixty fields", [ok(MAX, *["X-%d: %d" % (i, i) for i in range(60)])],
           miss(), hit(has=("X-0: 0", "X-59: 59"))),
     ours("hostile", "a semicolon is no comma", [ok("max-age=60; private")], miss(), miss(),
          why="The lifetime can't be read, so there is none: nothing is guessed."),
-    must("hostile", "an If-None-Match with a hundred tags", [ok(MAX, 'ETag: "a"')],
+    must("hostile", "an If-None-Match with eighty tags", [ok(MAX, 'ETag: "a"')],
          miss(), either("If-None-Match: " + ", ".join('"x%d"' % i for i in range(MANY)),
                         status=200)),
     must("hostile", "an If-None-Match with an open quote", [ok(MAX, 'ETag: "a"')],

@@ -42,7 +42,7 @@ HEAD = [
     ours("9110-9.3.2", "HEAD fetches what GET will want", [ok(MAX)],
          miss(method="HEAD"), hit(of=1), why="One request upstream instead of two."),
     must("9110-9.3.2", "HEAD of what may not be stored", [ok("no-store")],
-         miss(method="HEAD"), miss(method="HEAD"), miss()),
+         either(method="HEAD"), either(method="HEAD"), miss()),
     must("9111-4.3.5", "HEAD of what is stale asks the origin", [old(MAX, TAG), ok(MAX)],
          miss(), asks(method="HEAD", status=200)),
     ours("9111-4.3.5", "HEAD validates what is stale", [old(MAX, TAG), unmodified(MAX, TAG)],

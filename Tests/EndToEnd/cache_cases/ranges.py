@@ -161,8 +161,8 @@ MISSES = [
          [old("max-age=60", TAG, body=TEN), ok(MAX, 'ETag: "b"', body=b"abcdefghij")], miss(),
          asks("Range: bytes=2-5", 'If-Range: "a"', status=200, body=b"abcdefghij")),
     must("9110-14.2", "a range of what is not stored and may not be",
-         [ok("no-store", TAG, body=TEN)], asks("Range: bytes=2-5", status=(200, 206),
-                                               body=(TEN, b"2345")), miss(body=TEN)),
+         [ok("no-store", TAG, body=TEN)],
+         either("Range: bytes=2-5", status=(200, 206), body=(TEN, b"2345")), miss(body=TEN)),
     must("9111-3.3", "206 that the origin made is not served whole",
          [PARTIAL, WHOLE], either("Range: bytes=0-3", status=(200, 206, 502)),
          either(status=200, body=TEN)),
@@ -173,7 +173,7 @@ MISSES = [
          either("Range: bytes=4-5", status=(200, 206), body=(TEN, b"45"))),
     must("9111-3.3", "416 of the origin is not served for another range",
          [say("416 Range Not Satisfiable", "Content-Range: bytes */10"), WHOLE],
-         either("Range: bytes=20-30", status=416), either(status=200, body=TEN)),
+         either("Range: bytes=20-30", status=(200, 416)), either(status=200, body=TEN)),
 ]
 
 CASES = SINGLE + UNSATISFIABLE + SEVERAL + IF_RANGE + MISSES

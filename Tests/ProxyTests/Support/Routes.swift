@@ -10,7 +10,12 @@ struct Routes {
 
     init(_ matches: [RouteMatch], listeners: [String] = ["0.0.0.0:80"]) {
         let plans = matches.indices.map { index in
-            RoutePlan(RouteSettings(name: "\(index)"), chain: Self.chain, upstream: nil)
+            RoutePlan(
+                RouteSettings(name: "\(index)"),
+                chain: Self.chain,
+                upstream: nil,
+                meter: Meter(workers: 1, words: RouteWords.count)
+            )
         }
         table = RouteTable(plans, matches, listeners: listeners)
     }

@@ -18,7 +18,7 @@ public final class PeerDirectory: Sendable {
     /// A peer of what is served.
     public struct Peer: @unchecked Sendable {
         // Safe: the load is never freed.
-        /// 0 of one that a set drains, which has no place in the plan.
+        /// 0 of one that a set drains in an upstream without a balancer: it is in no plan.
         public var id: UInt64 = 0
         /// Its place in the plan's tables.
         public var index = -1

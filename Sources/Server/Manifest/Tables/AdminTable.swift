@@ -25,6 +25,13 @@ extension Table where Root == AdminSettings {
                 "File of the token that clients of TCP must show: 16 to 512 characters, and nobody"
                     + " but the file's owner may have rights to it."
             ),
+            Key(
+                "page",
+                \.page,
+                .absent(.words([("on", true), ("off", false)])),
+                "Whether browsers get a page at `/` that shows what `sluice top` does. Absent: on a"
+                    + " Unix socket and on addresses of the loopback."
+            ),
         ],
         check: { node, settings, reader in
             guard !settings.address.isEmpty else { return }

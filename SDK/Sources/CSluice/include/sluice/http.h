@@ -168,7 +168,7 @@ typedef struct sluice_facts {
     sluice_slice reason;          /* in request_end: why the host ended it by itself; or empty */
     uint32_t head_bytes_in;       /* request line and fields as they came; over HTTP/2 decoded */
     uint32_t head_bytes_out;      /* likewise, of the response that was sent; else 0 */
-    uint64_t reserved[1];
+    uint64_t time_attempt;        /* when this attempt began: before a peer was chosen for it */
 } sluice_facts;
 
 /*

@@ -2,7 +2,7 @@
  * What a plugin offers.
  *
  * Life of an instance:
- *   create -> worker_start (once a worker) -> hooks ... -> worker_stop -> destroy
+ *   create -> worker_start (once a worker) -> hooks ... -> worker_drain -> worker_stop -> destroy
  * The library itself stays loaded, unless the manifest lets it go and it qualifies.
  */
 #ifndef SLUICE_PLUGIN_H
@@ -44,7 +44,17 @@ typedef struct sluice_instance {
      * anywhere: refuse what is not understood with SLUICE_EINVAL, and begin empty. [control] */
     int32_t (*import_state)(void *instance, sluice_slice state, sluice_errbuf *error);
 
-    void *reserved[10];
+    /* The process ends, and this worker's last request has: time to send what the instance keeps.
+     * Callouts without a request that it has begun, begins here, or begins in their `done` are
+     * waited for, 5 s at most for all of it; then comes `worker_stop`. Not called when another
+     * instance takes its place. NULL: there is nothing to send. [worker] */
+    void (*worker_drain)(void *instance, void *slot);
+
+    /* The operator has moved files that are written to: open them again by their names. Requests
+     * run meanwhile. NULL: there are none. [control] */
+    void (*reopen_logs)(void *instance);
+
+    void *reserved[8];
 } sluice_instance;
 
 /* What `create` is given. `name` and `config`: instance. */

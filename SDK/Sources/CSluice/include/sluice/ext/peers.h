@@ -29,7 +29,8 @@ enum {
 /* Flags of a peer. */
 enum {
     SLUICE_PEER_BACKUP = 1u << 0,   /* only when no other peer of the upstream can be used */
-    SLUICE_PEER_DRAINING = 1u << 1, /* no new requests; those that run finish */
+    SLUICE_PEER_DRAINING = 1u << 1, /* nothing but requests of sessions that a balancer keeps with
+                                       it; those that run finish */
 };
 
 /* Bounds of `set_peers`. */
@@ -53,7 +54,7 @@ typedef struct sluice_new_peer {
 /* A peer as it is now. Slices live for the process. */
 typedef struct sluice_peer_info {
     uint64_t id; /* of this address in this upstream, while it is there; never of another peer.
-                    0 of one that a set drains, which has left the plan */
+                    0 of one that a set drains in an upstream without a balancer: it has left */
     sluice_slice address;
     uint32_t weight;
     uint32_t priority;

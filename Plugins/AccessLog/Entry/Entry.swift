@@ -1,0 +1,12 @@
+import AccessLog
+public import CSluice
+import SluiceSDK
+
+/// The library's only symbol: see `sluice/hello.h`.
+@c @implementation
+public func sluice_plugin_hello_v0(
+    _ host: UnsafePointer<sluice_host_hello>?,
+    _ out: UnsafeMutablePointer<sluice_plugin_hello>?
+) -> Int32 {
+    Export<AccessLogPlugin>.hello(host, out)
+}

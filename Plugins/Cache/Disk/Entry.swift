@@ -1,0 +1,84 @@
+internal import CCacheDisk
+
+/// An object whose file is open: it can be read until this goes out of scope, whatever becomes of
+/// the object.
+///
+/// It may outlive the store; then the last one closes the folder, and waits for the disk.
+@frozen
+public struct Entry: ~Copyable, @unchecked Sendable {
+    // Safe: what an open file is does not change while there is a reference, which any thread may
+    // give up.
+    private let address: UnsafeMutableRawPointer
+
+    /// Takes over a reference, and a use of the store.
+    init(_ file: OpenFile.Pointer) { address = UnsafeMutableRawPointer(file) }
+
+    var file: OpenFile.Pointer {
+        // Safe: only addresses of open files get there.
+        address.assumingMemoryBound(to: OpenFile.self)
+    }
+
+    private var head: Head {
+        guard let head = file.pointee.head else { preconditionFailure("a file without a head") }
+        return head
+    }
+
+    var header: FileHeader { head.header }
+
+    deinit {
+        let file = file
+        let store = file.pointee.store
+        store.locked { store.release(file, &$0) }
+        store.leave()
+    }
+
+    /// The key: valid as long as the entry.
+    public var key: UnsafeRawBufferPointer { head.key }
+
+    /// The metadata: valid as long as the entry.
+    public var meta: UnsafeRawBufferPointer { head.meta }
+
+    /// The file, to be used with offsets alone, and not after the entry.
+    public var descriptor: Int32 { file.pointee.descriptor }
+
+    /// Where in the file the body begins.
+    public var bodyOffset: UInt64 { header.bodyOffset }
+
+    /// Bytes of the body.
+    public var bodyCount: UInt64 { header.bodyCount }
+
+    /// When the object was stored, in seconds since 1970.
+    public var storedAt: UInt64 { header.storedAt }
+
+    /// Until when it is of use, in seconds since 1970; 0: always.
+    public var keepUntil: UInt64 { header.keepUntil }
+
+    /// Reads a part of the body, where a file can't be sent.
+    ///
+    /// - Parameters:
+    ///   - buffer: gets the bytes: as many as there is room for, and as are left.
+    ///   - offset: in the body.
+    /// - Returns: how many there were; 0 at the end.
+    public func readBlocking(
+        into buffer: UnsafeMutableRawBufferPointer,
+        at offset: UInt64
+    ) throws(DiskError) -> Int {
+        guard offset < bodyCount, let start = buffer.baseAddress else { return 0 }
+        let count = Int(min(UInt64(buffer.count), bodyCount - offset))
+        let result = cachedisk_read(descriptor, start, count, bodyOffset + offset)
+        guard result == 0 else { throw DiskError(.read, result) }
+        return count
+    }
+
+    /// The entry as an address, for C; `init(opaque:)` takes it back.
+    public consuming func toOpaque() -> UnsafeMutableRawPointer {
+        let address = address
+        discard self
+        return address
+    }
+
+    /// Takes over the entry that `toOpaque` gave.
+    public init(opaque: UnsafeMutableRawPointer) {
+        address = opaque
+    }
+}

@@ -1,0 +1,101 @@
+import CSluice
+import HTTP
+import PluginHost
+import Reactor
+import Sys
+
+/// What a worker counts on the path of a request: a few plain words, and no clock but that of the
+/// loop's turn.
+extension Worker {
+    /// A request is over: the whole response was written, or there will be none.
+    @inline(__always)
+    func countEnd(_ exchange: UnsafeMutablePointer<Exchange>) {
+        let row = exchange.pointee.row
+        guard exchange.pointee.context.flags == 0 else {
+            countOwn(row)
+            return
+        }
+        let kind = RouteWords.statusClass(exchange.pointee.context.facts.status)
+        let words = row + kind &* RouteWords.stride
+        words.observe(RouteWords.time, nowNanoseconds &- exchange.pointee.begunAt, times)
+        words.observe(RouteWords.bytesOut, exchange.pointee.context.facts.bytes_out, sizes)
+        // Most requests have no body; who shows the sizes finds them by the difference.
+        let bytesIn = exchange.pointee.requestBody.byteCount
+        if bytesIn != 0 { words.observe(RouteWords.bytesIn, bytesIn, sizes) }
+        if exchange.pointee.outcome | exchange.pointee.context.facts.cache_status != 0 {
+            countRest(exchange, row)
+        }
+        ownRow.add(WorkerWords.inFlight, .max)
+    }
+
+    /// A request that the host made itself, as to renew what a cache has, is no client's.
+    @inline(never)
+    private func countOwn(_ row: MeterRow) {
+        row.add(RouteWords.background)
+        ownRow.add(WorkerWords.inFlight, .max)
+    }
+
+    /// What is not so of most requests.
+    @inline(never)
+    private func countRest(_ exchange: UnsafeMutablePointer<Exchange>, _ row: MeterRow) {
+        let outcome = Int(exchange.pointee.outcome)
+        if outcome > 0, outcome < RouteWords.outcomeNames.count {
+            row.add(RouteWords.outcomes &+ outcome)
+        }
+        let cache = Int(exchange.pointee.context.facts.cache_status)
+        if cache > 0, cache < RouteWords.cacheNames.count { row.add(RouteWords.cache &+ cache) }
+    }
+
+    /// An attempt's request goes out.
+    @inline(__always)
+    func countSent(_ exchange: UnsafeMutablePointer<Exchange>) {
+        let isReused = Int(exchange.pointee.context.facts.is_reused)
+        tally(exchange, UpstreamWords.sentNew &+ isReused)
+    }
+
+    /// The head of an attempt's final response has come.
+    @inline(__always)
+    func countResponse(
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ up: UnsafeMutablePointer<Upstream>,
+        status: UInt16
+    ) {
+        guard let upstream = exchange.pointee.upstream else { return }
+        let row = upstream.pointee.meter.row(index)
+        row.add(UpstreamWords.responses &+ RouteWords.statusClass(UInt32(status)))
+        if up.pointee.sentAt != 0 {
+            row.observe(UpstreamWords.firstByte, nowNanoseconds &- up.pointee.sentAt, times)
+        }
+    }
+
+    /// Counts something of the request's upstream.
+    @inline(__always)
+    func tally(_ exchange: UnsafeMutablePointer<Exchange>, _ word: Int) {
+        exchange.pointee.upstream?.pointee.meter.row(index).add(word)
+    }
+
+    /// Another attempt of the request follows.
+    func countRetry(_ exchange: UnsafeMutablePointer<Exchange>, _ reason: RetryReason) {
+        tally(exchange, UpstreamWords.retries &+ reason.rawValue)
+    }
+
+    /// A step on the way to a connection is done, and the next one begins.
+    ///
+    /// - Parameter histogram: of `UpstreamWords`.
+    func countStep(
+        _ up: UnsafeMutablePointer<Upstream>,
+        _ upstream: UnsafeMutablePointer<UpstreamPlan>,
+        _ histogram: Int
+    ) {
+        upstream.pointee.meter.row(index)
+            .observe(histogram, nowNanoseconds &- up.pointee.sentAt, times)
+        up.pointee.sentAt = nowNanoseconds
+    }
+
+    /// A client's connection was not taken.
+    ///
+    /// - Parameter reason: its place in `ListenerWords.refusedNames`.
+    func countRefusal(_ listener: UnsafeMutablePointer<ListenerPlan>, _ reason: Int) {
+        listener.pointee.meter.row(index).add(ListenerWords.refused &+ reason)
+    }
+}
