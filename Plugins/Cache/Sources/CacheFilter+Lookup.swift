@@ -40,7 +40,8 @@ extension CacheFilter {
         let waiter = Self.waiter(of: context)
         fill.locked { fill.pointee.unlink(waiter) }
         waiter.pointee.fill = nil
-        if fill.pointee.state == .released || Self.isOfUseToNobodyElse(fill) {
+        let isOwn = context.pointee.hasFetched
+        if fill.pointee.state == .released || (!isOwn && Self.isOfUseToNobodyElse(fill)) {
             context.pointee.isUnlocked = true
         }
         if waiter.pointee.isHeir {
