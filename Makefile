@@ -79,9 +79,11 @@ fuzz-tsan: toolchain ## The same under ThreadSanitizer, and the tests of service
 	SLUICE_BIN=$(CURDIR)/.build-tsan/release/sluice $(PYTEST) \
 	    Tests/EndToEnd/test_services.py Tests/EndToEnd/test_callouts.py
 
-cache-tsan: toolchain ## Let threads loose on the cache's core under ThreadSanitizer.
+cache-tsan: toolchain ## Let threads loose on the cache's core and disk tier under ThreadSanitizer.
 	SWIFT=$(SWIFT) scripts/sanitized cache
 	.build-tsan/release/TinyUFOBench stress
+	folder=$$(mktemp -d) && .build-tsan/release/CacheDiskBench stress $$folder 2097152 20000; \
+	    status=$$?; rm -rf $$folder; exit $$status
 
 counts: ## Count allocations, system calls and instructions per request; fails over a threshold.
 	$(PYTHON) Tests/Bench/counts.py

@@ -46,6 +46,8 @@ class Answer:
     trailers: tuple = ()
     # Seconds between the request and the answer.
     delay: float = 0
+    # Seconds between its first half and the rest.
+    middle: float = 0
     # Its Age in seconds. A peer that ignores Age gets a short lifetime instead (`cacheplay`).
     aged: int = 0
 
@@ -102,7 +104,8 @@ class Step:
     # `together`: how many clients, and how many requests they make of the origin.
     clients: int = 1
     reach: int = 1
-    seconds: float = 0
+    # `during`: what happens while the origin has this request.
+    meanwhile: object = None
 
 
 def _step(kind):
@@ -129,13 +132,18 @@ either = _step("either")
 
 
 def together(clients, reach, *lines, **how):
-    """So many clients at once, who reach the origin so many times."""
+    """So many clients at once, who reach the origin so many times; None: as often as they like."""
     return Step("together", lines, clients=clients, reach=reach, **how)
 
 
-def pause(seconds):
-    """For what no field can bring about. Use it for whole seconds of a clock alone."""
-    return Step("pause", seconds=seconds)
+def during(step, *meanwhile):
+    """A request that reaches the origin, and others before the origin answers it (give that answer
+    a `delay`)."""
+    return dataclasses.replace(step, kind="during", meanwhile=meanwhile)
+
+
+# The client leaves when the origin has its request.
+leave = _step("leave")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Plays cases of `cachecase` through a proxy: the origin that follows their answers, and the
 clients."""
 import re
+import socket
 import threading
 import time
 
@@ -14,6 +15,7 @@ from cachecase import dates, expectations, fields, matches
 OUTLIVE = 3.1
 # How long something in the background may take.
 PATIENCE = 5.0
+
 
 class Origin(harness.Origin):
     """Gives each request to the play that its path names."""
@@ -48,9 +50,8 @@ class HTTP1(wire.Client):
 class Answer2(wire.Message):
     """A response of HTTP/2, in the shape of one of HTTP/1."""
 
-    closes = False
-
-    def __init__(self, stream):
+    def __init__(self, stream, closes):
+        self.closes = closes
         self.status = stream.status
         self.fields = [f for f in stream.fields if not f[0].startswith(":")]
         self.body = bytes(stream.body)
@@ -70,7 +71,7 @@ class HTTP2(h2wire.H2):
         if step.content:
             fields.append(("content-length", "%d" % len(step.content)))
         stream = self.fetch(fields, step.content or None)
-        return Answer2(stream) if stream.ended else None
+        return Answer2(stream, bool(self.goaway)) if stream.ended else None
 
     @staticmethod
     def plays(case):
@@ -120,7 +121,11 @@ class Play:
             time.sleep(answer.delay)
         if answer.framing == "drop":
             return False
-        connection.send(self.bytes(answer, body, head.method))
+        data = self.bytes(answer, body, head.method)
+        half = len(data) // 2 if answer.middle else len(data)
+        connection.send(data[:half])
+        time.sleep(answer.middle)
+        connection.send(data[half:])
         return answer.framing in ("length", "chunked", "none") and answer.version == "1.1"
 
     def fields(self, lines):
@@ -144,7 +149,7 @@ class Play:
             lines.append(("Content-Length", "%d" % (len(body) + 1000)))
         elif answer.framing in ("chunked", "cut"):
             lines.append(("Transfer-Encoding", "chunked"))
-            body = wire.chunk(body[:5]) + wire.chunk(body[5:])
+            body = b"".join(wire.chunk(part) for part in (body[:5], body[5:]) if part)
             if answer.framing == "chunked":
                 trailers = "".join("%s: %s\r\n" % f for f in self.fields(answer.trailers))
                 body += b"0\r\n" + trailers.encode() + b"\r\n"
@@ -173,11 +178,16 @@ class Play:
             del self.origin.plays[self.number]
 
     def step(self, step):
-        if step.kind == "pause":
-            time.sleep(step.seconds)
-            return
         if step.kind == "together":
             self.together(step)
+        elif step.kind == "during":
+            self.during(step)
+        elif step.kind == "leave":
+            client = self.http(self.peer.address)
+            thread = self.until_asked(lambda: self.ask(step, client))
+            client.sock.shutdown(socket.SHUT_RDWR)
+            thread.join()
+            client.close()
         elif step.eventually:
             end = time.monotonic() + PATIENCE
             while True:
@@ -218,23 +228,20 @@ class Play:
             self.client = client
         if step.kind == "cut":
             assert response is None or response.status == 502, "the client took it for whole"
-            self.account(len(self.requests) - self.seen, step)
+            self.seen = len(self.requests)
             return
         assert response is not None, "the response was cut"
         if step.kind != "either":
-            self.account({"miss": 1, "validated": 1, "asks": 1, "hit": 0, "local": 0}[step.kind],
-                         step)
+            asked = {"miss": 1, "validated": 1, "asks": 1, "hit": 0, "local": 0}[step.kind]
+            self.account(asked + step.then, PATIENCE if step.then else 0)
         self.check(step, response)
 
-    def account(self, asked, step):
+    def account(self, asked, patience=0):
         """Compares how often the origin was asked since the step before."""
         with self.changed:
-            wanted = self.seen + asked + step.then
-            self.changed.wait_for(lambda: len(self.requests) >= wanted,
-                                  PATIENCE if step.then else 0)
+            self.changed.wait_for(lambda: len(self.requests) >= self.seen + asked, patience)
             count, self.seen = len(self.requests) - self.seen, len(self.requests)
-        assert count == asked + step.then, "the origin was asked %d times instead of %d" % (
-            count, asked + step.then)
+        assert count == asked, "the origin was asked %d times instead of %d" % (count, asked)
 
     def check(self, step, response):
         if step.kind == "either":
@@ -306,6 +313,26 @@ class Play:
         for name in expectations(lacks):
             assert message.get(name) is None, "%s has %s: %s" % (whose, name, message.get(name))
 
+    def until_asked(self, request):
+        """Runs it in a thread until the origin has got one request more; that thread."""
+        thread = threading.Thread(target=request, daemon=True)
+        thread.start()
+        self.account(1, PATIENCE)
+        return thread
+
+    def during(self, step):
+        out = []
+        client = self.http(self.peer.address)
+        thread = self.until_asked(lambda: out.append(self.ask(step, client)))
+        body = self.bodies[-1]
+        for other in step.meanwhile:
+            self.step(other)
+        thread.join()
+        client.close()
+        assert out and out[0] is not None, "the response was cut"
+        assert out[0].body == body, "the body is %r" % out[0].body[:100]
+        self.last = body
+
     def together(self, step):
         out = [None] * step.clients
 
@@ -321,12 +348,16 @@ class Play:
             thread.start()
         for thread in threads:
             thread.join()
-        self.account(step.reach, step)
+        if step.reach is None:
+            self.seen = len(self.requests)
+        else:
+            self.account(step.reach)
         for response in out:
             assert response is not None, "a response was cut"
             allowed = {self.statuses[-1]} if step.status is None else {step.status}
             assert response.status in allowed, "status %d" % response.status
             assert response.body in self.bodies, "a body that nobody sent: %r" % response.body
         bodies = {response.body for response in out}
-        assert len(bodies) == min(step.reach, step.clients), "%d different bodies" % len(bodies)
+        assert step.reach is None or len(bodies) == min(step.reach, step.clients), \
+            "%d different bodies" % len(bodies)
         self.last = out[0].body

@@ -12,7 +12,7 @@ def kind(level):
 
 def summary(terminal, config):
     rows = []
-    for outcome in ("passed", "failed"):
+    for outcome in ("passed", "failed", "xfailed"):
         for report in terminal.stats.get(outcome, []):
             for name, value in getattr(report, "user_properties", ()):
                 if name == "cache case" and report.when == "call":

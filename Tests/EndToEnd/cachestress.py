@@ -9,8 +9,10 @@ import re
 import threading
 import time
 
+import cacheplay
 import harness
 import wire
+from cachecase import Step
 
 # Objects, and the largest of them. Together they are more than the store has room for.
 OBJECTS = 160
@@ -110,11 +112,13 @@ class Origin(harness.Origin):
 
 
 class Client(threading.Thread):
-    """Asks at random until `end`, and checks; `errors` has what was wrong."""
+    """Asks at random until `end`, and checks; `errors` has what was wrong. Every third one speaks
+    HTTP/2."""
 
     def __init__(self, number, objects, address, end):
         super().__init__(daemon=True)
         self.objects, self.address, self.end = objects, address, end
+        self.http = cacheplay.HTTP1 if number % 3 else cacheplay.HTTP2
         self.random = random.Random(objects.seed * 1000 + number)
         self.errors = []
         self.counts = {}
@@ -127,12 +131,12 @@ class Client(threading.Thread):
         connection = None
         try:
             while time.monotonic() < self.end and not self.errors:
-                connection = connection or wire.Client(self.address)
+                connection = connection or self.http(self.address)
                 if not self.ask(connection):
                     connection.close()
                     connection = None
         except Exception as error:  # noqa: B902  reported by the test
-            self.errors.append(repr(error))
+            self.errors.append("%r, GOAWAY %s" % (error, getattr(connection, "goaway", None)))
         finally:
             if connection:
                 connection.close()
@@ -155,18 +159,17 @@ class Client(threading.Thread):
             fields.append(("If-None-Match", self.tags[number]))
         elif chance < 0.53:
             fields.append(("Cache-Control", "no-cache"))
-        asked = time.monotonic()
-        try:
-            connection.send(wire.request(method, "/object/%d" % number, fields))
-            if chance > 0.99:
-                # Leaves in the middle.
-                connection.fill(1000)
-                self.count("left")
-                return False
-            response = connection.response(method)
-        except (wire.Truncated, ConnectionError):
-            self.count("cut")
+        asked, target = time.monotonic(), "/object/%d" % number
+        if chance > 0.99 and self.http is cacheplay.HTTP1:
+            # Leaves in the middle.
+            connection.send(wire.request(method, target, fields))
+            connection.fill(1000)
+            self.count("left")
             return False
+        response = connection.exchange(Step("", method=method), target, fields)
+        if response is None:
+            self.count("cut")
+            return self.http is cacheplay.HTTP2 and not connection.goaway
         self.check(number, method, dict(fields), response, asked)
         return not response.closes
 

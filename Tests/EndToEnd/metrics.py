@@ -2,17 +2,20 @@
 a format."""
 import re
 
+import pytest
 from prometheus_client import parser
 from prometheus_client.openmetrics import parser as open_parser
 
-from wire import Client
+from harness import eventually
+from wire import Client, reply
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPEN = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 # The plugin, on a route of its own.
 PLUGIN = {"m": {"library": "libMetrics.so"}}
 ROUTE = {"name": "metrics", "match": {"path": "/metrics"}, "chain": ["m"]}
-SAMPLE = re.compile(r'[a-zA-Z_:][a-zA-Z0-9_:]*(\{([a-zA-Z_]\w*="(\\[\\"n]|[^"\\\n\x00-\x1f])*"(,|(?=\})))*\})? \S+')
+LABEL = r'[a-zA-Z_]\w*="(\\[\\"n]|[^"\\\n\x00-\x1f])*"'
+SAMPLE = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*(\{%s(,%s)*\})? \S+" % (LABEL, LABEL))
 
 
 class Metrics:
@@ -55,3 +58,29 @@ def scrape(proxy, accept=None, target="/metrics"):
     is_open = answer.get("content-type") == OPEN
     assert is_open or answer.get("content-type") == TEXT
     return Metrics(answer.body.decode(), is_open)
+
+
+@pytest.fixture
+def proxy(sluice):
+    """A proxy with the plugin, whose routes are those of the test and then the plugin's own."""
+    def make(*peers, routes=None, plugins=None, **options):
+        routes = [{"name": "app", "match": {}, "upstream": "app"}] if routes is None else routes
+        return sluice(*peers, plugins={**PLUGIN, **(plugins or {})}, routes=[ROUTE] + routes,
+                      **options)
+
+    return make
+
+
+def says(head):
+    """An origin that answers with the status in the path and as many bytes as it says."""
+    parts = head.target.strip("/").split("/")
+    status, count = (parts + ["200", "2"])[:2] if parts[0].isdigit() else ("200", "2")
+    return reply(b"x" * int(count), status=status + " Some")
+
+
+def settled(proxy, name, count, **labels):
+    """A scrape in which something has this count: an answer is out before it is counted."""
+    found = []
+    eventually(lambda: found.append(scrape(proxy)) or found[-1].value(name, **labels) == count,
+               "%s %s is %s" % (name, labels, count))
+    return found[-1]

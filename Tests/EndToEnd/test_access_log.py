@@ -10,6 +10,7 @@ import pytest
 
 import harness
 from accesslog import ask, lines_of, logging, objects, wait_lines
+from h2wire import H2, get
 from harness import serve
 from wire import Client, reply
 
@@ -106,6 +107,18 @@ def test_a_malformed_request_has_a_line_of_its_own(sluice, origin, tmp_path, raw
     assert said == begin
     assert status is None or int(found.group(2)) == status
     assert found.group(3) != "-" and (reason is None or reason in found.group(3))
+    client.close()
+
+
+def test_a_malformed_request_of_http2_has_a_line_too(sluice, origin, tmp_path):
+    path = str(tmp_path / "access.log")
+    proxy = sluice(origin(serve(reply())), listener=CLEAR, **logging(
+        {"file": path}, format="template",
+        template="$remote_addr|$request|$server_protocol|$outcome|$reason"))
+    client = H2(proxy.address).open()
+    client.headers(1, get(extra=[(b"X-Upper", "v")]))
+    line = wait_lines(path, 1)[0].decode()
+    assert re.fullmatch(r"127\.0\.0\.1\|-\|HTTP/2\.0\|malformed\|[^-].*", line), line
     client.close()
 
 

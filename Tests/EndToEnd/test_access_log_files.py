@@ -10,6 +10,7 @@ import threading
 
 import pytest
 
+import harness
 import reloading
 from accesslog import ask, lines_of, logging, wait_lines
 from harness import eventually, serve
@@ -219,3 +220,24 @@ def test_an_upgrade_loses_no_line(sluice, origin, tmp_path):
     proxy.stop()
     pids = [json.loads(line)["pid"] for line in lines_of(path)]
     assert len(pids) == 100 and len(set(pids)) == 2
+
+
+def test_a_swap_loses_no_line(sluice, origin, tmp_path):
+    path = str(tmp_path / "access.log")
+    other = str(tmp_path / "libOther.so")
+    # The same plugin, by its bytes another file.
+    shutil.copy(os.path.join(harness.PLUGINS, "libAccessLog.so"), other)
+    with open(other, "ab") as file:
+        file.write(b"\0")
+    proxy = sluice(origin(serve(reply())), admin={"listen": "unix:" + str(tmp_path / "admin")},
+                   **logging({"file": path}, flush="60s", buffer="16MiB"))
+    ask(proxy, 50)
+    client = Client(proxy.address)
+    client.request()
+    done = harness.run("plugin", "swap", "log", other, "--manifest", proxy.path)
+    assert done.returncode == 0, done.stderr
+    client.request()
+    client.close()
+    ask(proxy, 50)
+    proxy.stop()
+    assert len(lines_of(path)) == 102

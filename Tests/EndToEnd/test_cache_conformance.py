@@ -22,10 +22,22 @@ def stage(request, tmp_path_factory, ca, leaf):
     origin.close()
 
 
+# What our cache does not do. The numbers count it as not passed.
+KNOWN = {
+    "9111-4.1 a later response varies by more: the first still serves its requests [reuse]":
+        "one list of names in Vary is kept for a URI: that of the newest response",
+    "9111-4 a body that turns out too large to be stored is whole for all of four [ours]":
+        "who reads along with a fetch of unknown length is cut where the store's bound is passed",
+}
+
+
 @pytest.mark.parametrize("case", [pytest.param(c, id=c.id) for c in cache_cases.ALL])
-def test_case(stage, case, record_property):
+def test_case(stage, case, record_property, request):
+    peer, origin = stage
+    if peer.name == "sluice" and case.id in KNOWN:
+        request.applymarker(pytest.mark.xfail(strict=True, reason=KNOWN[case.id]))
     record_property("cache case", (case.section, case.level))
-    cacheplay.Play(case, *stage).run()
+    cacheplay.Play(case, peer, origin).run()
 
 
 # What comes from the store in other shapes than a plain 200.
@@ -42,6 +54,10 @@ def test_case_over_http2(stage, case):
 
 
 # ------------------------------------------------------------------ the cases themselves
+def test_what_is_known_is_a_case():
+    assert set(KNOWN) <= {case.id for case in cache_cases.ALL}
+
+
 def passed(cases, make, monkeypatch):
     """Those that pass, where all should fail."""
     monkeypatch.setattr(cacheplay, "PATIENCE", 0)

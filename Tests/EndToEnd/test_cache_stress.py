@@ -37,6 +37,7 @@ def test_whatever_clients_do_each_body_is_that_of_its_version(
     source = cachestress.Origin(objects)
     proxy = sluice(
         source, workers=2, log={"level": "info"},
+        listeners=[{"listen": "127.0.0.1:0", "protocols": ["h1", "h2c"]}],
         admin={"listen": "unix:%s/admin" % tmp_path},
         plugins={"store": {"library": "libCache.so", "config": {
             "memory": "%dMiB" % (cachestress.STORE >> 20), "purge": {"allow": ["127.0.0.0/8"]}}}},

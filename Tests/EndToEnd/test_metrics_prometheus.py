@@ -16,8 +16,7 @@ import harness
 import metrics
 from h2wire import H2, get
 from harness import eventually, serve
-from metrics import PLUGIN, ROUTE
-from test_metrics import says
+from metrics import PLUGIN, ROUTE, says
 from wire import Client
 
 DASHBOARD = os.path.join(harness.ROOT, "examples/observability/grafana.json")
@@ -37,8 +36,8 @@ class Prometheus:
             "scrape_configs": [{"job_name": "sluice", "static_configs": [{"targets": [target]}]}]}))
         self.log = open(folder / "log", "w+")
         self.process = subprocess.Popen(
-            ["prometheus", "--config.file=%s" % config, "--storage.tsdb.path=%s" % (folder / "tsdb"),
-             "--web.listen-address=" + self.address],
+            ["prometheus", "--config.file=%s" % config,
+             "--storage.tsdb.path=%s" % (folder / "tsdb"), "--web.listen-address=" + self.address],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         eventually(self.is_ready, "prometheus is ready")
 
@@ -113,7 +112,7 @@ def test_prometheus_and_the_dashboard(sluice, origin, prometheus):
     p = sluice(
         app, listener={"protocols": ["h1", "h2c"], "limits": {"requests": 1000000}},
         plugins={**PLUGIN, "hdr": {"library": "libHeaders.so", "config": {
-            "response": {"set": {"x-a": "b"}}}}, "turns": {"library": "libRoundRobin.so"}},
+            "response": {"set": [{"name": "x-a", "value": "b"}]}}}, "turns": {"library": "libRoundRobin.so"}},
         chain=["hdr"],
         upstreams={"flaky": {"balancer": "turns", "retries": {"attempts": 2},
                              "peers": ["127.0.0.1:%d" % dead.getsockname()[1], app.address]}},
@@ -162,7 +161,7 @@ def test_prometheus_and_the_dashboard(sluice, origin, prometheus):
 
 def test_promtool_finds_nothing_to_say(sluice, origin, client):
     p = sluice(origin(serve(says)), plugins={**PLUGIN, "hdr": {
-        "library": "libHeaders.so", "config": {"response": {"set": {"x-a": "b"}}}}}, chain=["hdr"],
+        "library": "libHeaders.so", "config": {"response": {"set": [{"name": "x-a", "value": "b"}]}}}}, chain=["hdr"],
         routes=[ROUTE, {"name": "app", "match": {}, "upstream": "app"}])
     for target in ("/", "/404/1", "/500/9"):
         client(p).request(target=target)

@@ -9,6 +9,7 @@ import grpcpeer
 import otlp
 from otlp import collector, traced  # noqa: F401  fixtures
 from harness import serve
+from keeper import library, page  # noqa: F401  a fixture, and an origin
 from wire import reply, request
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -268,6 +269,21 @@ def test_a_client_that_leaves_ends_its_spans(traced, origin, client):
     gate.set()
     assert trace.server.attributes["sluice.outcome"] == "client_gone" and not trace.server.error
     assert trace.attempts[0].attributes["sluice.cancelled"] is True
+
+
+# ------------------------------------------------------------------------- a cache
+def test_a_cache_has_a_span(traced, origin, client, library):
+    proxy, to = traced(origin(page(b"the page")), more={
+        "chain": ["trace", "keep"], "plugins": {"keep": {"library": library}}})
+    c = client(proxy)
+    assert [c.request(target="/a").body for _ in range(2)] == [b"the page"] * 2
+    found = otlp.traces(to.wait_spans(3 + 2)).values()
+    states = {one.server.attributes["sluice.cache.status"]: one.children for one in found}
+    assert set(states) == {"miss", "hit"}
+    looked, attempt = states["miss"]
+    assert (looked.name, looked.kind, attempt.kind) == ("cache", otlp.INTERNAL, otlp.CLIENT)
+    assert looked.end == attempt.start
+    assert [span.attributes for span in states["hit"]] == [{"sluice.cache.status": "hit"}]
 
 
 # ------------------------------------------------------------------ versions of HTTP

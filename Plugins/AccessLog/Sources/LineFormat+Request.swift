@@ -2,7 +2,7 @@ import SluiceSDK
 
 /// What a line says of the request's line, of fields and of attempts.
 extension LineFormat {
-    /// `GET /path HTTP/1.1`; of one that was refused before it was a request, what came of its line.
+    /// `GET /path HTTP/1.1`; of one that was refused by the parser, what came of its first line.
     func appendRequest(
         _ exchange: borrowing Exchange<AccessLogPlugin>,
         to line: inout LineWriter

@@ -1,7 +1,7 @@
 internal import CTinyUFO
 internal import Synchronization
 
-/// The lock that writers of one shard take, and the disk tier's; readers of a shard never do on a hit.
+/// The lock that writers of one shard take, and readers never do on a hit; the disk tier has some.
 ///
 /// Embedded Swift has no `Mutex`, so this is the usual futex lock of three states (Drepper,
 /// "Futexes are Tricky", mutex 2). What it guards takes about a microsecond, so a waiter spins for

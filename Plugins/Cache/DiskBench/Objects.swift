@@ -3,8 +3,9 @@ internal import Glibc
 internal import TinyUFO
 internal import TinyUFOWorkloads
 
-/// Objects whose body is made of the key's number and a version, which the metadata say: anybody can
-/// see whether one is whole.
+/// Objects whose body is made of the key's number and a version, which the metadata say.
+///
+/// So anybody can see whether one is whole.
 final class Objects: @unchecked Sendable {
     // Safe: a store is made for many threads.
     let store: DiskStore

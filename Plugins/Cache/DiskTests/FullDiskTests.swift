@@ -48,7 +48,7 @@ struct FullDiskTests {
         guard let disk = SmallDisk() else { return }
         let store = try TestStore(disk.path.path)
         let filler = disk.path.path + "/filler"
-        let file = open(filler, O_WRONLY | O_CREAT, 0o600)
+        let file = open(filler, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
         let piece = [UInt8](repeating: 1, count: 4_096)
         while write(file, piece, piece.count) == piece.count {}
         close(file)

@@ -64,14 +64,14 @@ final class TestFolder {
 
     /// Changes bytes of a file.
     static func write(_ bytes: [UInt8], to path: String, at offset: Int = 0) {
-        let file = open(path, O_WRONLY | O_CREAT, 0o600)
+        let file = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
         precondition(file >= 0, "\(path): error \(errno)")
         precondition(pwrite(file, bytes, bytes.count, off_t(offset)) == bytes.count)
         close(file)
     }
 
     static func read(_ path: String) -> [UInt8] {
-        let file = open(path, O_RDONLY)
+        let file = open(path, O_RDONLY | O_CLOEXEC)
         precondition(file >= 0, "\(path): error \(errno)")
         defer { close(file) }
         var status = stat()

@@ -7,7 +7,7 @@ package final class Scrape {
     /// Bytes of all metrics: more is a mistake in somebody's labels.
     static let bytesMax = 64 * 1_048_576
 
-    let format: MetricsFormat
+    private(set) var format: MetricsFormat
     private var start: UnsafeMutablePointer<UInt8>
     private var capacity = 262_144
     private var count = 0
@@ -21,13 +21,15 @@ package final class Scrape {
 
     deinit { start.deallocate() }
 
-    /// Writes all metrics.
+    /// Writes all metrics; as text, where the host has nothing else.
     func fill(_ host: Host) {
         do throws(ServiceError) {
             try host.writeMetrics(format) { append($0) }
             isWhole = true
         } catch {
-            isWhole = false
+            guard error == .unsupported, format != .text else { return }
+            format = .text
+            fill(host)
         }
     }
 

@@ -134,6 +134,23 @@ struct TracingExportTests {
         #expect(host.callouts.count == 2)
     }
 
+    @Test func `a result that never comes does not stop exports`() throws {
+        let plugin = try plugin()
+        plugin.host.answer = { _ in nil }
+        requests(1, plugin)
+        plugin.advance(nanoseconds: Self.second)
+        #expect(plugin.host.callouts.count == 1)
+        // The host has lost it.
+        plugin.host.forgetCallouts()
+        plugin.host.answer = { _ in .response(status: 200) }
+        plugin.advance(nanoseconds: 15 * Self.second)
+        #expect(plugin.host.callouts.count == 1)
+        plugin.advance(nanoseconds: 3 * Self.second)
+        plugin.finishCallouts()
+        #expect(plugin.host.callouts.count == 2)
+        #expect(plugin.host.metric("tracing_spans_total", "exported") == 2)
+    }
+
     @Test func `an upstream that is gone is waited for`() throws {
         let plugin = try plugin()
         plugin.host.upstreams = []

@@ -159,7 +159,7 @@ extension PlanTables {
         for listener in listeners {
             writer.sample(listener.sums[ListenerWords.accepted], listener.labels)
         }
-        writer.family("sluice_listener_connections", .gauge, "Connections of clients now.")
+        writer.family("sluice_listener_connections_open", .gauge, "Connections of clients now.")
         for listener in listeners {
             let sums = listener.sums
             let open = Int64(

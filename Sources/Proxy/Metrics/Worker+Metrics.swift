@@ -9,35 +9,45 @@ import Sys
 extension Worker {
     /// A request is over: the whole response was written, or there will be none.
     @inline(__always)
-    func countEnd(_ exchange: UnsafeMutablePointer<Exchange>) {
+    mutating func countEnd(_ exchange: UnsafeMutablePointer<Exchange>) {
+        let time = nowNanoseconds &- exchange.pointee.begunAt
+        ownRow.add(WorkerWords.inFlight, .max)
+        let rest =
+            exchange.pointee.outcome | exchange.pointee.context.facts.cache_status
+            | exchange.pointee.context.flags
+        // Most requests have a good answer and no body; one test tells them from the others.
+        guard UInt64(rest) | exchange.pointee.requestBody.byteCount == 0,
+            exchange.pointee.context.facts.status &- 200 < 100
+        else {
+            Self.countUnusual(exchange, time, times, sizes)
+            return
+        }
+        let words = exchange.pointee.row + 2 &* RouteWords.stride
+        words.observe(RouteWords.time, time, times)
+        words.observe(RouteWords.bytesOut, exchange.pointee.context.facts.bytes_out, sizes)
+    }
+
+    /// The same of any request.
+    @inline(never)
+    private static func countUnusual(
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ time: UInt64,
+        _ times: Buckets,
+        _ sizes: Buckets
+    ) {
         let row = exchange.pointee.row
         guard exchange.pointee.context.flags == 0 else {
-            countOwn(row)
+            // One that the host made itself, as to renew what a cache has, is no client's.
+            row.add(RouteWords.background)
             return
         }
         let kind = RouteWords.statusClass(exchange.pointee.context.facts.status)
         let words = row + kind &* RouteWords.stride
-        words.observe(RouteWords.time, nowNanoseconds &- exchange.pointee.begunAt, times)
+        words.observe(RouteWords.time, time, times)
         words.observe(RouteWords.bytesOut, exchange.pointee.context.facts.bytes_out, sizes)
-        // Most requests have no body; who shows the sizes finds them by the difference.
+        // Those without a body are found by the difference when sizes are shown.
         let bytesIn = exchange.pointee.requestBody.byteCount
         if bytesIn != 0 { words.observe(RouteWords.bytesIn, bytesIn, sizes) }
-        if exchange.pointee.outcome | exchange.pointee.context.facts.cache_status != 0 {
-            countRest(exchange, row)
-        }
-        ownRow.add(WorkerWords.inFlight, .max)
-    }
-
-    /// A request that the host made itself, as to renew what a cache has, is no client's.
-    @inline(never)
-    private func countOwn(_ row: MeterRow) {
-        row.add(RouteWords.background)
-        ownRow.add(WorkerWords.inFlight, .max)
-    }
-
-    /// What is not so of most requests.
-    @inline(never)
-    private func countRest(_ exchange: UnsafeMutablePointer<Exchange>, _ row: MeterRow) {
         let outcome = Int(exchange.pointee.outcome)
         if outcome > 0, outcome < RouteWords.outcomeNames.count {
             row.add(RouteWords.outcomes &+ outcome)
@@ -62,10 +72,16 @@ extension Worker {
     ) {
         guard let upstream = exchange.pointee.upstream else { return }
         let row = upstream.pointee.meter.row(index)
-        row.add(UpstreamWords.responses &+ RouteWords.statusClass(UInt32(status)))
+        row.add(UpstreamWords.responses &+ statusClass(status))
         if up.pointee.sentAt != 0 {
             row.observe(UpstreamWords.firstByte, nowNanoseconds &- up.pointee.sentAt, times)
         }
+    }
+
+    @inline(__always)
+    private func statusClass(_ status: UInt16) -> Int {
+        // The usual one by a comparison.
+        status &- 200 < 100 ? 2 : RouteWords.statusClass(UInt32(status))
     }
 
     /// Counts something of the request's upstream.

@@ -70,7 +70,7 @@ ANSWER = [
     must("9110-15.4.5", "304 carries Cache-Control", [ok(MAX, TAG)],
          miss(), either('If-None-Match: "a"', status=(200, 304), has="Cache-Control: " + MAX)),
     must("9111-4", "304 carries Age", [ok(MAX, TAG, "Age: 30")],
-         miss(), either('If-None-Match: "a"', status=(200, 304), has="Age: 30..32")),
+         miss(), either('If-None-Match: "a"', status=(200, 304), has="Age: 30..35")),
     should("9110-15.4.5", "304 carries no other metadata",
            [ok(MAX, TAG, "Content-Language: de", "Content-Encoding: x-a")], miss(),
            either('If-None-Match: "a"', status=304,

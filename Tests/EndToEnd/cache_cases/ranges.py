@@ -43,7 +43,7 @@ SINGLE = [
                 has=("Date: {now-7}", "Cache-Control: " + MAX, TAG, "Expires: {now+600}",
                      "Content-Location: /a", "Vary: X-A"))),
     must("9111-4", "206 carries Age", [ok(MAX, "Age: 30", body=TEN)], miss(),
-         either("Range: bytes=0-3", status=(200, 206), has="Age: 30..32")),
+         either("Range: bytes=0-3", status=(200, 206), has="Age: 30..35")),
     reuse("9110-14.2", "what was served in part is served whole", [WHOLE], miss(),
           part("bytes=2-5", b"2345", "2-5/10"), hit(body=TEN, lacks="Content-Range")),
     reuse("9110-14.2", "a whole response tells no range", [WHOLE], miss(lacks="Content-Range"),
