@@ -60,7 +60,6 @@ def failed(found):
     ("Ketama", '{ key: ["client_ip", "header:x-user"], max_load: 1.25 }'),
     ("LeastConnections", '{ choices: "all", measure: "latency" }'),
     ("HealthCheck", '{ active: { interval: "100ms" }, passive: { consecutive: 3 } }'),
-    ("Cache", '{ memory: "1MiB", key: { headers: ["x-a"] } }'),
     ("RateLimit", '{ rules: [{ name: "a", limit: 3 }], fields: "both" }'),
     ("RateLimit", '{ rules: [{ name: "a", algorithm: "concurrency", limit: 1, delay: "1s" }] }'),
     ("AccessLog", '{ output: { file: "/dev/null" } }'),

@@ -94,7 +94,9 @@ package enum HTTPDate {
     }
 
     private static func isDay(_ name: Text) -> Bool {
-        for day in 0..<7 where dayNames[day * 3..<day * 3 + 3].equalsIgnoringCase(name) { return true }
+        for day in 0..<7 where dayNames[day * 3..<day * 3 + 3].equalsIgnoringCase(name) {
+            return true
+        }
         return false
     }
 

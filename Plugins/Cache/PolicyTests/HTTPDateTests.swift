@@ -23,7 +23,7 @@ struct HTTPDateTests {
     }
 
     @Test(arguments: [
-        "", "0", "-1", "now", "Sun, 06 Nov 1994 08:49:37 UTC", 
+        "", "0", "-1", "now", "Sun, 06 Nov 1994 08:49:37 UTC",
         "Sun, 06 Nov 1994 08:49:37", "Sun, 6 Nov 1994 08:49:37 GMT", "06 Nov 1994 08:49:37 GMT",
         "Xxx, 06 Nov 1994 08:49:37 GMT", "Sun, 31 Nov 1994 08:49:37 GMT",
         "Wed, 29 Feb 2023 12:00:00 GMT", "Sun, 00 Nov 1994 08:49:37 GMT",

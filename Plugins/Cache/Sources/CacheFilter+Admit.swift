@@ -80,14 +80,19 @@ extension CacheFilter {
         _ = pin.toOpaque()
     }
 
-    /// Adds `Cache-Status` to what the client gets.
+    /// Adds `Cache-Status` to what the client gets, and takes out what is not for it.
     private func addStatus(
         _ response: borrowing CacheResponse<CacheFilter>,
         _ status: Int,
         isStored: Bool,
         _ reason: Refusal?
     ) {
-        if configuration.statusName.isEmpty || response.isInternal { return }
+        if response.isInternal { return }
+        // It is for the nearest surrogate alone.
+        if response.fields?.contains(.surrogateControl) == true {
+            response.edits.remove(.surrogateControl)
+        }
+        if configuration.statusName.isEmpty { return }
         var text = CacheStatusText(
             response.workerPointer.pointee.text,
             capacity: Self.textCapacity,

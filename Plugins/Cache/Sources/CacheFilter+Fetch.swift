@@ -30,11 +30,12 @@ extension CacheFilter {
         let isHopeless = found.pin == nil && store.pointee.predictor.contains(found.name.hash)
         // One fetch for a part: if that came to nothing, another one would, too.
         let isSpent = isPartial && context.pointee.hasFetched
-        if isSpent || context.pointee.isUnlocked || isHopeless || configuration.lockWait == 0 {
+        if context.pointee.isUnlocked || isHopeless || configuration.lockWait == 0 {
             return alone(lookup, found, isPartial: isPartial, now)
         }
         for _ in 0..<Self.attemptsMax {
             guard let fill = store.pointee.fills.find(found.name) else {
+                if isSpent { break }
                 let state = isPartial ? Fill.State.expected : .fetching
                 guard let fill = Fill.make(found.name, state, now: now) else { break }
                 if let other = store.pointee.fills.insert(fill) {
@@ -56,6 +57,9 @@ extension CacheFilter {
             case .fetching where isOld(fill, now):
                 // Whoever has it goes on by himself.
                 store.pointee.fills.remove(fill)
+            case .vacant where isSpent:
+                fill.release()
+                return alone(lookup, found, isPartial: isPartial, now)
             case .expected, .vacant, .fetching:
                 if takeOver(fill, as: isPartial ? .expected : .fetching, now) {
                     if !isPartial { return miss(lookup, found, fill) }

@@ -9,7 +9,7 @@ import TinyUFO
 extension CacheFilter {
     /// Fields that most requests don't have, and that say how one is to be treated.
     private static var unusual: FieldIDSet {
-        [.ifMatch, .ifUnmodifiedSince, .secWebsocketKey, .contentLength]
+        [.ifMatch, .ifUnmodifiedSince, .secWebsocketKey]
     }
 
     private static var control: FieldIDSet { [.cacheControl, .pragma] }
@@ -40,7 +40,8 @@ extension CacheFilter {
         let waiter = Self.waiter(of: context)
         fill.locked { fill.pointee.unlink(waiter) }
         waiter.pointee.fill = nil
-        if fill.pointee.state == .released || Self.isOfUseToNobodyElse(fill) {
+        let isOwn = context.pointee.hasFetched
+        if fill.pointee.state == .released || (!isOwn && Self.isOfUseToNobodyElse(fill)) {
             context.pointee.isUnlocked = true
         }
         if waiter.pointee.isHeir {
@@ -83,9 +84,9 @@ extension CacheFilter {
                 return bypass(lookup, .condition)
             }
             if fields.contains(.secWebsocketKey) { return bypass(lookup, .upgrade) }
-            // What a body asks for is not in the key.
-            if let length = fields[.contentLength], length != "0" { return bypass(lookup, .body) }
         }
+        // What a body asks for is not in the key.
+        if lookup.contextPointer.pointee.hasBody { return bypass(lookup, .body) }
         if !configuration.bypass.isEmpty, configuration.bypass.matches(fields) {
             return bypass(lookup, .rule)
         }
@@ -168,7 +169,8 @@ extension CacheFilter {
     ) -> Found? {
         let hash = store.pointee.hash(key.bytes)
         let name = KeyName(bytes: key.bytes, primaryCount: key.count, hash: hash)
-        guard let pin = store.pointee.objects.get(key.bytes, hash: hash, worker: worker.pointee.index)
+        guard
+            let pin = store.pointee.objects.get(key.bytes, hash: hash, worker: worker.pointee.index)
         else { return Found(name: name) }
         let marker = ObjectRef(pin.bytes)
         if !marker.isMarker { return Found(name: name, pin: consume pin) }

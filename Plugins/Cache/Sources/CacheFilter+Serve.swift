@@ -35,7 +35,8 @@ extension CacheFilter {
         reader.pointee.first = bytes.baseAddress
         reader.pointee.firstCount = bytes.count
         reader.pointee.bodyOffset = Int(object.head.pointee.bodyOffset)
-        if let length = object.bodyLength, length > UInt64(bytes.count - reader.pointee.bodyOffset) {
+        if let length = object.bodyLength, length > UInt64(bytes.count - reader.pointee.bodyOffset)
+        {
             reader.pointee.block = pin.value.toOpaque()
         }
         reader.pointee.pin = pin.toOpaque()

@@ -6,7 +6,8 @@ import Synchronization
 import TinyUFO
 
 /// Keeps responses in memory and answers from them (RFC 9111).
-package struct CacheFilter: ResponseCache, RequestEndHook, UpstreamResponseHook, StatefulPlugin,
+package struct CacheFilter: ResponseCache, RequestHeadersHook, RequestEndHook,
+    UpstreamResponseHook, StatefulPlugin,
     WorkHook, ~Copyable
 {
     package static let id: StaticString = "org.sluice.cache"
@@ -29,6 +30,8 @@ package struct CacheFilter: ResponseCache, RequestEndHook, UpstreamResponseHook,
         var forward: UInt8
         /// `Bypass`.
         var bypass: UInt8
+        /// Whether the request has a body.
+        var hasBody: Bool
         /// Whether a response that is no error makes what is stored invalid.
         var invalidates: Bool
         /// Whether it waited for a fetch of another request.
@@ -156,7 +159,13 @@ package struct CacheFilter: ResponseCache, RequestEndHook, UpstreamResponseHook,
         worker.evicted = statistics.evicted
     }
 
-    // MARK: The end of a request
+    // MARK: A request's beginning and end
+
+    /// A lookup does not say whether there is a body, and framing is in no list of fields.
+    package func requestHeaders(_ exchange: borrowing Exchange<CacheFilter>) -> Verdict {
+        if !exchange.isEndOfStream { exchange.context.hasBody = true }
+        return .next
+    }
 
     package func requestEnd(_ exchange: borrowing Exchange<CacheFilter>) {
         let context = exchange.contextPointer

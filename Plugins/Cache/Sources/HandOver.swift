@@ -62,8 +62,9 @@ struct HandOverSlot: BitwiseCopyable {
 
     // MARK: As bytes
 
-    /// What an instance writes for the next one. Only who knows a secret of the process can make
-    /// it, so that no address is followed which comes from somewhere else.
+    /// What an instance writes for the next one.
+    ///
+    /// Only who knows a secret of the process can make it, so that no address is followed which comes from somewhere else.
     struct Message: BitwiseCopyable {
         var magic = HandOverSlot.magic
         /// `Store.layout`.
@@ -92,7 +93,7 @@ struct HandOverSlot: BitwiseCopyable {
         }
     }
 
-    /// "SluiceCa"
+    /// The letters "SluiceCa".
     static let magic: UInt64 = 0x6143_6563_6975_6c53
 
     var message: Message {

@@ -169,6 +169,7 @@ struct ObjectRef: BitwiseCopyable {
 
     /// Whether one of its tags is this one.
     func hasTag(_ tag: Text) -> Bool {
+        if tag.isEmpty { return false }
         for field in fields {
             switch Int(field.id) {
             case Int(SLUICE_FIELD_SURROGATE_KEY):

@@ -5,7 +5,9 @@ import SluiceSDK
 import TinyUFO
 
 /// One answer on its way out: what it reads from, and the memory of what stands beside the stored
-/// fields. Taken from a pool of the worker's, so that a hit allocates nothing.
+/// fields.
+///
+/// Taken from a pool of the worker's, so that a hit allocates nothing.
 struct Reader: BitwiseCopyable {
     typealias Pointer = UnsafeMutablePointer<Reader>
 
@@ -70,7 +72,8 @@ extension UnsafeMutablePointer where Pointee == Reader {
         withUnsafeMutablePointer(to: &pointee.more) { more in
             // Safe: there is room for four.
             UnsafeMutableRawPointer(more).assumingMemoryBound(to: sluice_field.self)[
-                Int(pointee.moreCount)] = field
+                Int(pointee.moreCount)
+            ] = field
         }
         pointee.moreCount += 1
     }

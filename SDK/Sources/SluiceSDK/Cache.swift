@@ -123,7 +123,9 @@ public struct CacheLookup<Owner: Plugin & ~Copyable>: ~Copyable {
     public var edits: Edits { Edits(lookup.pointee.edits, failure: call.failure) }
 
     /// Fields of the reply, with `respond`.
-    public var replyEdits: Edits { Edits(lookup.pointee.reply?.pointee.edits, failure: call.failure) }
+    public var replyEdits: Edits {
+        Edits(lookup.pointee.reply?.pointee.edits, failure: call.failure)
+    }
 
     /// What is served, with `hit` and `stale`.
     public var answer: UnsafeMutablePointer<sluice_cache_answer>? { lookup.pointee.answer }
