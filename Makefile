@@ -24,7 +24,7 @@ share := $(DESTDIR)$(PREFIX)/share/sluice
 .DEFAULT_GOAL := build
 # The steps of `test` share build folders and ports of the machine.
 .NOTPARALLEL:
-.PHONY: help build deps test-deps toolchain run test lint unit abi e2e embedded fuzz fuzz-asan fuzz-tsan cache-tsan counts bench lifecycle chaos cache-bench install uninstall clean
+.PHONY: help build deps test-deps toolchain run test lint unit abi e2e embedded fuzz fuzz-asan fuzz-tsan cache-tsan counts bench lifecycle chaos cache-bench cache-conformance cache-endurance install uninstall clean
 
 help: ## Print this list.
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) \
@@ -79,9 +79,11 @@ fuzz-tsan: toolchain ## The same under ThreadSanitizer, and the tests of service
 	SLUICE_BIN=$(CURDIR)/.build-tsan/release/sluice $(PYTEST) \
 	    Tests/EndToEnd/test_services.py Tests/EndToEnd/test_callouts.py
 
-cache-tsan: toolchain ## Let threads loose on the cache's core under ThreadSanitizer.
+cache-tsan: toolchain ## Let threads loose on the cache's core and disk tier under ThreadSanitizer.
 	SWIFT=$(SWIFT) scripts/sanitized cache
 	.build-tsan/release/TinyUFOBench stress
+	folder=$$(mktemp -d) && .build-tsan/release/CacheDiskBench stress $$folder 2097152 20000; \
+	    status=$$?; rm -rf $$folder; exit $$status
 
 counts: ## Count allocations, system calls and instructions per request; fails over a threshold.
 	$(PYTHON) Tests/Bench/counts.py
@@ -110,6 +112,12 @@ cache-bench: toolchain ## Print the cache's hit ratios and nanoseconds per call,
 	$(SWIFT) build -c release --product TinyUFOBench
 	$(BUILD)/TinyUFOBench ratios
 	$(BUILD)/TinyUFOBench speed
+
+cache-conformance: ## Play the cache's cases through Sluice and nginx; the numbers go into the docs.
+	$(PYTHON) Tests/EndToEnd/cachetable.py
+
+cache-endurance: ## Let clients loose on the cache for ten minutes.
+	$(PYTEST) -s Tests/EndToEnd/test_cache_stress.py --cache-stress 600
 
 install: ## Install what was built below PREFIX (/usr/local); DESTDIR for packaging.
 	@test -x $(BUILD)/sluice || { echo "make: nothing is built yet; run 'make build'" >&2; exit 1; }

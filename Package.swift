@@ -8,6 +8,7 @@ import PackageDescription
 let plugins = [
     "RoundRobin", "Ketama", "Maglev", "Random", "LeastConnections", "Headers", "Respond",
     "HealthCheck", "Discovery", "RateLimit", "Compression", "AccessLog", "Tracing", "Metrics",
+    "Cache",
 ]
 
 /// What several plugins are made of, of which each library has a copy, and what is C in one.
@@ -22,6 +23,7 @@ let sharedByPlugins: [String: [Target.Dependency]] = [
     "Discovery": ["CDiscovery"],
     "RateLimit": ["RateLimiting"],
     "Tracing": ["CTracing"],
+    "Cache": ["CCache", "CachePolicy", "TinyUFO"],
 ]
 
 let strict: [SwiftSetting] = [

@@ -27,7 +27,7 @@ static const char *const calls[CLINUX_CALLS] = {
     "upstream_result", "upstream_response", "upstream_body", "response_headers", "response_body",
     "local_reply", "request_end", "hello", "check_config", "create", "destroy", "worker_start",
     "worker_stop", "task", "timer", "offload", "callout", "build", "pick", "export", "import",
-    "warm", "get_extension", "free", "write", "load", "probe",
+    "warm", "get_extension", "free", "write", "load", "probe", "worker_drain",
 };
 
 static struct clinux_crash_record *record;

@@ -10,6 +10,8 @@ package struct HookBench: ~Copyable {
         package let name: String
         /// Nanoseconds of a call, the best of `runs`.
         package let nanoseconds: Double
+        /// Bytes of memory for each peer, of a balancer's table.
+        package var bytesPerPeer: Double?
     }
 
     /// Runs of which the best counts.

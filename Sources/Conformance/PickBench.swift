@@ -2,12 +2,15 @@ import CSluice
 import PluginHost
 import Sys
 
-/// What a balancer's pick costs, and its table: over few and very many peers of the same weight.
+/// What a balancer's pick costs, and its table in time and memory: over few and very many peers of
+/// the same weight.
 struct PickBench: ~Copyable {
     /// Numbers of peers that are measured.
     static let counts = [2, 10, 100, 10_000]
     /// Different keys of requests, used in turn.
     private static let keyCount = 1_024
+    /// Peers of a table below which its memory is not told.
+    private static let countedMin = 1_000
     /// Tables that are built, of which the fastest counts.
     private static let builds = 3
 
@@ -74,13 +77,17 @@ struct PickBench: ~Copyable {
                 buildTime = min(buildTime, time)
                 role.pointee.drop(instance.state, table)
             }
+            let before = Sys.Process.heapBytes
             let (table, time) = try build(set)
+            let bytes = Sys.Process.heapBytes - before
             defer { role.pointee.drop(instance.state, table) }
             return [
                 HookBench.Row(name: "pick of \(count) peers", nanoseconds: pick(table)),
                 HookBench.Row(
                     name: "table of \(count) peers",
-                    nanoseconds: min(buildTime, time)
+                    nanoseconds: min(buildTime, time),
+                    // Small tables get what the allocator holds back of those before, and counts.
+                    bytesPerPeer: count >= Self.countedMin ? Double(bytes) / Double(count) : nil
                 ),
             ]
         }

@@ -143,8 +143,14 @@ extension HookCall {
         context.pointee.requestChanged()
     }
 
+    /// Applies what a lookup edits, but for the method, which says whether a body follows.
     private func commitMiss(_ context: UnsafeMutablePointer<RequestContext>) -> EditError? {
-        editor.apply(
+        guard let ops = edits.pointee.ops else { return .tooMany }
+        for index in 0..<min(Int(edits.pointee.count), Int(edits.pointee.capacity))
+        where ops[index].op == UInt32(SLUICE_EDIT_SET_METHOD) {
+            return .wrongMessage
+        }
+        return editor.apply(
             edits,
             to: &context.pointee.request,
             known: (.max, .max),

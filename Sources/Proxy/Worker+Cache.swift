@@ -29,7 +29,13 @@ extension Worker {
             case .miss:
                 state.pointee.step = .miss
                 goUpstream(exchange)
-            case .hit, .stale: answer(exchange, state, updates: outcome == .stale)
+            case .hit, .stale:
+                guard let message = prepareAnswer(exchange, state) else {
+                    cacheFailed(exchange, state)
+                    return
+                }
+                if outcome == .stale { _ = beginAlone(for: exchange) }
+                answer(exchange, state, message)
             case .wait: _ = wait(exchange, .cacheLookup, index: 0)
             case .fetch:
                 guard beginAlone(for: exchange) else {
@@ -151,12 +157,12 @@ extension Worker {
         case .answer:
             // Of use to another request only when nothing of the response is still to come.
             let isWhole = arrived.bytes != nil && isReusable(exchange, bodyCount: arrived.count)
-            answer(exchange, state, updates: false, reuse: isWhole)
+            guard let message = prepareAnswer(exchange, state) else { break }
+            answer(exchange, state, message, reuse: isWhole)
             return false
-        case .failed:
-            guard refusesFailure(exchange, state) else { return !endsUnwanted(exchange) }
-            return false
+        case .failed: break
         }
+        return !refusesFailure(exchange, state) && !endsUnwanted(exchange)
     }
 
     /// Whether the connection of a response that is dropped can take another request.
@@ -185,11 +191,13 @@ extension Worker {
         if let failure = calls.failure { logFailure(failure, exchange) }
         switch outcome {
         case .answer:
-            answer(exchange, state, updates: false)
+            guard let message = prepareAnswer(exchange, state) else { break }
+            answer(exchange, state, message)
             return true
         case .pass, .store: return false
-        case .failed: return refusesFailure(exchange, state)
+        case .failed: break
         }
+        return refusesFailure(exchange, state)
     }
 
     // MARK: Storing

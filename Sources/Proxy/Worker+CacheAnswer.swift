@@ -6,24 +6,29 @@ import Sys
 
 /// Answers from a cache: the head, and whose bytes follow it.
 extension Worker {
-    /// Answers with what the cache has just given.
+    /// Takes over what the cache has just answered with; nil when that is no answer, which was
+    /// logged.
+    mutating func prepareAnswer(
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ state: UnsafeMutablePointer<CacheState>
+    ) -> Message? {
+        state.pointee.reader = calls.cacheAnswer.pointee.reader
+        state.pointee.hasReader = state.pointee.reader != nil
+        if let message = takeAnswer(exchange, state) { return message }
+        if let failure = calls.failure { logFailure(failure, exchange) }
+        closeReader(state)
+        return nil
+    }
+
+    /// Answers with what was prepared.
     ///
-    /// - Parameters:
-    ///   - updates: a request in the background fetches it anew.
-    ///   - reuse: the origin's connection can take another request.
+    /// - Parameter reuse: the origin's connection can take another request.
     mutating func answer(
         _ exchange: UnsafeMutablePointer<Exchange>,
         _ state: UnsafeMutablePointer<CacheState>,
-        updates: Bool,
+        _ message: Message,
         reuse: Bool = false
     ) {
-        state.pointee.reader = calls.cacheAnswer.pointee.reader
-        state.pointee.hasReader = state.pointee.reader != nil
-        guard let message = takeAnswer(exchange, state) else {
-            refuseAnswer(exchange, state)
-            return
-        }
-        if updates { _ = beginAlone(for: exchange) }
         if reuse { detachUpstream(exchange, reuse: true) }
         guard dropWork(exchange) else { return }
         exchange.pointee.flags.remove(.localReply)
@@ -36,26 +41,6 @@ extension Worker {
         }
         guard runResponseHooks(exchange, .responseHeaders) == .done else { return }
         passAnswer(exchange)
-    }
-
-    /// The answer was none: nobody can tell whether another one would be.
-    private mutating func refuseAnswer(
-        _ exchange: UnsafeMutablePointer<Exchange>,
-        _ state: UnsafeMutablePointer<CacheState>
-    ) {
-        if let failure = calls.failure { logFailure(failure, exchange) }
-        closeReader(state)
-        state.pointee.step = .over
-        let position = state.pointee.cache.pointee.position
-        exchange.pointee.context.detached |= 1 << UInt64(position)
-        exchange.pointee.context.facts.cache_status = UInt32(SLUICE_CACHE_STATUS_BYPASS)
-        let status = exchange.pointee.chain.plugins[position].failureStatus
-        // An origin's response that was to be replaced may be gone by now.
-        if status == 0, exchange.pointee.attempts == 0 {
-            goUpstream(exchange)
-        } else {
-            reply(exchange, status == 0 ? 500 : status, reason: "a plugin failed")
-        }
     }
 
     /// Checks an answer and takes it over; nil when it is none.
@@ -184,7 +169,8 @@ extension Worker {
             }
         }
         pumpAnswer(exchange)
-        if exchange.pointee.isEnded { return }
+        // It may have become another answer by now, with a head of its own.
+        guard !exchange.pointee.isEnded, state.pointee.step == .answer else { return }
         if exchange.pointee.responseBody.transform != nil {
             writePendingHead(exchange, .response)
         } else if state.pointee.headCount > 0 {

@@ -34,6 +34,8 @@ extension Worker {
         {
             exchange.pointee.response = .drain
             exchange.pointee.lastRead = now
+            // Whatever held it up before: it is read from now on.
+            exchange.pointee.requestBody.isBlocked = false
             drainRequestBody(exchange)
             return
         }

@@ -38,11 +38,11 @@ extension Worker {
         fields: [(id: FieldID, value: StaticString)] = [],
         retryAfter: Int = 1
     ) {
+        if exchange.pointee.cache != nil, 502...504 ~= status, answersFailed(exchange) { return }
         if reason.utf8CodeUnitCount > 0 {
             noteReason(exchange, reason)
             logReply(exchange, status, reason, peer)
         }
-        if exchange.pointee.cache != nil, 502...504 ~= status, answersFailed(exchange) { return }
         var message = emptyResponse(exchange, status)
         for field in fields { append(field.id, Slice(field.value), to: &message, exchange) }
         if status == 503 {

@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+import cachereport
 import certificates
 import harness
 import h2origin as h2
@@ -14,6 +15,18 @@ import wire
 
 # Seconds that a test may take, unless it carries `@pytest.mark.seconds(N)`.
 SECONDS = 60
+
+
+def pytest_addoption(parser):
+    parser.addoption("--cache-peer", default="sluice", choices=("sluice", "nginx"),
+                     help="the proxy that test_cache_conformance.py tries")
+    parser.addoption("--cache-stress", default="5", metavar="SECONDS",
+                     help="how long test_cache_stress.py goes on")
+    parser.addoption("--cache-report", help="a file for its results, as JSON")
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    cachereport.summary(terminalreporter, config)
 
 
 def pytest_configure(config):

@@ -12,10 +12,11 @@ from wire import Client, reply
 
 FOLDER = os.path.join(harness.ROOT, ".build-embedded")
 PLUGINS = ["Headers", "Respond", "RoundRobin", "Ketama", "Maglev", "Random", "LeastConnections",
-           "HealthCheck", "Discovery", "RateLimit", "Compression",
-           "Metrics"]
-# Discovery brings a DNS client and a reader of JSON, RateLimit speaks with a store.
-KIBIBYTES_MAX = {"Discovery": 280, "RateLimit": 200}
+           "HealthCheck", "Discovery", "RateLimit", "Compression", "AccessLog", "Tracing",
+           "Metrics", "Cache"]
+# Discovery brings a DNS client and a reader of JSON, RateLimit speaks with a store, AccessLog has a
+# table of variables.
+KIBIBYTES_MAX = {"Discovery": 280, "RateLimit": 200, "AccessLog": 200, "Cache": 280}
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import reloading
 from h2frames import CANCEL
 from h2wire import H2, get
 from harness import eventually, serve
+from test_admin import curl
 from wire import reply, request
 
 
@@ -299,6 +300,46 @@ def test_no_peer_gets_more_than_its_limit(sluice, origin, h2origin, client, prot
         thread.join()
     assert statuses == [200] * 1600
     assert most == [1, 1]
+
+
+@pytest.mark.seconds(60)
+@pytest.mark.parametrize("hedge", [{}, {"hedge": {"after": "5ms"}}], ids=["", "hedged"])
+def test_every_place_is_given_back(sluice, origin, client, tmp_path, hedge):
+    """Whatever becomes of attempts: refused, reset, a listed status, late, or outrun by a hedge."""
+    dead = origin(serve(reply()))
+    dead.stop_listening()
+
+    def late(c):
+        while c.read_request() is not None:
+            time.sleep(0.03)
+            c.send(reply())
+
+    peers = [dead, origin(lambda c: c.read_request()), origin(late),
+             origin(serve(reply(status="503 No"))), origin(serve(reply())), origin(serve(reply()))]
+    p = sluice(*peers, workers=4, admin={"listen": "unix:%s/admin.sock" % tmp_path}, upstream={
+        "limits": {"per_peer": {"in_flight": 2}, "pending": 100, "pending_timeout": "20s"},
+        "retries": {"attempts": 6, "on": ["connect", "reset", "timeout", "503"],
+                    "try_timeout": "20ms", "budget": {"percent": 100, "min": 100}}, **hedge})
+    p.socket = str(tmp_path / "admin.sock")
+    statuses = []
+
+    def run():
+        for _ in range(25):
+            statuses.append(client(p).request(fields=[("Connection", "close")]).status)
+
+    threads = [threading.Thread(target=run) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(statuses) == 300 and set(statuses) <= {200, 502, 503, 504}
+    assert statuses.count(200) > 200
+
+    def counts():
+        upstream = curl(p, "/v1/upstreams")[2]["upstreams"][0]
+        return [peer["in_flight"] for peer in upstream["peers"]]
+
+    eventually(lambda: counts() == [0] * 6, "nothing is with the peers")
 
 
 def test_requests_that_wait_find_room_on_another_worker(sluice, origin, client):

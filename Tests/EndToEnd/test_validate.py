@@ -60,10 +60,16 @@ def failed(found):
     ("Ketama", '{ key: ["client_ip", "header:x-user"], max_load: 1.25 }'),
     ("LeastConnections", '{ choices: "all", measure: "latency" }'),
     ("HealthCheck", '{ active: { interval: "100ms" }, passive: { consecutive: 3 } }'),
+    ("Cache", '{ memory: "1MiB", key: { headers: ["x-a"] } }'),
     ("RateLimit", '{ rules: [{ name: "a", limit: 3 }], fields: "both" }'),
     ("RateLimit", '{ rules: [{ name: "a", algorithm: "concurrency", limit: 1, delay: "1s" }] }'),
+    ("AccessLog", '{ output: { file: "/dev/null" } }'),
+    ("AccessLog", """{ output: { syslog: "udp:127.0.0.1:9" }, format: "template",
+        template: "$request $upstream_addr $sent_http_server", sample: 2 }"""),
     ("RateLimit", """{ rules: [
         { name: "a", algorithm: "token_bucket", limit: 10, burst: 1, delay: "1s" }] }"""),
+    ("Tracing", '{ collector: "app", response: ["traceresponse"], batch: { delay: "50ms" } }'),
+    ("Tracing", '{ collector: "app", encoding: "json", sampling: { ratio: 0 }, b3: true }'),
     ("Metrics", '{ path: "/", allow: ["192.0.2.0/24"] }'),
 ])
 def test_shipped_plugins_pass(name, config):
@@ -177,3 +183,15 @@ def test_bench_shows_a_row_for_each_hook(build):
         "response_body, 4 KiB"]
     # Differences of two runs may come out as nothing on a busy machine; calls can't.
     assert all(float(row[1]) > 0 and int(row[2]) > 1000 for row in rows[:2] + rows[5:])
+
+
+def test_bench_shows_what_a_balancer_needs():
+    status, out, err = run("bench", PLUGINS + "/libRoundRobin.so")
+    assert status == 0, err
+    rows = re.findall(r"^table of (\d+) peers +\d+\.\d +\d+ +(\d+)\.\d bytes for each$", out, re.M)
+    assert [count for count, _ in rows] == ["10000"]
+    # What docs/load-balancing.md says: 32 bytes, and 4 for a turn, beside what a table has once.
+    assert 36 <= int(rows[0][1]) <= 48
+    for kind in ("pick", "table"):
+        found = re.findall(r"^%s of (\d+) peers " % kind, out, re.M)
+        assert found == ["2", "10", "100", "10000"]

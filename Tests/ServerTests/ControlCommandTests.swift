@@ -42,6 +42,26 @@ struct ControlCommandTests {
         ("plugin promote a-b_c.d", AdminRequest("POST", "/v1/plugins/a-b_c.d/promote")),
         ("plugin rollback ring", AdminRequest("POST", "/v1/plugins/ring/rollback")),
         ("plugin reset ring", AdminRequest("POST", "/v1/plugins/ring/reset")),
+        (
+            "cache purge pages --url http://a/b",
+            AdminRequest("POST", "/v1/cache/pages/purge", ["url": "http://a/b"])
+        ),
+        (
+            "cache purge --prefix=http://a/ pages --soft",
+            AdminRequest(
+                "POST",
+                "/v1/cache/pages/purge",
+                ["prefix": "http://a/", "soft": true]
+            )
+        ),
+        (
+            "cache purge pages --tag t",
+            AdminRequest("POST", "/v1/cache/pages/purge", ["tag": "t"])
+        ),
+        (
+            "cache purge pages --all",
+            AdminRequest("POST", "/v1/cache/pages/purge", ["all": true])
+        ),
     ]
 
     @Test(arguments: requests)
@@ -104,6 +124,11 @@ struct ControlCommandTests {
         ),
         ("plugin swap a b --for 1s", "option --for: only with --canary"),
         ("plugin swap a b --error-budget 1%", "option --error-budget: only with --canary"),
+        (
+            "cache purge pages",
+            "`sluice cache purge`: expected one of url, prefix, tag and all, found 0"
+        ),
+        ("cache purge", "`sluice cache purge` needs an INSTANCE"),
         ("stop now", "unexpected argument \"now\" of `sluice stop`"),
         ("upgrade --binary", "option \"--binary\" needs a PATH"),
         ("reload --dry", "unknown option \"--dry\" of `sluice reload`"),

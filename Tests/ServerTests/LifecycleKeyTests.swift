@@ -9,6 +9,7 @@ struct LifecycleKeyTests {
     static let bounds: [(String, String, Int64, Int64, String)] = [
         ("manifest", "shutdown_grace", 0, 86_400_000, "ms"),
         ("manifest", "reload_grace", 100, 86_400_000, "ms"),
+        ("manifest", "background_requests", 0, 65_536, ""),
         ("plugin_budgets", "control", 100, 3_600_000, "ms"),
         ("upgrade", "timeout", 1, 86_400_000, "ms"), ("restarts", "crashes", 1, 1_000, ""),
         ("restarts", "window", 1, 86_400_000, "ms"),

@@ -50,11 +50,13 @@ struct ManifestChangesTests {
             $0.service.errorLog = "/var/log/sluice.log"
             $0.lifecycle.shutdownGrace += 1
             $0.lifecycle.reloadGrace += 1
+            $0.backgroundRequests += 1
             $0.hangTime += 1
         }
         #expect(
             changed == [
                 "~ user: with a restart", "~ error_log: with a restart", "~ reload_grace",
+                "~ background_requests",
                 "~ shutdown_grace: with the next process", "~ watchdog.hang: with the next process",
             ]
         )

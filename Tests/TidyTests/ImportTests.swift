@@ -52,6 +52,7 @@ struct ImportTests {
         "AccessLog": ["Synchronization"],
         "HealthCheck": ["Synchronization"],
         "RateLimit": ["RateLimiting"], "Tracing": ["Synchronization"],
+        "Cache": ["CSluice", "CachePolicy", "Synchronization", "TinyUFO"],
     ]
 
     @Test(arguments: table.keys.sorted())
@@ -97,7 +98,11 @@ struct ImportTests {
     }
 
     @Test func `what plugins share imports the SDK and nothing of the host`() {
-        let modules = SourceTree.names(in: "Plugins/Shared").filter { !$0.hasSuffix("Tests") }
+        // A folder without Swift is a C header that descriptors include.
+        let modules = SourceTree.names(in: "Plugins/Shared").filter { name in
+            !name.hasSuffix("Tests")
+                && SourceTree.swift.contains { $0.path.hasPrefix("Plugins/Shared/\(name)/") }
+        }
         #expect(Set(modules) == Set(Self.shared.keys))
         for (module, allowed) in Self.shared {
             let files = SourceTree.swift.filter { $0.path.hasPrefix("Plugins/Shared/\(module)/") }

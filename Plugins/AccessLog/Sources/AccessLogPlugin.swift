@@ -20,9 +20,6 @@ package struct AccessLogPlugin: RequestHeadersHook, UpstreamResultHook, Response
         var clock: Clock
         /// What `written` of the lane was when a job was last woken.
         var wokenAt: UInt64 = 0
-        /// Lines that were dropped, and those of them that the log has not told of.
-        var untold = 0
-        var toldAt: UInt64 = 0
     }
 
     package enum Work: UInt8, BitwiseCopyable {
@@ -85,11 +82,11 @@ package struct AccessLogPlugin: RequestHeadersHook, UpstreamResultHook, Response
 
     package func requestEnd(_ exchange: borrowing Exchange<AccessLogPlugin>) {
         let worker = exchange.workerPointer
-        guard let lane = worker.pointee.lane else { return drop(worker) }
         guard conditions.hold(exchange, format.layout) else {
             counters.skipped.add()
             return
         }
+        guard let lane = worker.pointee.lane else { return spool.drop() }
         worker.pointee.clock.look()
         var line = LineWriter(
             start: lane.line,
@@ -101,17 +98,11 @@ package struct AccessLogPlugin: RequestHeadersHook, UpstreamResultHook, Response
         if line.isCut { counters.cut.add() }
         // Safe: the lane has a byte more than a line may have.
         lane.line[line.count] = 0x0A
-        guard lane.push(line.count &+ 1) else { return drop(worker) }
+        guard lane.push(line.count &+ 1) else { return spool.drop() }
         if lane.written &- worker.pointee.wokenAt >= UInt64(configuration.wakeBytes) {
             worker.pointee.wokenAt = lane.written
             wake()
         }
-    }
-
-    @inline(never)
-    private func drop(_ worker: UnsafeMutablePointer<Worker>) {
-        counters.dropped.add()
-        worker.pointee.untold += 1
     }
 
     // MARK: The output
@@ -139,21 +130,7 @@ package struct AccessLogPlugin: RequestHeadersHook, UpstreamResultHook, Response
             worker.wokenAt = lane.written
             wake()
         }
-        tell(&worker)
-    }
-
-    /// Says how many lines were dropped, not too often.
-    private func tell(_ worker: inout Worker) {
-        let now = host.nowNanoseconds
-        guard worker.untold > 0,
-            worker.toldAt == 0 || now >= worker.toldAt + Spool.noticeNanoseconds
-        else { return }
-        worker.toldAt = now
-        let count = worker.untold
-        worker.untold = 0
-        host.log(.warn, "lines were dropped: the output is slower than the requests") { pairs in
-            pairs.add("lines", count)
-        }
+        spool.tell(now: host.nowNanoseconds)
     }
 
     package func reopenLogs() {

@@ -75,7 +75,11 @@ struct Conditions: BitwiseCopyable {
         if sample > 1, !isSampled(facts) { return false }
         if let statuses, !Conditions.contains(statuses, Line.status(facts)) { return false }
         if minDuration > 0, Line.duration(facts) < minDuration { return false }
-        if !prefixes.isEmpty, !hasPrefix(exchange.context.target(layout)) { return false }
+        if !prefixes.isEmpty,
+            !hasPrefix(exchange.context.target(layout, exchange.requestFields))
+        {
+            return false
+        }
         for pair in fields {
             guard let value = exchange.requestFields.first(pair.field)?.value else { return false }
             if let wanted = pair.value, wanted != value { return false }

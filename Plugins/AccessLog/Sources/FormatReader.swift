@@ -259,7 +259,7 @@ extension FormatReader {
 
     /// A variable whose name goes on behind what its family begins with.
     private mutating func complete(_ item: inout Item, _ name: Bytes) throws(PluginError) {
-        let families = Variable.allCases.filter(\.isFamily)
+        let families = Variable.allCases.filter { $0.isFamily }
         guard let family = families.first(where: { name.hasPrefix(Bytes($0.name)) }),
             name.count > Bytes(family.name).count
         else { throw FormatReader.unknown(name) }

@@ -3,7 +3,9 @@ import SluiceSDK
 internal import Synchronization
 
 /// Lines of one worker on their way to the output: a ring that one thread fills and another one
-/// empties, without a lock. The order stays.
+/// empties, without a lock.
+///
+/// The order stays.
 ///
 /// Lines end with a line feed and have none inside, so the ring needs no lengths.
 struct Lane: BitwiseCopyable, @unchecked Sendable {

@@ -2,20 +2,21 @@ import SluiceSDK
 
 /// What a line says of the request's line, of fields and of attempts.
 extension LineFormat {
-    /// `GET /path HTTP/1.1`; of a request that was refused before it was one, what came of its line.
+    /// `GET /path HTTP/1.1`; of one that was refused by the parser, what came of its first line.
     func appendRequest(
         _ exchange: borrowing Exchange<AccessLogPlugin>,
         to line: inout LineWriter
     ) -> Bool {
-        let record = exchange.context
-        guard record.memory != nil else {
+        let (record, fields) = (exchange.context, exchange.requestFields)
+        let method = record.method(layout, fields)
+        guard !method.isEmpty else {
             guard let begin = exchange.attribute(requestBegin) else { return false }
             appendURL(begin, to: &line)
             return true
         }
-        line.append(record.method(layout), as: escape)
+        line.append(method, as: escape)
         line.append(UInt8(ascii: " "))
-        appendURL(record.target(layout), to: &line)
+        appendURL(record.target(layout, fields), to: &line)
         line.append(UInt8(ascii: " "))
         line.append(Line.version(exchange.facts))
         return true
@@ -26,15 +27,15 @@ extension LineFormat {
         _ exchange: borrowing Exchange<AccessLogPlugin>,
         to line: inout LineWriter
     ) -> Bool {
-        let record = exchange.context
+        let (record, fields) = (exchange.context, exchange.requestFields)
         switch variable {
-        case .requestMethod: return append(record.method(layout), to: &line)
+        case .requestMethod: return append(record.method(layout, fields), to: &line)
         case .host:
-            let authority = record.authority(layout)
+            let authority = record.authority(layout, fields)
             return append(authority[0..<LineFormat.hostCount(authority)], to: &line)
         default: break
         }
-        let target = record.target(layout)
+        let target = record.target(layout, fields)
         let mark = target.firstIndex(of: UInt8(ascii: "?")) ?? target.count
         switch variable {
         case .uri: return append(target[0..<mark], to: &line)

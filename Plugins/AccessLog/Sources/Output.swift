@@ -1,7 +1,9 @@
 internal import CAccessLog
 import SluiceSDK
 
-/// Lines that are being written, and where to. One thread at a time uses it.
+/// Lines that are being written, and where to.
+///
+/// One thread at a time uses it.
 final class Output {
     /// Bytes of lines that are written in one go.
     static let batchBytes = 65_536

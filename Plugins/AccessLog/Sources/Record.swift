@@ -49,7 +49,7 @@ package struct Record: BitwiseCopyable {
         var isEmpty: Bool { target == 0 && !hasTarget }
     }
 
-    /// Nil of a request that was refused before it was one.
+    /// Nil of a request whose head no hook has seen.
     var memory: UnsafeMutableRawPointer?
     var attemptCount: UInt32
     var methodCount: UInt16
@@ -94,14 +94,22 @@ package struct Record: BitwiseCopyable {
         return Bytes(UnsafePointer(start.assumingMemoryBound(to: UInt8.self)), count: count)
     }
 
-    func method(_ layout: Layout) -> Bytes { text(layout, 0, Int(methodCount)) }
+    // A request that the host answers by itself passes no hook of its head: then nothing was kept,
+    // and nobody has changed its fields.
 
-    func authority(_ layout: Layout) -> Bytes {
-        text(layout, Int(methodCount), Int(authorityCount))
+    func method(_ layout: Layout, _ fields: Fields) -> Bytes {
+        memory == nil ? fields.method : text(layout, 0, Int(methodCount))
     }
 
-    func target(_ layout: Layout) -> Bytes {
-        text(layout, Int(methodCount) &+ Int(authorityCount), Int(targetCount))
+    func authority(_ layout: Layout, _ fields: Fields) -> Bytes {
+        memory == nil
+            ? fields.authority : text(layout, Int(methodCount), Int(authorityCount))
+    }
+
+    func target(_ layout: Layout, _ fields: Fields) -> Bytes {
+        memory == nil
+            ? fields.target
+            : text(layout, Int(methodCount) &+ Int(authorityCount), Int(targetCount))
     }
 
     // MARK: Fields of the response

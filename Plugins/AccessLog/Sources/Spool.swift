@@ -38,6 +38,9 @@ final class Spool: @unchecked Sendable {
     private let laneCount: Int
     private var nextLane = 0
     private var noticedAt: UInt64 = 0
+    /// Lines that were dropped, and that the log has not told of.
+    private let untold = Atomic<Int>(0)
+    private let toldAt = Atomic<UInt64>(0)
 
     init(
         _ destination: Destination,
@@ -61,9 +64,10 @@ final class Spool: @unchecked Sendable {
     /// Who is to read from a socket may come later.
     func open() throws(PluginError) {
         guard !output.destination.isSocket else { return }
-        if output.open() != 0 {
-            throw PluginError(path: "output", output.failure ?? output.destination.name)
-        }
+        guard output.open() != 0 else { return }
+        let failure = output.failure ?? output.destination.name
+        output.failure = nil
+        throw PluginError(path: "output", failure)
     }
 
     deinit {
@@ -89,6 +93,32 @@ final class Spool: @unchecked Sendable {
     private func lane(_ worker: Int) -> Lane? {
         let address = lanes[worker].load(ordering: .acquiring)
         return Lane(at: address, capacity: capacity, lineBytes: lineBytes)
+    }
+
+    // MARK: Lines without room
+
+    /// There is no room for a line. [any thread]
+    @inline(never)
+    func drop() {
+        counters.dropped.add()
+        untold.wrappingAdd(1, ordering: .relaxed)
+    }
+
+    /// Says how many lines were dropped, not too often. [any thread]
+    ///
+    /// - Parameter now: by the monotonic clock; nil says it in any case.
+    func tell(now: UInt64?) {
+        guard untold.load(ordering: .relaxed) > 0 else { return }
+        if let now {
+            let last = toldAt.load(ordering: .relaxed)
+            guard last == 0 || now >= last + Spool.noticeNanoseconds,
+                toldAt.compareExchange(expected: last, desired: now, ordering: .relaxed).exchanged
+            else { return }
+        }
+        let count = untold.exchange(0, ordering: .relaxed)
+        host.log(.warn, "lines were dropped: the output is slower than the requests") { pairs in
+            pairs.add("lines", count)
+        }
     }
 
     // MARK: Jobs
@@ -195,6 +225,7 @@ final class Spool: @unchecked Sendable {
             left += output.leftCount
             output.drop()
         }
+        tell(now: nil)
         guard left > 0 else { return }
         counters.dropped.add(left)
         host.log(.error) { "\(output.destination.name): \(left) lines were not written" }

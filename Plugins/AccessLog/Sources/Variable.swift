@@ -1,6 +1,8 @@
 import SluiceSDK
 
-/// What a line can say. The names are nginx's where nginx has the same.
+/// What a line can say.
+///
+/// The names are nginx's where nginx has the same.
 enum Variable: UInt8, BitwiseCopyable, CaseIterable, Sendable {
     case remoteAddr, remotePort, remoteUser, timeLocal, timeISO8601, msec
     case request, requestMethod, requestURI, uri, args, serverProtocol
@@ -108,7 +110,7 @@ enum Variable: UInt8, BitwiseCopyable, CaseIterable, Sendable {
     }
 
     /// The names that a configuration may have, for its errors.
-    static let names: [StaticString] = allCases.filter { !$0.isFamily }.map(\.name)
+    static let names: [StaticString] = allCases.filter { !$0.isFamily }.map { $0.name }
 }
 
 /// A variable with what its family needs.

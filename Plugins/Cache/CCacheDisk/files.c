@@ -69,8 +69,9 @@ void cachedisk_close(int descriptor) { close(descriptor); }
 
 /*
  * The file has one record. Its first byte is locked, shared by who makes a change and exclusively
- * by who claims; a byte behind it, another one for each owner, is locked as long as the owner lives.
- * The locks belong to the open file, so the kernel frees them whatever becomes of the process.
+ * by who claims; a byte behind it, another one for each owner, is locked as long as the owner
+ * lives. The locks belong to the open file, so the kernel frees them whatever becomes of the
+ * process.
  */
 typedef struct owner_record {
     uint64_t magic;

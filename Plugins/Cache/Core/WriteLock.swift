@@ -1,12 +1,12 @@
 internal import CTinyUFO
 internal import Synchronization
 
-/// The lock that writers of one shard take, and the disk tier's; readers of a shard never do on a hit.
+/// The lock that writers of one shard take, and readers never do on a hit; the disk tier has some.
 ///
 /// Embedded Swift has no `Mutex`, so this is the usual futex lock of three states (Drepper,
 /// "Futexes are Tricky", mutex 2). What it guards takes about a microsecond, so a waiter spins for
 /// a moment before it sleeps.
-package struct WriteLock {
+public struct WriteLock: BitwiseCopyable {
     private enum State {
         static let free: UInt32 = 0
         static let held: UInt32 = 1
@@ -19,16 +19,18 @@ package struct WriteLock {
     // The word has a cache line of its own, which readers of the shard never touch.
     private let word: UnsafeMutablePointer<Atomic<UInt32>>
 
-    /// - Returns: nil when there is no memory.
-    package init?() {
+    /// A lock that nobody holds; nil when there is no memory.
+    public init?() {
         guard let memory = tinyufo_lines(64) else { return nil }
         word = memory.bindMemory(to: Atomic<UInt32>.self, capacity: 1)
         word.initialize(to: Atomic(State.free))
     }
 
-    package func destroy() { tinyufo_free(word) }
+    /// Gives its memory back; nobody may use it any more.
+    public func destroy() { tinyufo_free(word) }
 
-    package func lock() {
+    /// Waits until nobody else holds it.
+    public func lock() {
         if take(from: State.free, State.held) { return }
         for _ in 0..<Self.spinsMax {
             if word.pointee.load(ordering: .relaxed) == State.free,
@@ -43,7 +45,8 @@ package struct WriteLock {
         }
     }
 
-    package func unlock() {
+    /// Lets the next one have it.
+    public func unlock() {
         if word.pointee.exchange(State.free, ordering: .releasing) == State.contended {
             tinyufo_wake(word)
         }

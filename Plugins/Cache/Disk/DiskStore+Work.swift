@@ -38,21 +38,21 @@ extension UnsafeMutablePointer where Pointee == Store {
                 return false
             }
             left -= 1
-            var id = pointee.scanning.pointee.left
+            var id = scanning.pointee.left
             let entry = id != 0 ? Int32(CACHEDISK_ENTRY_OBJECT) : cachedisk_next(listing, &id)
-            pointee.scanning.pointee.left = 0
+            scanning.pointee.left = 0
             if entry == CACHEDISK_ENTRY_END || entry < 0 {
                 cachedisk_end_list(listing)
-                pointee.scanning.pointee.listing = nil
+                scanning.pointee.listing = nil
                 // What failed is read again, from its beginning.
                 guard entry == CACHEDISK_ENTRY_END else { throw failed(.list, entry) }
-                pointee.scanning.pointee.folder += 1
+                scanning.pointee.folder += 1
             } else if entry == CACHEDISK_ENTRY_OTHER {
                 try removeListedBlocking(listing) { $0.foreign += 1 }
             } else if Store.owner(of: id) < owner {
                 // The others are of an owner that has come after this one.
                 do throws(DiskError) { try takeUpBlocking(listing, id) } catch {
-                    pointee.scanning.pointee.left = id
+                    scanning.pointee.left = id
                     throw error
                 }
             }
@@ -63,7 +63,7 @@ extension UnsafeMutablePointer where Pointee == Store {
     private func ownerBlocking() -> Int64 {
         pointee.changes.lock()
         defer { pointee.changes.unlock() }
-        return pointee.owner.pointee
+        return owner.pointee
     }
 
     private func failed(_ step: DiskError.Step, _ result: Int32) -> DiskError {
@@ -74,8 +74,8 @@ extension UnsafeMutablePointer where Pointee == Store {
 
     /// The folder that is being read; nil when all have been.
     private func listingBlocking() throws(DiskError) -> OpaquePointer? {
-        if let listing = pointee.scanning.pointee.listing { return listing }
-        let folder = pointee.scanning.pointee.folder
+        if let listing = scanning.pointee.listing { return listing }
+        let folder = scanning.pointee.folder
         guard folder < Int32(CACHEDISK_FOLDERS) else { return nil }
         var result: Int32 = 0
         // New files come first: none of before can become an object after that.
@@ -83,7 +83,7 @@ extension UnsafeMutablePointer where Pointee == Store {
         guard let listing = cachedisk_list(pointee.folder, number, &result) else {
             throw failed(.list, result)
         }
-        pointee.scanning.pointee.listing = listing
+        scanning.pointee.listing = listing
         return listing
     }
 
@@ -103,7 +103,7 @@ extension UnsafeMutablePointer where Pointee == Store {
         _ count: (inout DiskStore.Statistics) -> Void
     ) throws(DiskError) {
         pointee.changes.lock()
-        let entered = cachedisk_enter(pointee.lockFile, pointee.owner.pointee)
+        let entered = cachedisk_enter(pointee.lockFile, owner.pointee)
         if entered == 0 {
             // A folder, or what else can't be removed, stays; it can't be mistaken for an object.
             cachedisk_remove_listed(listing)
@@ -116,7 +116,7 @@ extension UnsafeMutablePointer where Pointee == Store {
 
     /// Takes an object of before into the index, or removes its file.
     private func takeUpBlocking(_ listing: OpaquePointer, _ id: UInt64) throws(DiskError) {
-        if pointee.scanning.pointee.folder < 0 {
+        if scanning.pointee.folder < 0 {
             return try removeListedBlocking(listing) { $0.leftovers += 1 }
         }
         let descriptor = cachedisk_open(pointee.folder, id)
@@ -200,7 +200,7 @@ extension UnsafeMutablePointer where Pointee == Store {
         pointee.changes.lock()
         defer { pointee.changes.unlock() }
         let isSame = cachedisk_is_at(pointee.folder, pointee.path) == 1
-        let entered = cachedisk_enter(pointee.lockFile, pointee.owner.pointee)
+        let entered = cachedisk_enter(pointee.lockFile, owner.pointee)
         if entered == 0 { cachedisk_leave(pointee.lockFile) }
         guard isSame, entered == 0 else { return try adoptBlocking(fresh) }
         cachedisk_close(fresh)
@@ -216,25 +216,25 @@ extension UnsafeMutablePointer where Pointee == Store {
             cachedisk_close(fresh)
             throw DiskError(.ownership, lockFile)
         }
-        let owner = cachedisk_claim(lockFile, pointee.owner.pointee, 1)
-        let result = owner < 0 ? Int32(owner) : cachedisk_subfolders(fresh)
+        let number = cachedisk_claim(lockFile, owner.pointee, 1)
+        let result = number < 0 ? Int32(number) : cachedisk_subfolders(fresh)
         guard result == 0 else {
             cachedisk_close(fresh)
             cachedisk_close(lockFile)
-            throw DiskError(owner < 0 ? .ownership : .subfolders, result)
+            throw DiskError(number < 0 ? .ownership : .subfolders, result)
         }
         // Those who are in a call with the old folder find no file of theirs in the new one, as no
         // id comes twice.
         cachedisk_replace(pointee.folder, fresh)
         cachedisk_replace(pointee.lockFile, lockFile)
-        pointee.owner.pointee = owner
-        startAnew(owner)
+        owner.pointee = number
+        startAnew(number)
     }
 
     /// Forgets all objects, whose files are somebody else's or gone.
     private func startAnew(_ owner: Int64) {
-        if let listing = pointee.scanning.pointee.listing { cachedisk_end_list(listing) }
-        pointee.scanning.pointee = Store.Scanning()
+        if let listing = scanning.pointee.listing { cachedisk_end_list(listing) }
+        scanning.pointee = Store.Scanning()
         locked { guarded in
             guarded.isRebuilt = false
             guarded.removesFound = false

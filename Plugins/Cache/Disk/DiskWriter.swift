@@ -174,7 +174,7 @@ extension UnsafeMutablePointer where Pointee == DiskWriter.Draft {
         let store = pointee.store
         let id = pointee.header.id
         guard !isSuperseded() else { return .superseded }
-        let entered = cachedisk_enter(store.pointee.lockFile, store.pointee.owner.pointee)
+        let entered = cachedisk_enter(store.pointee.lockFile, store.owner.pointee)
         guard entered == 0 else { return .failed(fail(DiskError(.ownership, entered))) }
         let result = cachedisk_publish(store.pointee.folder, id)
         cachedisk_leave(store.pointee.lockFile)
@@ -203,7 +203,7 @@ extension UnsafeMutablePointer where Pointee == DiskWriter.Draft {
     private func isSuperseded() -> Bool {
         let store = pointee.store
         let id = pointee.header.id
-        guard Store.owner(of: id) == store.pointee.owner.pointee else { return true }
+        guard Store.owner(of: id) == store.owner.pointee else { return true }
         return store.locked { guarded in
             guard id >= guarded.floorId, guarded.isRebuilt else { return true }
             guard let index = guarded.table.find(pointee.hash) else { return false }

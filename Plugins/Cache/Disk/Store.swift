@@ -80,6 +80,12 @@ extension UnsafeMutablePointer where Pointee == Store {
     @inline(__always)
     var guarded: UnsafeMutablePointer<Store.Guarded> { pointee.guarded }
 
+    /// What `scan` guards.
+    var scanning: UnsafeMutablePointer<Store.Scanning> { pointee.scanning }
+
+    /// What `changes` guards: the owner's number.
+    var owner: UnsafeMutablePointer<Int64> { pointee.owner }
+
     var configuration: DiskStore.Configuration { pointee.configuration }
 
     /// Not over anything that may block.
@@ -107,7 +113,7 @@ extension UnsafeMutablePointer where Pointee == Store {
 
     private func freeBlocking() {
         closeFilesBlocking()
-        if let listing = pointee.scanning.pointee.listing { cachedisk_end_list(listing) }
+        if let listing = scanning.pointee.listing { cachedisk_end_list(listing) }
         cachedisk_close(pointee.folder)
         cachedisk_close(pointee.lockFile)
         guarded.pointee.table.destroy()
@@ -190,7 +196,7 @@ extension UnsafeMutablePointer where Pointee == Store {
     private func closeBlocking(_ first: UInt16) {
         var number = first
         while number != 0 {
-            let file = guarded.pointee.files.file(number)
+            let file = locked { $0.files.file(number) }
             number = file.pointee.next
             if file.pointee.descriptor >= 0 { cachedisk_close(file.pointee.descriptor) }
             file.pointee.head?.free()
@@ -203,7 +209,7 @@ extension UnsafeMutablePointer where Pointee == Store {
     }
 
     private func removeDeadBlocking() -> DiskError? {
-        let entered = cachedisk_enter(pointee.lockFile, pointee.owner.pointee)
+        let entered = cachedisk_enter(pointee.lockFile, owner.pointee)
         var error = entered < 0 ? DiskError(.ownership, entered) : nil
         var left = DiskStore.removalsPerChange
         while left > 0, let (index, id) = takeDead() {
@@ -249,7 +255,7 @@ extension UnsafeMutablePointer where Pointee == Store {
                 }
                 let willFit = guarded.blocks - guarded.goingBlocks + blocks <= blocksMax
                 if willFit, hasRecord || guarded.table.hasDead { return .drain }
-                guard moves > 0 else { return .nothing }
+                guard moves > 0, guarded.table.count > 0 else { return .nothing }
                 evict(&moves, &guarded)
                 return .search
             }

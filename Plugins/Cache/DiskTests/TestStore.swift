@@ -6,8 +6,12 @@ import TinyUFO
 final class TestFolder {
     let path: String
 
-    /// - Parameter parent: where it is made; the machine's folder for such things without one.
-    init(in parent: String = "/tmp") {
+    /// In memory where there is such a file system, as hundreds of folders are made and removed.
+    private static let usual = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"
+
+    /// - Parameter parent: where it is made.
+    init(in parent: String? = nil) {
+        let parent = parent ?? Self.usual
         var template = Array("\(parent)/cachedisk.XXXXXX".utf8CString)
         precondition(mkdtemp(&template) != nil, "mkdtemp in \(parent): error \(errno)")
         path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
@@ -60,14 +64,14 @@ final class TestFolder {
 
     /// Changes bytes of a file.
     static func write(_ bytes: [UInt8], to path: String, at offset: Int = 0) {
-        let file = open(path, O_WRONLY | O_CREAT, 0o600)
+        let file = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
         precondition(file >= 0, "\(path): error \(errno)")
         precondition(pwrite(file, bytes, bytes.count, off_t(offset)) == bytes.count)
         close(file)
     }
 
     static func read(_ path: String) -> [UInt8] {
-        let file = open(path, O_RDONLY)
+        let file = open(path, O_RDONLY | O_CLOEXEC)
         precondition(file >= 0, "\(path): error \(errno)")
         defer { close(file) }
         var status = stat()

@@ -107,6 +107,8 @@ package struct RequestDirectives: BitwiseCopyable {
     package var minFresh: Int64 = -1
     /// Seconds; -1 without the directive, `secondsMax` without a number: any staleness.
     package var maxStale: Int64 = -1
+    /// Seconds (RFC 5861 §4); -1 without the directive.
+    package var staleIfError: Int64 = -1
 
     package init() {}
 
@@ -125,6 +127,8 @@ package struct RequestDirectives: BitwiseCopyable {
             } else if name.equalsIgnoringCase("min-fresh") {
                 // More is stricter here. What is no number asks for nothing that can be met.
                 minFresh = max(minFresh, directive.seconds ?? ResponseDirectives.secondsMax)
+            } else if name.equalsIgnoringCase("stale-if-error") {
+                staleIfError = directive.stricter(staleIfError)
             } else if name.equalsIgnoringCase("max-stale") {
                 let limit =
                     directive.value == nil
@@ -178,8 +182,13 @@ struct Directive {
         return before < 0 ? seconds : min(before, seconds)
     }
 
-    /// Whether the value is a list with a name in it.
+    /// Whether the value is a list with a name in it, and ends.
     var namesFields: Bool {
+        if let value, let first = value.count > 0 ? value[0] : nil, first == 0x22,
+            value.count < 2 || value[value.count - 1] != 0x22
+        {
+            return false
+        }
         for _ in ListElements(unquoted) { return true }
         return false
     }

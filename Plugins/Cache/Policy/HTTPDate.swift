@@ -3,7 +3,7 @@ package enum HTTPDate {
     /// Bytes of the preferred format, "Sun, 06 Nov 1994 08:49:37 GMT".
     package static let byteCount = 29
 
-    /// Reads each of the three formats.
+    /// Reads each of the three formats, in letters of any case (RFC 9111 §4.2).
     ///
     /// - Parameter now: seconds since 1970, which say what century two digits of a year are in.
     /// - Returns: nil when it is none of them, or names a day or a time that there is not.
@@ -56,24 +56,24 @@ package enum HTTPDate {
     private static var dayNames: Text { "SunMonTueWedThuFriSat" }
     private static var monthNames: Text { "JanFebMarAprMayJunJulAugSepOctNovDec" }
 
-    /// "Sun, 06 Nov 1994 08:49:37 GMT"
+    /// Reads "Sun, 06 Nov 1994 08:49:37 GMT".
     private static func fixed(_ text: Text) -> Int64? {
         guard isDay(text[0..<3]), text[4] == 0x20, text[7] == 0x20, text[11] == 0x20,
-            text[16] == 0x20, text[25..<29] == " GMT",
+            text[16] == 0x20, text[25..<29].equalsIgnoringCase(" GMT"),
             let day = digits(text[5..<7]), let month = month(text[8..<11]),
             let year = digits(text[12..<16])
         else { return nil }
         return seconds(year, month, day, text[17..<25])
     }
 
-    /// "Sunday, 06-Nov-94 08:49:37 GMT"
+    /// Reads "Sunday, 06-Nov-94 08:49:37 GMT".
     private static func rfc850(_ text: Text, now: Int64) -> Int64? {
         guard let comma = text.firstIndex(of: 0x2C), text.count == comma + 24, comma >= 6,
-            isDay(text[0..<3]), text[comma - 3..<comma] == "day"
+            isDay(text[0..<3]), text[comma - 3..<comma].equalsIgnoringCase("day")
         else { return nil }
         let rest = text.dropFirst(comma + 1)
         guard rest[0] == 0x20, rest[3] == 0x2D, rest[7] == 0x2D, rest[10] == 0x20,
-            rest[19..<23] == " GMT",
+            rest[19..<23].equalsIgnoringCase(" GMT"),
             let day = digits(rest[1..<3]), let month = month(rest[4..<7]),
             let short = digits(rest[8..<10])
         else { return nil }
@@ -84,7 +84,7 @@ package enum HTTPDate {
         return seconds(year, month, day, rest[11..<19])
     }
 
-    /// "Sun Nov  6 08:49:37 1994"
+    /// Reads "Sun Nov  6 08:49:37 1994".
     private static func asctime(_ text: Text) -> Int64? {
         guard isDay(text[0..<3]), text[7] == 0x20, text[10] == 0x20, text[19] == 0x20,
             let month = month(text[4..<7]), let year = digits(text[20..<24]),
@@ -94,12 +94,12 @@ package enum HTTPDate {
     }
 
     private static func isDay(_ name: Text) -> Bool {
-        for day in 0..<7 where dayNames[day * 3..<day * 3 + 3] == name { return true }
+        for day in 0..<7 where dayNames[day * 3..<day * 3 + 3].equalsIgnoringCase(name) { return true }
         return false
     }
 
     private static func month(_ name: Text) -> Int? {
-        for month in 0..<12 where monthNames[month * 3..<month * 3 + 3] == name {
+        for month in 0..<12 where monthNames[month * 3..<month * 3 + 3].equalsIgnoringCase(name) {
             return month + 1
         }
         return nil

@@ -21,7 +21,7 @@ package struct Serving: BitwiseCopyable {
     package var staleWhileRevalidate: Int64
     /// Likewise, when the origin fails.
     package var staleIfError: Int64
-    /// Whether `s-maxage` gave the lifetime, which then is not to be passed for a client's sake.
+    /// Whether `s-maxage` is there, which forbids stale answers (RFC 9111 §5.2.2.10).
     package var isShared: Bool
 
     package init(
@@ -42,13 +42,17 @@ package struct Serving: BitwiseCopyable {
 
     /// Whether a stale response must not be served whatever happens (RFC 9111 §4.2.4).
     package var forbidsStale: Bool {
-        !flags.isDisjoint(with: [.mustRevalidate, .proxyRevalidate, .noCache])
+        isShared || !flags.isDisjoint(with: [.mustRevalidate, .proxyRevalidate, .noCache])
     }
+
+    /// Whether it may be served now when the origin fails (RFC 5861 §4).
+    package var mayServeOnError: Bool { !forbidsStale && age - lifetime < staleIfError }
 
     /// For a request with these directives.
     package func outcome(_ request: RequestDirectives) -> Outcome {
         let staleness = age - lifetime
-        let mayServeOnError = !forbidsStale && staleness < staleIfError
+        let onError = max(staleIfError, request.staleIfError)
+        let mayServeOnError = !forbidsStale && staleness < onError
         if flags.contains(.noCache) { return .validate(staleIfError: false) }
         if request.noCache { return .validate(staleIfError: false) }
         // With 0 a client asks for validation, also within the second that it was stored in.
@@ -64,7 +68,7 @@ package struct Serving: BitwiseCopyable {
         }
         if forbidsStale { return .validate(staleIfError: false) }
         if request.minFresh < 0, staleness < staleWhileRevalidate { return .staleWhileRevalidate }
-        if request.minFresh < 0, !isShared, request.maxStale >= 0,
+        if request.minFresh < 0, request.maxStale >= 0,
             staleness <= request.maxStale || request.maxStale == ResponseDirectives.secondsMax
         {
             return .stale

@@ -22,6 +22,7 @@ struct DirectivesTests {
         ("no-store=x", .noStore), ("no-cache", .noCache), ("no-cache=\"\"", .noCache),
         ("no-cache=\"set-cookie\"", .noCacheFields), ("no-cache=set-cookie", .noCacheFields),
         ("private", .isPrivate), ("private=\"x\"", .privateFields), ("private=\" , \"", .isPrivate),
+        ("private=\"x", .isPrivate), ("no-cache=\"", .noCache),
         ("public", .isPublic), ("must-revalidate", .mustRevalidate),
         ("proxy-revalidate", .proxyRevalidate), ("must-understand", .mustUnderstand),
         ("immutable", .immutable), ("no-transform", .init(rawValue: 0)),
@@ -64,6 +65,7 @@ struct DirectivesTests {
         #expect(request("max-stale=5").maxStale == 5)
         #expect(request("max-stale, max-stale=5").maxStale == 5)
         #expect(request("max-stale=x").maxStale == 0)
+        #expect(request("stale-if-error=5").staleIfError == 5)
         #expect(request("min-fresh=2, min-fresh=9").minFresh == 9)
         #expect(request("min-fresh=x").minFresh == ResponseDirectives.secondsMax)
         #expect(!request("x=\"no-store\"").noStore)

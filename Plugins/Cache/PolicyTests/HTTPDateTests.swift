@@ -10,6 +10,7 @@ struct HTTPDateTests {
         ("Sunday, 06-Nov-94 08:49:37 GMT", 784_111_777),
         ("Sun Nov  6 08:49:37 1994", 784_111_777),
         ("Thu Nov 17 08:49:37 1994", 785_062_177),
+        ("sun, 06 NOV 1994 08:49:37 gmt", 784_111_777),
         ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
         ("Thu, 29 Feb 2024 12:00:00 GMT", 1_709_208_000),
         ("Fri, 31 Dec 9999 23:59:59 GMT", 253_402_300_799),
@@ -22,7 +23,7 @@ struct HTTPDateTests {
     }
 
     @Test(arguments: [
-        "", "0", "-1", "now", "Sun, 06 Nov 1994 08:49:37 UTC", "Sun, 06 Nov 1994 08:49:37 gmt",
+        "", "0", "-1", "now", "Sun, 06 Nov 1994 08:49:37 UTC", 
         "Sun, 06 Nov 1994 08:49:37", "Sun, 6 Nov 1994 08:49:37 GMT", "06 Nov 1994 08:49:37 GMT",
         "Xxx, 06 Nov 1994 08:49:37 GMT", "Sun, 31 Nov 1994 08:49:37 GMT",
         "Wed, 29 Feb 2023 12:00:00 GMT", "Sun, 00 Nov 1994 08:49:37 GMT",

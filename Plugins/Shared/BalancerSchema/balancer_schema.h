@@ -2,8 +2,8 @@
  * The keys that every balancer has, as the last members of its schema's `properties`: what
  * `CommonConfiguration` reads. docs/load-balancing.md says what they mean.
  *
- * `SLUICE_DESCRIPTOR` makes a string of what stands in it, names of macros included. `DESCRIPTOR` is
- * the step before, in which they are expanded. <stdbool.h> may not come before it: `true` would
+ * `SLUICE_DESCRIPTOR` makes a string of what stands in it, names of macros included. `DESCRIPTOR`
+ * is the step before, in which they are expanded. <stdbool.h> may not come before it: `true` would
  * become 1.
  */
 #ifndef BALANCER_SCHEMA_H

@@ -141,6 +141,10 @@ extension SpanPlace {
         if !upstream.isEmpty { visitor.text("sluice.upstream", upstream) }
         visitor.number("sluice.attempts", UInt64(numbers.attempt))
         visitor.text("sluice.outcome", outcomeName)
+        let plugin = text(.answeredBy)
+        if !plugin.isEmpty { visitor.text("sluice.answered_by", plugin) }
+        let reason = text(.reason)
+        if !reason.isEmpty { visitor.text("sluice.reason", reason) }
         if numbers.cacheStatus > 0 { visitor.text("sluice.cache.status", cacheName) }
         switch SpanRecord.Cause(rawValue: numbers.cause) {
         case .error: visitor.text("sluice.exported_for", "error")

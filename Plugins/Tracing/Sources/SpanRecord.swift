@@ -75,7 +75,7 @@ package struct SpanRecord: BitwiseCopyable {
     package var linkFlags: UInt8 = 0
     package var marks: UInt8 = 0
     private var padding: (UInt8, UInt8, UInt8) = (0, 0, 0)
-    /// Bytes of each text; a word more than there are, for the alignment.
+    /// Bytes of each text, and two more for the alignment.
     private var lengths: InlineArray<14, UInt16> = InlineArray(repeating: 0)
 
     package init() {}

@@ -2,20 +2,23 @@ package import SluiceSDK
 
 /// Texts of a span, in the order in which they lie in its record.
 enum SpanText: Int, CaseIterable {
-    case method, path, query, host, route, userAgent, client, upstream, peer, state
+    case method, path, query, host, route, userAgent, client, upstream, peer, answeredBy, reason
+    case state
 
     /// Bytes that are kept; the rest is cut.
     var bytesMax: Int {
         switch self {
         case .method: 24
-        case .path: 512
+        case .path: 480
         case .query: 256
         case .host: 128
         case .route: 64
-        case .userAgent: 192
+        case .userAgent: 160
         case .client: 48
         case .upstream: 64
         case .peer: 64
+        case .answeredBy: 40
+        case .reason: 64
         case .state: TraceState.bytesMax
         }
     }

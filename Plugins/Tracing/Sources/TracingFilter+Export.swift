@@ -12,9 +12,21 @@ extension TracingFilter {
         case .tick:
             export.pointee.wallOffset = tracing_wall_offset()
             inbox.take(into: &export.pointee.queue)
+            giveUpWaiting(export)
         case .send: export.pointee.isAsked = false
         }
         send(export)
+    }
+
+    /// Goes on without an answer that the host does not give: exports must not stop for ever.
+    private func giveUpWaiting(_ export: UnsafeMutablePointer<WorkerExport>) {
+        guard export.pointee.isSending, host.nowNanoseconds > export.pointee.deadline else {
+            return
+        }
+        // Whatever comes of that request is of no interest any more.
+        _ = export.pointee.nextRequest()
+        export.pointee.isSending = false
+        again(export, "no answer in time", nil)
     }
 
     package func drain(_ worker: inout Worker) {
@@ -50,12 +62,12 @@ extension TracingFilter {
         request.timeoutNanoseconds =
             export.pointee.isDraining ? min(settings.timeout, Self.lastTimeout) : settings.timeout
         do throws(ServiceError) {
-            try callouts.start(request, 0) { fields in
+            try callouts.start(request, export.pointee.nextRequest()) { fields in
                 fields.add("content-type", settings.encoder.encoding.contentType)
                 fields.add("user-agent", "sluice-tracing/0.1.0")
                 for header in settings.headers { fields.add(header.name, header.value) }
             }
-            export.pointee.isSending = true
+            export.pointee.sent(now: now, timeout: request.timeoutNanoseconds)
         } catch {
             if error == .invalid {
                 drop(export, "a batch can't be sent: it breaks a rule of HTTP")
@@ -65,8 +77,9 @@ extension TracingFilter {
         }
     }
 
-    package func calloutDone(_ callout: UInt8, _ result: CallResult, on worker: inout Worker) {
+    package func calloutDone(_ callout: UInt64, _ result: CallResult, on worker: inout Worker) {
         let export = worker.export
+        guard callout == export.pointee.request else { return }
         export.pointee.isSending = false
         switch result.outcome {
         case .response: answered(export, result)

@@ -80,10 +80,13 @@ extension TracingFilter {
             writer.put(.query) { configuration.query.copy(target.dropFirst(mark + 1), to: &$0) }
         }
         writer.put(.host, fields.authority)
-        writer.put(.route, facts.route)
+        // A route without a name is called by its place in the manifest, which says nothing.
+        if !facts.route.hasPrefix("routes[") { writer.put(.route, facts.route) }
         writer.put(.userAgent, fields[.userAgent] ?? .empty)
         writer.put(.client, facts.clientAddress)
         writer.put(.upstream, facts.upstream)
+        writer.put(.answeredBy, facts.answeredBy)
+        writer.put(.reason, facts.reason)
         if exchange.contextPointer.pointee.marks & RequestTrace.Mark.keepsState != 0 {
             writer.put(.state) { copier in
                 var isFirst = true

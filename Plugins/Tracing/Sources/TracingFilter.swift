@@ -31,8 +31,8 @@ package struct TracingFilter: RequestHeadersHook, UpstreamRequestHook, UpstreamR
         case send
     }
 
-    /// Nothing: a worker has one batch under way.
-    package typealias Callout = UInt8
+    /// The number of a request to the collector, of those of a worker.
+    package typealias Callout = UInt64
 
     let configuration: TracingConfiguration
     let host: Host

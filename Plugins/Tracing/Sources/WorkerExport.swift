@@ -19,6 +19,9 @@ struct WorkerExport: ~Copyable {
     var schedule = RetrySchedule()
     /// Whether the collector was asked, and has not answered.
     var isSending = false
+    /// The number of the last request to it, and when it must have ended, by the monotonic clock.
+    private(set) var request: UInt64 = 0
+    private(set) var deadline: UInt64 = 0
     /// Whether work was posted that looks whether there is something to send.
     var isAsked = false
     /// The process ends.
@@ -49,6 +52,23 @@ struct WorkerExport: ~Copyable {
         precondition(batch > 0, "a span does not fit into a batch")
         bodyBytes = sink.count
     }
+
+    /// The batch goes to the collector.
+    ///
+    /// - Parameter timeout: of the request, in nanoseconds.
+    mutating func sent(now: UInt64, timeout: UInt64) {
+        isSending = true
+        deadline = now + timeout + Self.graceNanoseconds
+    }
+
+    /// A number for the next request.
+    mutating func nextRequest() -> UInt64 {
+        request += 1
+        return request
+    }
+
+    /// Nanoseconds after its timeout in which the host must have said what came of a request.
+    static let graceNanoseconds: UInt64 = 10_000_000_000
 
     /// Forgets the batch with its spans; how many they were.
     mutating func dropBatch() -> Int {

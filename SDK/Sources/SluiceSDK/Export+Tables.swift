@@ -5,6 +5,7 @@ import Synchronization
 
 let coreID: StaticString = "sluice.core/1"
 let balancerID: StaticString = "sluice.lb/1"
+let cacheID: StaticString = "sluice.cache/1"
 let handoverID: StaticString = "sluice.handover/1"
 
 /// The tables beside the core, with their ids.
@@ -103,12 +104,16 @@ func makeList(
 
 /// A list of the ids of the tables that instances offer, for ever; nil without any.
 func makeRoles(_ offer: Offer) -> UnsafePointer<UnsafePointer<CChar>?>? {
-    guard offer.isBalancer || offer.hasHandover else { return nil }
-    let list = UnsafeMutablePointer<UnsafePointer<CChar>?>.allocate(capacity: 3)
-    list.initialize(repeating: nil, count: 3)
+    guard offer.isBalancer || offer.isCache || offer.hasHandover else { return nil }
+    let list = UnsafeMutablePointer<UnsafePointer<CChar>?>.allocate(capacity: 4)
+    list.initialize(repeating: nil, count: 4)
     var count = 0
     if offer.isBalancer {
         list[count] = cString(balancerID)
+        count += 1
+    }
+    if offer.isCache {
+        list[count] = cString(cacheID)
         count += 1
     }
     if offer.hasHandover { list[count] = cString(handoverID) }

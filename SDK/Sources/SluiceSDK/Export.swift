@@ -116,6 +116,7 @@ public enum Export<P: Plugin & ~Copyable> {
             blocks: blocks,
             hooks: offer.mask.isEmpty ? nil : blocks.place(offer.hooks),
             balancer: offer.isBalancer ? blocks.place(offer.balancer) : nil,
+            cache: offer.isCache ? blocks.place(offer.cacheTable) : nil,
             handover: offer.hasHandover ? blocks.place(offer.handover) : nil,
             destroy: { raw in
                 // Safe: `raw` is what `create` allocated, and no call is left.
@@ -148,6 +149,7 @@ struct InstanceHead {
     let blocks: Blocks
     let hooks: UnsafePointer<sluice_http_hooks>?
     let balancer: UnsafePointer<sluice_lb>?
+    let cache: UnsafePointer<sluice_cache>?
     let handover: UnsafePointer<sluice_handover>?
     let destroy: (UnsafeMutableRawPointer) -> Void
     let startWorker: (UnsafeMutableRawPointer, UInt32) -> UnsafeMutableRawPointer
@@ -180,6 +182,7 @@ private func instanceExtension(
     guard let id else { return nil }
     let head = headOf(state)
     if isSame(id, balancerID) { return UnsafeRawPointer(head.pointee.balancer) }
+    if isSame(id, cacheID) { return UnsafeRawPointer(head.pointee.cache) }
     if isSame(id, handoverID) { return UnsafeRawPointer(head.pointee.handover) }
     return nil
 }

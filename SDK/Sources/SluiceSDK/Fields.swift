@@ -45,6 +45,12 @@ public struct Fields {
     /// Number of fields, pseudo-fields included.
     @inlinable public var count: Int { Int(headers.pointee.count) }
 
+    /// The fields as the host laid them out, for who copies them all.
+    @inlinable
+    public var list: UnsafeBufferPointer<sluice_field> {
+        UnsafeBufferPointer(start: headers.pointee.fields, count: count)
+    }
+
     /// The status of a response; 0 in a request.
     @inlinable public var status: Int { Int(headers.pointee.status) }
 

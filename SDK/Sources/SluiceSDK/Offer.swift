@@ -99,6 +99,10 @@ public struct Offer {
     /// `{ Export<Self>.pick($0, $1, $2, $3) }`.
     public var pick: PickPeer?
 
+    /// The role of `ResponseCache`: `offer.cache.lookup = { Export<Self>.cacheLookup($0, ...) }`,
+    /// and so on for each function of the table.
+    public var cache = sluice_cache()
+
     /// Of `WorkHook`, for timers and posted work: `{ Export<Self>.perform($0, $1, $2) }`.
     public var perform: sluice_task?
     /// Of `DrainHook`: `{ Export<Self>.drain($0, $1) }`.
@@ -133,6 +137,8 @@ public struct Offer {
     init() {}
 
     var isBalancer: Bool { build != nil && drop != nil && pick != nil }
+
+    var isCache: Bool { cache.lookup != nil && cache.admit != nil && cache.read != nil }
 
     var hasHandover: Bool { warm != nil || exportRest != nil || importRest != nil }
 
@@ -186,6 +192,13 @@ public struct Offer {
         table.build = build
         table.drop = drop
         table.pick = pick
+        return table
+    }
+
+    /// The cache's table as the host reads it.
+    var cacheTable: sluice_cache {
+        var table = cache
+        table.size = UInt32(MemoryLayout<sluice_cache>.size)
         return table
     }
 

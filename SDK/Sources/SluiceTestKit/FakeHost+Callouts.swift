@@ -76,6 +76,9 @@ extension FakeHost {
         return place(client)
     }()
 
+    /// Loses the callouts that wait: a plugin may not depend on hearing of each.
+    public func forgetCallouts() { pendingCallouts = [] }
+
     private func start(
         _ request: RequestFixture?,
         _ call: sluice_call,

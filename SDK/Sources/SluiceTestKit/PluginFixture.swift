@@ -207,6 +207,11 @@ public final class PluginFixture {
         arena.poison()
     }
 
+    /// Has the instance open its files again.
+    public func reopenLogs() {
+        ThreadRole.control.run { instance.reopen_logs?(instance.state) }
+    }
+
     /// Gets the instance ready for requests.
     ///
     /// - Throws: `Refused` with the line that the host would show.

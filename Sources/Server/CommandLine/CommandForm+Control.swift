@@ -268,6 +268,53 @@ extension CommandForm {
         )
     }
 
+    // MARK: Caches
+
+    static let purge = CommandForm(
+        words: ["cache", "purge"],
+        summary: "have a cache in a proxy that runs forget responses",
+        options: interface + [
+            Option(
+                long: "--url",
+                short: nil,
+                value: "URL",
+                summary: "the response to this address, in all its variants"
+            ),
+            Option(
+                long: "--prefix",
+                short: nil,
+                value: "URL",
+                summary: "those whose address begins so"
+            ),
+            Option(long: "--tag", short: nil, value: "TAG", summary: "those with this tag"),
+            Option(long: "--all", short: nil, value: nil, summary: "all of them"),
+            Option(
+                long: "--soft",
+                short: nil,
+                value: nil,
+                summary: "keep them, and treat them as stale"
+            ),
+        ],
+        operands: ["INSTANCE"],
+        details: "Prints how many it hit. One of --url, --prefix, --tag and --all says which.",
+        make: { arguments throws(UsageError) in
+            var body: [JSON.Member] = []
+            for name in ["url", "prefix", "tag"] {
+                guard let value = arguments.options["--" + name] else { continue }
+                body.append(JSON.Member(name, .string(value)))
+            }
+            for name in ["all", "soft"] where arguments.options["--" + name] != nil {
+                body.append(JSON.Member(name, true))
+            }
+            do throws(PurgeOrder.Refusal) {
+                _ = try PurgeOrder(plugin: "", .object(body))
+            } catch {
+                throw UsageError("`sluice cache purge`: " + error.line)
+            }
+            return try order(arguments, at: "/v1/cache/", "purge", .object(body))
+        }
+    )
+
     // MARK: Orders
 
     private static func order(
@@ -275,11 +322,20 @@ extension CommandForm {
         plugin action: String,
         _ body: JSON
     ) throws(UsageError) -> Command {
+        try order(arguments, at: "/v1/plugins/", action, body)
+    }
+
+    private static func order(
+        _ arguments: Arguments,
+        at path: String,
+        _ action: String,
+        _ body: JSON
+    ) throws(UsageError) -> Command {
         let name = arguments.operand
         if let complaint = Pattern.complaint(aboutName: name) {
             throw UsageError("\(quote(name)) is no INSTANCE: \(complaint.message)")
         }
-        let request = AdminRequest("POST", "/v1/plugins/\(name)/\(action)", body)
+        let request = AdminRequest("POST", path + "\(name)/\(action)", body)
         return order(arguments, request, ControlOrder.longSeconds)
     }
 

@@ -134,6 +134,7 @@ struct CommandForm: Sendable {
         promote,
         rollback,
         reset,
+        purge,
         CommandForm(
             words: ["version"],
             summary: "print the version",

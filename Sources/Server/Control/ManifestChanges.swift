@@ -78,6 +78,9 @@ struct ManifestChanges {
         lines += keys.filter { !$0.1 }.map { "~ \($0.0): with a restart" }
         let (before, after) = (now.lifecycle, next.lifecycle)
         if before.reloadGrace != after.reloadGrace { lines.append("~ reload_grace") }
+        if now.backgroundRequests != next.backgroundRequests {
+            lines.append("~ background_requests")
+        }
         let later = [
             ("shutdown_grace", before.shutdownGrace == after.shutdownGrace),
             ("upgrade.timeout", before.upgradeTimeout == after.upgradeTimeout),

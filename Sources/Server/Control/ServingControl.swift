@@ -30,6 +30,7 @@ final class ServingControl: Sendable {
         AdminRoute("POST", "/v1/plugins/*/promote", { $0.promote }),
         AdminRoute("POST", "/v1/plugins/*/rollback", { $0.rollBack }),
         AdminRoute("POST", "/v1/plugins/*/reset", { $0.reset }),
+        AdminRoute("POST", "/v1/cache/*/purge", members: PurgeOrder.members, { $0.purge }),
         AdminRoute("POST", "/v1/stop", members: ["fast"], { $0.stop }),
         AdminRoute("POST", "/v1/reopen_logs", { $0.reopenLogs }),
     ])
@@ -198,6 +199,15 @@ final class ServingControl: Sendable {
     private func reset(_ call: AdminCall) -> AdminResponse {
         let manifest = manifest
         return perform { $0.reset(call.name, manifest: manifest) }
+    }
+
+    private func purge(_ call: AdminCall) -> AdminResponse {
+        do throws(PurgeOrder.Refusal) {
+            let order = try PurgeOrder(plugin: call.name, call.body)
+            return perform { $0.purge(order) }
+        } catch {
+            return .refusal(422, [error.line])
+        }
     }
 
     // MARK: Stopping

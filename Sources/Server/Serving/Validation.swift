@@ -246,7 +246,10 @@ extension Validation {
             terminal.print(Self.row("", "ns", "calls/s"))
             for row in rows {
                 let perSecond = row.nanoseconds > 0 ? Int(1e9 / row.nanoseconds) : 0
-                terminal.print(Self.row(row.name, Self.tenths(row.nanoseconds), "\(perSecond)"))
+                let memory = row.bytesPerPeer.map { "   \(Self.tenths($0)) bytes for each" } ?? ""
+                terminal.print(
+                    Self.row(row.name, Self.tenths(row.nanoseconds), "\(perSecond)") + memory
+                )
             }
             return .ok
         } catch {

@@ -3,7 +3,7 @@
  * each, chosen by fields of the request.
  *
  *   x-lookup: bypass respond miss stale fetch wait lock join fail bad-status bad-field text framing
- *             (else HIT when the path is kept, and MISS when not)
+ *             method (else HIT when the path is kept, and MISS when not)
  *   x-admit:  pass answer fail bad-edit  (else STORE what has status 200)
  *   x-failed: answer fail                (else PASS)
  *   x-write:  N       bytes after which the writer refuses
@@ -73,11 +73,9 @@ typedef struct reader {
 static sluice_slice slice(const char *text) {
     return (sluice_slice){(const uint8_t *)text, strlen(text)};
 }
-
 static int is(sluice_slice text, const char *other) {
     return text.len == strlen(other) && memcmp(text.ptr, other, text.len) == 0;
 }
-
 static sluice_slice field(const sluice_headers *h, const char *name) {
     for (uint32_t i = 0; i < h->count; i++)
         if (h->fields[i].name_len == strlen(name)
@@ -159,13 +157,10 @@ static void answer_with(instance *self, object *o, request *own, const sluice_he
     sluice_cache_answer *answer, uint32_t status) {
     reader *r = calloc(1, sizeof *r);
     sluice_slice how = field(h, "x-read"), parts = field(h, "x-parts");
-    r->of = o;
-    r->own = own;
+    r->of = o, r->own = own;
     r->again = number(how, "again:", UINT64_MAX);
     r->broken = number(how, "broken:", UINT64_MAX);
-    r->is_file = is(how, "file");
-    r->is_short = is(how, "short");
-    r->fails = is(how, "fail");
+    r->is_file = is(how, "file"), r->is_short = is(how, "short"), r->fails = is(how, "fail");
     r->parts[0] = (sluice_cache_part){{0}, 0,
         o->is_whole && !is(how, "unknown") ? o->count : UINT64_MAX};
     r->more[0] = (sluice_field){(const uint8_t *)"age", (const uint8_t *)"7", 3, 1,
@@ -230,8 +225,7 @@ static uint32_t stats(instance *self, sluice_req *req, sluice_reply *reply) {
 static uint32_t wait_for(instance *self, sluice_req *req, sluice_slice path, uint32_t verdict) {
     sluice_token token;
     uint64_t ticket = waitset->ticket(self->host, key_of(path));
-    int32_t result = waitset->wait(self->host, req, key_of(path), ticket, 1500000000u, &token);
-    return result == SLUICE_OK ? verdict : 99;
+    return waitset->wait(self->host, req, key_of(path), ticket, 1500000000u, &token) ? 99 : verdict;
 }
 
 static uint32_t look(instance *self, sluice_req *req, request *own, sluice_cache_lookup *l) {
@@ -264,7 +258,7 @@ static uint32_t look(instance *self, sluice_req *req, request *own, sluice_cache
     if (l->again == 0 && is(how, "wait")) return wait_for(self, req, path, SLUICE_CACHE_WAIT);
     if (l->again == 0 && is(how, "fetch")) return wait_for(self, req, path, SLUICE_CACHE_FETCH);
     if (l->again == 0 && is(how, "bare-wait")) return SLUICE_CACHE_WAIT;
-    if (is(how, "lock") && !kept && find(self, path, 1))
+    if ((is(how, "lock") || is(how, "fetch")) && !kept && find(self, path, 1))
         return l->again == SLUICE_CACHE_AGAIN_DEADLINE
             ? SLUICE_CACHE_MISS : wait_for(self, req, path, SLUICE_CACHE_WAIT);
     if (kept && !is(how, "miss")) {
@@ -276,6 +270,9 @@ static uint32_t look(instance *self, sluice_req *req, request *own, sluice_cache
     if (is(how, "lock")) own->filling = make(self, path, l->headers, 0);
     l->edits->ops[l->edits->count++] = (sluice_edit){
         SLUICE_EDIT_SET, SLUICE_FIELD_IF_NONE_MATCH, {0}, slice("\"kept\"")};
+    if (is(how, "method"))
+        l->edits->ops[l->edits->count++] = (sluice_edit){
+            SLUICE_EDIT_SET_METHOD, 0, {0}, slice("GET")};
     return SLUICE_CACHE_MISS;
 }
 
@@ -343,8 +340,7 @@ static uint32_t failed(
 }
 
 static int32_t write_some(void *state, void *slot, void *to, sluice_slice bytes) {
-    writer *w = to;
-    (void)slot;
+    writer *w = ((void)slot, to);
     if (w->to->count + bytes.len > w->most || w->to->count + bytes.len > ROOM) return SLUICE_ENOMEM;
     memcpy(w->to->body + w->to->count, bytes.ptr, bytes.len);
     w->to->count += bytes.len;
@@ -373,15 +369,13 @@ static void end_writer(writer *w, int is_whole) {
 }
 
 static void commit(void *state, void *slot, void *w) { (void)state, (void)slot, end_writer(w, 1); }
-
 static void give_up(void *state, void *slot, void *w) { (void)state, (void)slot, end_writer(w, 0); }
 
 static uint32_t read_some(
     void *state, void *slot, sluice_req *req, void *from, sluice_cache_chunk *chunk) {
-    instance *self = state;
+    instance *self = ((void)slot, state);
     reader *r = from;
     object *o = r->of;
-    (void)slot;
     if (r->fails) return 77;
     if (chunk->offset >= r->broken) return SLUICE_CACHE_BROKEN;
     if (chunk->offset >= r->again && !r->has_waited) {
@@ -413,8 +407,7 @@ static uint32_t read_some(
 }
 
 static void close_reader(void *state, void *slot, void *r) {
-    (void)slot;
-    ((instance *)state)->closes++;
+    ((instance *)((void)slot, state))->closes++;
     ((reader *)r)->own->open--;
     free(r);
 }
@@ -470,8 +463,7 @@ static uint32_t request_end(
 static const sluice_http_hooks hooks = {.size = sizeof hooks, .request_end = request_end};
 
 static const void *get_extension(void *state, const char *id) {
-    (void)state;
-    return strcmp(id, SLUICE_CACHE_ID) == 0 ? &role : 0;
+    return (void)state, strcmp(id, SLUICE_CACHE_ID) == 0 ? &role : 0;
 }
 
 static void destroy(void *state) { free(state); }
@@ -490,11 +482,9 @@ static int32_t create(const sluice_create_args *args, sluice_instance *out, slui
 }
 
 static const sluice_factory factory = {.size = sizeof factory, .create = create};
-
 static const char *const roles[] = {SLUICE_CACHE_ID, 0};
 
 #define TEXT(text) {(const uint8_t *)text, sizeof text - 1}
-
 int32_t sluice_plugin_hello_v0(const sluice_host_hello *host, sluice_plugin_hello *out) {
     core = host->get_extension(SLUICE_CORE_ID);
     http = host->get_extension(SLUICE_HTTP_ID);

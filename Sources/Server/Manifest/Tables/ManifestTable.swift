@@ -47,16 +47,17 @@ extension Table where Root == ProxySettings {
                 "shutdown_grace",
                 \.lifecycle.shutdownGrace,
                 .duration(0...86_400_000),
-                "How long tunnels (WebSockets) of a process that drains may still last. Requests"
-                    + " have no such bound: they end within the times of their listener."
+                "How long tunnels (WebSockets) of a process that drains may still last, and requests"
+                    + " without a client. Those of clients have no such bound: they end within the"
+                    + " times of their listener."
             ),
             Key(
                 "background_requests",
                 \.backgroundRequests,
                 .integer(0...65_536),
-                "How many requests of a worker may go on without a client at the same time: those by"
-                    + " which a [cache](cache-role.md) fetches in the background, and those whose"
-                    + " client has left while a cache stores the response."
+                "How many requests of a worker may go on without a client at the same time: those"
+                    + " by which a [cache](cache-role.md) fetches in the background, and those"
+                    + " whose client has left while a cache stores the response."
             ),
             Key(
                 "reload_grace",

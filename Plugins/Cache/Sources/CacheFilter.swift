@@ -1,0 +1,230 @@
+import CCache
+import CSluice
+import CachePolicy
+package import SluiceSDK
+import Synchronization
+import TinyUFO
+
+/// Keeps responses in memory and answers from them (RFC 9111).
+package struct CacheFilter: ResponseCache, RequestEndHook, UpstreamResponseHook, StatefulPlugin,
+    WorkHook, ~Copyable
+{
+    package static let id: StaticString = "org.sluice.cache"
+    package static let version: StaticString = "0.1.0"
+    package static let summary: StaticString = "Keeps responses in memory and answers from them."
+    package static var needs: HostTables { [.http] }
+
+    /// What one request has.
+    package struct Context: BitwiseCopyable {
+        var waiter: Waiter
+        /// What it fetches, with a reference; nil when it fetches nothing.
+        var fill: Fill.Pointer?
+        /// `Pin.toOpaque` of the object that it validates.
+        var stale: UnsafeMutableRawPointer?
+        /// When waiting must end; 0 before it began.
+        var waitUntil: UInt64
+        /// When the first lookup was.
+        var startedAt: UInt64
+        /// `CacheStatusText.Forward`, 0 for none.
+        var forward: UInt8
+        /// `Bypass`.
+        var bypass: UInt8
+        /// Whether a response that is no error makes what is stored invalid.
+        var invalidates: Bool
+        /// Whether it waited for a fetch of another request.
+        var hasWaited: Bool
+        /// Whether a request in the background was begun for it.
+        var hasFetched: Bool
+        /// Whether it fetches without the lock.
+        var isUnlocked: Bool
+        /// Whether the stale object may be served if the origin fails.
+        var mayServeOnError: Bool
+    }
+
+    /// What one worker has: memory for keys, lists and texts, and readers.
+    package struct Worker {
+        let index: Int
+        let memory: WorkerMemory
+        let readers: UnsafeMutablePointer<ReaderPool>
+        let primary: UnsafeMutablePointer<UInt8>
+        let variant: UnsafeMutablePointer<UInt8>
+        let names: UnsafeMutablePointer<UInt8>
+        let text: UnsafeMutablePointer<UInt8>
+        let fields: UnsafeMutablePointer<sluice_field>
+        var evicted = 0
+    }
+
+    /// Owns it.
+    final class WorkerMemory {
+        let bytes: UnsafeMutableRawPointer
+        let readers: UnsafeMutablePointer<ReaderPool>
+
+        init(_ count: Int) {
+            bytes = .allocate(byteCount: count, alignment: 16)
+            readers = .allocate(capacity: 1)
+            readers.initialize(to: ReaderPool())
+        }
+
+        deinit {
+            readers.pointee.destroy()
+            readers.deallocate()
+            bytes.deallocate()
+        }
+    }
+
+    package enum Work: UInt8, BitwiseCopyable {
+        case measure
+    }
+
+    let configuration: CacheConfiguration
+    let host: Host
+    let metrics: CacheMetrics
+    /// The store's address, which `importState` may replace before any worker starts.
+    let place: UnsafeMutablePointer<Place>
+    private let scheduler: Scheduler<CacheFilter>
+
+    /// What an instance owns that changes while it is handed over, on the control thread.
+    struct Place: BitwiseCopyable {
+        var store: Store.Pointer?
+        /// A hand-over that was written.
+        var handOver: HandOverSlot?
+    }
+
+    var store: Store.Pointer { place.pointee.store.unsafelyUnwrapped }
+
+    package init(_ value: ConfigurationValue, _ host: Host) throws(PluginError) {
+        let configuration = try CacheConfiguration(value, host)
+        let metrics = try CacheMetrics(host)
+        var made: Store.Pointer?
+        if !host.isChecking {
+            made = try Store.make(
+                memoryBytes: configuration.memoryBytes,
+                workerCount: host.workerCount,
+                rules: configuration.rules,
+                seed: (cache_random(), cache_random())
+            )
+        }
+        self.configuration = configuration
+        self.host = host
+        self.metrics = metrics
+        scheduler = Scheduler(host)
+        place = .allocate(capacity: 1)
+        place.initialize(to: Place(store: made, handOver: nil))
+    }
+
+    deinit {
+        // A hand-over that nobody took.
+        place.pointee.handOver?.take()?.release()
+        place.pointee.store?.release()
+        place.deallocate()
+    }
+
+    private static let textBytes = 512
+
+    package func makeWorker(_ index: Int) -> Worker {
+        if index == 0 { _ = try? scheduler.every(nanoseconds: 1_000_000_000, .measure) }
+        let fieldBytes = ObjectHead.fieldsMax * MemoryLayout<sluice_field>.stride
+        let keyBytes = KeyRules.byteCountMax
+        let memory = WorkerMemory(
+            fieldBytes + 2 * keyBytes + Variance.nameBytesMax + Self.textBytes
+        )
+        // Safe: the pieces follow each other in memory that was allocated for all of them.
+        let bytes = (memory.bytes + fieldBytes).assumingMemoryBound(to: UInt8.self)
+        return Worker(
+            index: index,
+            memory: memory,
+            readers: memory.readers,
+            primary: bytes,
+            variant: bytes + keyBytes,
+            names: bytes + 2 * keyBytes,
+            text: bytes + 2 * keyBytes + Variance.nameBytesMax,
+            fields: memory.bytes.bindMemory(
+                to: sluice_field.self,
+                capacity: ObjectHead.fieldsMax
+            )
+        )
+    }
+
+    package func perform(_ work: Work, on worker: inout Worker) {
+        let statistics = store.pointee.objects.statistics
+        metrics.bytes.set(statistics.weight)
+        metrics.objects.set(statistics.objects)
+        metrics.fillBytes.set(store.pointee.fillBytes.load(ordering: .relaxed))
+        if statistics.evicted > worker.evicted {
+            metrics.evictions.add(statistics.evicted - worker.evicted)
+        }
+        worker.evicted = statistics.evicted
+    }
+
+    // MARK: The end of a request
+
+    package func requestEnd(_ exchange: borrowing Exchange<CacheFilter>) {
+        let context = exchange.contextPointer
+        endWait(context)
+        if context.pointee.fill != nil { giveUp(context) }
+        dropStale(context)
+    }
+
+    /// Takes a request out of the list that it waits in, and hands on what it inherited.
+    func endWait(_ context: UnsafeMutablePointer<Context>) {
+        guard let fill = context.pointee.waiter.fill else { return }
+        let waiter = CacheFilter.waiter(of: context)
+        fill.locked {
+            fill.pointee.unlink(waiter)
+            if waiter.pointee.isHeir, fill.pointee.state == .vacant {
+                waiter.pointee.isHeir = false
+                if !fill.pointee.wakeHeir() { fill.pointee.set(.over) }
+            }
+        }
+        waiter.pointee.fill = nil
+        waiter.pointee.isHeir = false
+        if fill.pointee.state == .over { store.pointee.fills.remove(fill) }
+        fill.release()
+    }
+
+    static func waiter(
+        of context: UnsafeMutablePointer<Context>
+    ) -> UnsafeMutablePointer<Waiter> {
+        // The address of a member of memory that stays where it is.
+        withUnsafeMutablePointer(to: &context.pointee.waiter) { $0 }
+    }
+
+    func dropStale(_ context: UnsafeMutablePointer<Context>) {
+        guard let stale = context.pointee.stale else { return }
+        context.pointee.stale = nil
+        _ = Pin(opaque: stale)
+    }
+
+    // MARK: Fills that come to nothing
+
+    /// The fetch of a request has failed: another one that waits takes the lock.
+    func giveUp(_ context: UnsafeMutablePointer<Context>) {
+        guard let fill = context.pointee.fill else { return }
+        context.pointee.fill = nil
+        fill.locked {
+            fill.pointee.set(fill.pointee.firstWaiter == nil ? .over : .vacant)
+            if fill.pointee.state == .vacant, !fill.pointee.wakeHeir() { fill.pointee.set(.over) }
+        }
+        if fill.pointee.state == .over { store.pointee.fills.remove(fill) }
+        fill.release()
+    }
+
+    /// What came can't be stored, or an answer is there already: all that wait go on.
+    ///
+    /// - Parameter state: `released` when each fetches on its own.
+    func end(_ context: UnsafeMutablePointer<Context>, _ state: Fill.State) {
+        guard let fill = context.pointee.fill else { return }
+        context.pointee.fill = nil
+        store.pointee.fills.remove(fill)
+        fill.locked {
+            fill.pointee.set(state)
+            fill.pointee.wakeAll()
+        }
+        fill.release()
+    }
+}
+
+extension CacheConfiguration {
+    /// Of the rules that keys are made by.
+    var rules: UInt64 { key.fingerprint(KeyHash(low: 0x5375_6c69, high: 0x6361_6368)) }
+}
