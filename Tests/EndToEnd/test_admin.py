@@ -132,7 +132,7 @@ def test_metrics_are_text(shared):
     assert status == 200
     assert head.get("content-type") == "text/plain; version=0.0.4; charset=utf-8"
     for line in body.splitlines():
-        assert re.match(r"# (HELP|TYPE) |[a-z_]+(\{.*\})? \S+$", line), line
+        assert re.match(r"# (HELP|TYPE) |[a-z0-9_]+(\{.*\})? \S+$", line), line
 
 
 def test_logs_can_be_reopened(shared):

@@ -140,12 +140,13 @@ def test_the_admin_interface_has_both_formats(tmp_path, sluice, origin, client, 
     path = str(tmp_path / "admin.sock")
     p = sluice(origin(serve(says)), admin={"listen": "unix:" + path}, supervised=supervised)
     client(p).request()
+    count = lambda m: m.value("sluice_http_requests_total", upstream="app")
+    eventually(lambda: count(Metrics(admin(path, "/v1/metrics")[2].decode())) == 1, "it counts")
     for accept, type_ in ((OPEN_FIRST, OPEN), ("*/*", TEXT), ("text/plain", TEXT),
                           ("application/openmetrics-text;q=0.1,text/plain;q=0.2", TEXT)):
         status, found, body = admin(path, "/v1/metrics", Accept=accept)
         assert (status, found) == (200, type_)
-        m = Metrics(body.decode(), type_ == OPEN)
-        assert m.value("sluice_http_requests_total", upstream="app") == 1
+        assert count(Metrics(body.decode(), type_ == OPEN)) == 1
     assert admin(path, "/v1/metrics/openmetrics")[1] == OPEN
 
 

@@ -51,7 +51,7 @@ struct Buckets: @unchecked Sendable {
     @inline(__always)
     func index(_ value: UInt64) -> Int {
         // Safe: a bit's number is below 64, and the table names buckets alone.
-        let bit = 63 &- (value | 1).leadingZeroBitCount
+        let bit = (value | 1).leadingZeroBitCount ^ 63
         let place = Int(memory.load(fromByteOffset: Self.tableOffset &+ bit, as: UInt8.self))
         return place &+ (value > bound(place) ? 1 : 0)
     }
