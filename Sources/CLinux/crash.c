@@ -28,6 +28,7 @@ static const char *const calls[CLINUX_CALLS] = {
     "local_reply", "request_end", "hello", "check_config", "create", "destroy", "worker_start",
     "worker_stop", "task", "timer", "offload", "callout", "build", "pick", "export", "import",
     "warm", "get_extension", "free", "write", "load", "probe", "worker_drain",
+    "reopen", "purge",
 };
 
 static struct clinux_crash_record *record;

@@ -442,7 +442,9 @@ extension HookCall {
         worker.pointee.entry = entry
         worker.pointee.context = context
         args.pointee.phase = UInt32(SLUICE_PHASE_CACHE_LOOKUP)
-        worker.pointee.cells.increment(entry.pointee.meter.calls)
+        if worker.pointee.isCounting {
+            worker.pointee.cells.increment(entry.pointee.meter.calls)
+        }
         let isTimed = worker.pointee.isTimed || context.pointee.isSampled
         if isTimed { beginTime() }
         let result = call(

@@ -232,7 +232,9 @@ public struct HookCall: ~Copyable {
             args.pointee.resume_payload = resumption.payload
             if let resumed = entry.pointee.resumed { hook = resumed }
         }
-        worker.pointee.cells.increment(entry.pointee.meter.calls)
+        if worker.pointee.isCounting {
+            worker.pointee.cells.increment(entry.pointee.meter.calls)
+        }
         let isTimed = worker.pointee.isTimed || context.pointee.isSampled
         if isTimed { beginTime() }
         let verdict = hook(

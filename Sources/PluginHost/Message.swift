@@ -62,6 +62,8 @@ public struct Message {
     public var added: UnsafeMutablePointer<AddedField>?
     public var addedCount = 0
     @usableFromInline var addedCapacity = 0
+    /// Bytes of the lines of added fields, also of those that were dropped since.
+    @usableFromInline var addedBytes = 0
     /// Method of a request.
     public var method: Slice
     /// Path and query of a request.
@@ -114,6 +116,7 @@ public struct Message {
         guard let added else { return }
         added[addedCount] = AddedField(name: name, value: value, id: id)
         addedCount &+= 1
+        addedBytes &+= name.count &+ value.count &+ 4
     }
 
     /// Replaces Content-Length.
@@ -199,14 +202,7 @@ public struct Message {
 
     /// Bytes that `writeFields` may write.
     @inlinable
-    public var fieldBytesMax: Int {
-        var count = fieldsEnd
-        for index in 0..<addedCount {
-            guard let added else { break }
-            count &+= Int(added[index].nameLength) &+ Int(added[index].valueLength) &+ 4
-        }
-        return count
-    }
+    public var fieldBytesMax: Int { fieldsEnd &+ addedBytes }
 
     /// Writes all field lines that are left; returns their length.
     @inlinable

@@ -172,6 +172,7 @@ public struct PluginLibrary: @unchecked Sendable {
             factory.pointee.create != nil
         else { throw PluginError("\(path): no usable sluice_factory") }
         for name in names(hello.pointee.required) {
+            if name == SLUICE_METRICS_ID { Metrics.expectReader() }
             guard HostTable.offers(name) else {
                 throw PluginError("\(path): needs \(name), which this host does not offer")
             }

@@ -18,6 +18,8 @@ public struct WorkerLinks {
     var wait = sluice_token()
     /// Whether hooks are timed now.
     var isTimed = false
+    /// Whether calls of hooks are counted: somebody can ask for metrics.
+    public var isCounting = Metrics.haveReader
     /// Nanoseconds of the monotonic clock, while hooks are timed.
     var hookStart: UInt64 = 0
     /// Where calls of hooks are counted.

@@ -187,6 +187,13 @@ enum ResponseLimits {
     static let fieldsMax = 100
     /// Interim responses (1xx) before one final response.
     static let interimMax = 16
+
+    static var head: HeadLimits {
+        var limits = HeadLimits()
+        limits.headBytesMax = headBytesMax
+        limits.fieldCountMax = fieldsMax
+        return limits
+    }
 }
 
 extension ProxySettings {

@@ -70,6 +70,7 @@ extension Worker {
 
     /// Makes a plan's peers and listeners known here; when the worker is made.
     mutating func enter(_ plan: Plan) {
+        calls.worker.pointee.isCounting = Metrics.haveReader
         for index in plan.peerIndices { makePool(of: index) }
         for (order, index) in plan.listenerIndices.enumerated() {
             places.advanced(by: index).initialize(

@@ -215,7 +215,7 @@ extension Worker {
         )
         exchange.pointee.begunAt = nowNanoseconds
         ownRow.add(WorkerWords.inFlight)
-        unsampled &-= 1
+        if calls.worker.pointee.isCounting { unsampled &-= 1 }
         RequestContext.prepare(
             context(of: exchange),
             arena: arena,

@@ -299,10 +299,7 @@ package struct Worker: ~Copyable {
         leftOut = .allocate(capacity: Self.leftOutWords)
         dateText = .allocate(capacity: 32)
         lastIPText = Self.zeroes(IPAddress.textBytesMax)
-        var limits = HeadLimits()
-        limits.headBytesMax = ResponseLimits.headBytesMax
-        limits.fieldCountMax = ResponseLimits.fieldsMax
-        responseLimits = limits
+        responseLimits = ResponseLimits.head
         listenerTimer = Self.timer(TimerKind.listeners)
         requestNumber = UInt64(index) << 48
         ownRow = tables.meters.workers.row(index)

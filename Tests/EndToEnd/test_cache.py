@@ -437,7 +437,8 @@ def test_an_unsafe_request_makes_room(cached, origin, client):
 
 @pytest.mark.parametrize("order, gone", [
     (["--tag", "blue"], [1, 2]), (["--tag", "blu"], []), (["--prefix", "http://test/a/"], [0, 1]),
-    (["--url", "http://TEST:80/a/1"], [1]), (["--url", "http://test/b"], [2]), (["--all"], [0, 1, 2]),
+    (["--url", "http://TEST:80/a/1"], [1]), (["--url", "http://test/b"], [2]),
+    (["--all"], [0, 1, 2]),
 ])
 def test_purge_by_the_admin_interface(cached, origin, client, tmp_path, order, gone):
     targets = {"/a/0": "red", "/a/1": "blue red", "/b": "blue"}

@@ -19,6 +19,9 @@ from harness import eventually, serve
 from metrics import PLUGIN, ROUTE, says
 from wire import Client
 
+HEADERS = {"hdr": {"library": "libHeaders.so",
+                   "config": {"response": {"set": [{"name": "x-a", "value": "b"}]}}}}
+
 DASHBOARD = os.path.join(harness.ROOT, "examples/observability/grafana.json")
 
 
@@ -111,8 +114,7 @@ def test_prometheus_and_the_dashboard(sluice, origin, prometheus):
     app = origin(serve(says))
     p = sluice(
         app, listener={"protocols": ["h1", "h2c"], "limits": {"requests": 1000000}},
-        plugins={**PLUGIN, "hdr": {"library": "libHeaders.so", "config": {
-            "response": {"set": [{"name": "x-a", "value": "b"}]}}}, "turns": {"library": "libRoundRobin.so"}},
+        plugins={**PLUGIN, **HEADERS, "turns": {"library": "libRoundRobin.so"}},
         chain=["hdr"],
         upstreams={"flaky": {"balancer": "turns", "retries": {"attempts": 2},
                              "peers": ["127.0.0.1:%d" % dead.getsockname()[1], app.address]}},
@@ -160,8 +162,7 @@ def test_prometheus_and_the_dashboard(sluice, origin, prometheus):
 
 
 def test_promtool_finds_nothing_to_say(sluice, origin, client):
-    p = sluice(origin(serve(says)), plugins={**PLUGIN, "hdr": {
-        "library": "libHeaders.so", "config": {"response": {"set": [{"name": "x-a", "value": "b"}]}}}}, chain=["hdr"],
+    p = sluice(origin(serve(says)), plugins={**PLUGIN, **HEADERS}, chain=["hdr"],
         routes=[ROUTE, {"name": "app", "match": {}, "upstream": "app"}])
     for target in ("/", "/404/1", "/500/9"):
         client(p).request(target=target)

@@ -367,7 +367,7 @@ struct MetricsTests {
         }
         #expect(result == SLUICE_OK)
         #expect(sizes.count > 3)
-        #expect(sizes.allSatisfy { $0 < MetricText.runBytes + 1_024 })
+        #expect(sizes.allSatisfy { $0 < MetricWriter.runBytes + 1_024 })
         #expect(sizes.reduce(0, +) == registry.text.utf8.count)
     }
 

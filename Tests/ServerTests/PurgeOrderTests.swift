@@ -1,6 +1,7 @@
 import Admin
 import Testing
 
+@testable import PluginHost
 @testable import Server
 
 /// What a cache is told to forget.

@@ -64,7 +64,8 @@ struct HandOverSlot: BitwiseCopyable {
 
     /// What an instance writes for the next one.
     ///
-    /// Only who knows a secret of the process can make it, so that no address is followed which comes from somewhere else.
+    /// Only who knows a secret of the process can make it, so that no address is followed which
+    /// comes from somewhere else.
     struct Message: BitwiseCopyable {
         var magic = HandOverSlot.magic
         /// `Store.layout`.

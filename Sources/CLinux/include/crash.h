@@ -98,7 +98,7 @@ struct clinux_crash_record {
 
 /* The name of a call: a phase's for 0 to 11. */
 const char *clinux_call_name(uint32_t call);
-#define CLINUX_CALLS 33
+#define CLINUX_CALLS 35
 
 /* The crumb of this thread. */
 struct clinux_crumb *clinux_crumb_here(void);

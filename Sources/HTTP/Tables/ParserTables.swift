@@ -76,6 +76,14 @@ struct ParserTables: @unchecked Sendable {
     /// Whether all bytes are of the class; true for none.
     func all(_ classMask: UInt8, _ bytes: UnsafePointer<UInt8>, count: Int) -> Bool {
         var at = 0
+        // Four at a time: names that are not known are rarely shorter.
+        while at &+ 4 <= count {
+            let common =
+                classes[Int(bytes[at])] & classes[Int(bytes[at &+ 1])]
+                & classes[Int(bytes[at &+ 2])] & classes[Int(bytes[at &+ 3])]
+            guard common & classMask != 0 else { return false }
+            at &+= 4
+        }
         while at < count {
             guard has(classMask, bytes[at]) else { return false }
             at &+= 1

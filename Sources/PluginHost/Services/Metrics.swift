@@ -6,6 +6,14 @@ public enum Metrics {
     /// Who writes families of the host's, by a name of its own, in the order of these.
     private static let sources = Mutex<[String: @Sendable (MetricWriter) -> Void]>([:])
 
+    private static let readers = Atomic<Bool>(false)
+
+    /// Whether anybody can ask for them: only then workers count requests. True for good, once so.
+    public static var haveReader: Bool { readers.load(ordering: .relaxed) }
+
+    /// There is an admin interface, or a plugin that needs `sluice.metrics/1`.
+    public static func expectReader() { readers.store(true, ordering: .relaxed) }
+
     /// Has families written whenever somebody asks, in place of what this source wrote before.
     ///
     /// - Parameter write: called on any thread; takes no lock that is held for long.

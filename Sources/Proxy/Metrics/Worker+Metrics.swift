@@ -10,8 +10,9 @@ extension Worker {
     /// A request is over: the whole response was written, or there will be none.
     @inline(__always)
     mutating func countEnd(_ exchange: UnsafeMutablePointer<Exchange>) {
-        let time = nowNanoseconds &- exchange.pointee.begunAt
         ownRow.add(WorkerWords.inFlight, .max)
+        guard calls.worker.pointee.isCounting else { return }
+        let time = nowNanoseconds &- exchange.pointee.begunAt
         let rest =
             exchange.pointee.outcome | exchange.pointee.context.facts.cache_status
             | exchange.pointee.context.flags
@@ -59,6 +60,7 @@ extension Worker {
     /// An attempt's request goes out.
     @inline(__always)
     func countSent(_ exchange: UnsafeMutablePointer<Exchange>) {
+        guard calls.worker.pointee.isCounting else { return }
         let isReused = Int(exchange.pointee.context.facts.is_reused)
         tally(exchange, UpstreamWords.sentNew &+ isReused)
     }
@@ -70,7 +72,7 @@ extension Worker {
         _ up: UnsafeMutablePointer<Upstream>,
         status: UInt16
     ) {
-        guard let upstream = exchange.pointee.upstream else { return }
+        guard calls.worker.pointee.isCounting, let upstream = exchange.pointee.upstream else { return }
         let row = upstream.pointee.meter.row(index)
         row.add(UpstreamWords.responses &+ statusClass(status))
         if up.pointee.sentAt != 0 {

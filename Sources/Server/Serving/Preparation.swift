@@ -52,10 +52,8 @@ struct Preparation {
         quarantine: [Quarantine]? = nil
     ) throws(Failure) {
         let before = present?.running
-        let tables =
-            before?.plan.tables
-            ?? PlanTables(workerCount: settings.workers ?? Process.coreCount())
-        if before == nil { ProcessMetrics.publish(tables) }
+        let tables = before?.plan.tables ?? Self.firstTables(settings)
+        if settings.admin != nil { Metrics.expectReader() }
         var loader = PluginLoader(
             settings,
             folder: ManifestPath.folder(of: manifest),
@@ -113,6 +111,12 @@ struct Preparation {
         made = loaded.made
         bound = sockets.new
         self.source = source
+    }
+
+    private static func firstTables(_ settings: ProxySettings) -> PlanTables {
+        let tables = PlanTables(workerCount: settings.workers ?? Process.coreCount())
+        ProcessMetrics.publish(tables)
+        return tables
     }
 
     /// The addresses of peers, with those of discovered ones, which have no names.

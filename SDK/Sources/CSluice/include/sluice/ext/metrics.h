@@ -1,4 +1,9 @@
-/* `sluice.metrics/1`: what the host and all plugins have counted, for one that shows it. */
+/*
+ * `sluice.metrics/1`: what the host and all plugins have counted, for one that shows it.
+ *
+ * A library that reads it names it among the tables that it needs (`required`): unless somebody
+ * does, or there is an admin interface, workers do not count requests.
+ */
 #ifndef SLUICE_EXT_METRICS_H
 #define SLUICE_EXT_METRICS_H
 
@@ -17,8 +22,8 @@ typedef struct sluice_metrics {
     uint32_t size;
     uint32_t reserved0;
 
-    /* Writes all metrics, those of the host included, in the Prometheus text format 0.0.4, in pieces
-     * of about 64 KiB. The first result of the sink that is not SLUICE_OK ends it and is returned.
+    /* Writes all metrics, those of the host included, in the Prometheus text format 0.0.4, in
+     * pieces of about 64 KiB. The first result of the sink that is not SLUICE_OK ends it and is returned.
      * [any] */
     int32_t (*write)(const sluice_sink *sink);
 
