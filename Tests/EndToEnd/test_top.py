@@ -19,7 +19,8 @@ from test_admin import TOKEN
 from wire import DEADLINE, reply
 
 PLUGINS = {
-    "marks": {"library": "libHeaders.so", "config": {"response": {"set": {"x-by": "sluice"}}}},
+    "marks": {"library": "libHeaders.so", "config": {
+        "response": {"set": [{"name": "x-by", "value": "sluice"}]}}},
     "hello": {
         "library": "libRespond.so", "config": {"status": 200, "body": "hello"}},
     "ring": {"library": "libRoundRobin.so"},

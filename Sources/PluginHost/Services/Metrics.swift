@@ -8,7 +8,9 @@ public enum Metrics {
 
     private static let readers = Atomic<Bool>(false)
 
-    /// Whether anybody can ask for them: only then workers count requests. True for good, once so.
+    /// Whether anybody can ask for them: only then workers count requests.
+    ///
+    /// True for good, once it is.
     public static var haveReader: Bool { readers.load(ordering: .relaxed) }
 
     /// There is an admin interface, or a plugin that needs `sluice.metrics/1`.

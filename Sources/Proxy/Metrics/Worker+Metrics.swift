@@ -72,7 +72,9 @@ extension Worker {
         _ up: UnsafeMutablePointer<Upstream>,
         status: UInt16
     ) {
-        guard calls.worker.pointee.isCounting, let upstream = exchange.pointee.upstream else { return }
+        guard calls.worker.pointee.isCounting, let upstream = exchange.pointee.upstream else {
+            return
+        }
         let row = upstream.pointee.meter.row(index)
         row.add(UpstreamWords.responses &+ statusClass(status))
         if up.pointee.sentAt != 0 {
