@@ -71,7 +71,7 @@ class Watched:
         self.proxy.close()
 
     def command(self, *more):
-        return [BINARY, "top", "--admin", self.admin, "--token-file", str(self.token), *more]
+        return ["top", "--admin", self.admin, "--token-file", str(self.token), *more]
 
 
 @pytest.fixture
@@ -117,13 +117,14 @@ def test_a_terminal_is_drawn_on_and_given_back(watched):
     fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 12, 40, 0, 0))
     before = termios.tcgetattr(end)
     process = subprocess.Popen(
-        watched.command("--interval", "100ms"), stdin=end, stdout=end, stderr=end)
+        [BINARY, *watched.command("--interval", "100ms")], stdin=end, stdout=end, stderr=end)
     shown = read_until(main, rb"requests/s: [1-9]", b"")
     assert shown.startswith(b"\x1b[?1049h\x1b[?25l")
     assert not termios.tcgetattr(end)[3] & (termios.ECHO | termios.ICANON)
     frame = [part for part in shown.split(b"\x1b[H") if b"requests/s" in part][-1]
     lines = frame.split(b"\r\n")
-    assert len(lines) <= 13 and all(len(re.sub(rb"\x1b\[[KJ]", b"", l)) <= 40 for l in lines)
+    assert len(lines) <= 13 and all(
+        len(re.sub(rb"\x1b\[[KJ]|\r", b"", line)) <= 40 for line in lines)
     os.write(main, b"x")
     assert process.poll() is None, "another key"
     os.write(main, b"q")
@@ -145,7 +146,7 @@ def read_until(descriptor, pattern, found):
 
 
 def test_nobody_to_ask(tmp_path):
-    got = run(BINARY, "top", "--admin", "unix:%s/none" % tmp_path)
+    got = run("top", "--admin", "unix:%s/none" % tmp_path)
     assert got.returncode == 1 and "none" in got.stderr and got.stderr.count("\n") == 1
 
 
