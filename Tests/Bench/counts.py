@@ -60,6 +60,8 @@ class HTTP1:
     """One client and two origins of HTTP/1.1."""
 
     listener, upstream = {}, {}
+    # Of the chain, in its order, but for the balancer.
+    plugins = {"hdr": {"library": "libHeaders.so"}}
 
     def __init__(self):
         self.origins = [Origin(serve(ANSWER)) for _ in range(2)]
@@ -78,6 +80,7 @@ class HTTP2:
     """The same of HTTP/2 in the clear."""
 
     listener, upstream = {"protocols": ["h1", "h2c"]}, {"protocol": "h2c"}
+    plugins = HTTP1.plugins
 
     def __init__(self):
         def answer(connection, request):
@@ -102,7 +105,20 @@ class HTTP2:
             assert answer.status == 200 and len(answer.body) == 1024
 
 
-VERSIONS = {"h1_1k": HTTP1, "h2_1k": HTTP2}
+class Operations(HTTP1):
+    """HTTP/1.1 with what operators turn on first."""
+
+    plugins = {
+        "log": {"library": "libAccessLog.so", "config": {
+            "format": "combined", "output": {"file": "access.log"}}},
+        "numbers": {"library": "libMetrics.so"},
+        "limit": {"library": "libRateLimit.so", "config": {
+            "fields": "none", "rules": [{"name": "client", "limit": 1_000_000}]}},
+        **HTTP1.plugins,
+    }
+
+
+VERSIONS = {"h1_1k": HTTP1, "h2_1k": HTTP2, "ops_1k": Operations}
 
 
 class Setting:
@@ -114,12 +130,14 @@ class Setting:
         self.ask, self.origins = self.peers.ask, self.peers.origins
         options["prefix"] = [a.format(folder=self.folder.name) for a in options.get("prefix", [])]
         # Without debug information, which valgrind can't read of every compiler.
-        for name in ["libHeaders.so", "libRoundRobin.so"]:
+        libraries = [plugin["library"] for plugin in self.peers.plugins.values()]
+        for name in ["libRoundRobin.so", *libraries]:
             self.strip(os.path.join(harness.PLUGINS, name))
         options["binary"] = self.strip(BINARY)
         content = manifest(
-            *self.origins, plugin_dir=self.folder.name, log={"level": "info"}, plugins={"hdr": {"library": "libHeaders.so"}},
-            chain=["hdr"], upstream=self.peers.upstream,
+            *self.origins, plugin_dir=self.folder.name, log={"level": "info"},
+            plugins=self.peers.plugins, chain=list(self.peers.plugins),
+            upstream=self.peers.upstream,
             listener={"limits": {"requests": 1_000_000_000}, **self.peers.listener})
         # strace and valgrind look at the process that serves.
         self.proxy = Sluice(self.folder.name, content, supervised=False, **options)
@@ -266,7 +284,9 @@ def main():
 def report(version, limits, arguments):
     """Measures and prints one table; a line for each threshold that is not kept."""
     counts, calls, functions = measure(version, arguments.requests)
-    print("One keep-alive request, 1 KB, with RoundRobin and Headers, %s:\n" % version)
+    chain = [plugin["library"][3:-3] for plugin in VERSIONS[version].plugins.values()]
+    print("One keep-alive request, 1 KB, with RoundRobin and %s, %s:\n" % (
+        ", ".join(chain), version))
     print("| count | per request | threshold | |\n|---|--:|--:|---|")
     failed = []
     for name, limit in limits.items():

@@ -166,6 +166,7 @@ def test_the_page(watched, tmp_path):
                 await page.until(
                     "document.getElementById('problem').textContent.includes(%r)" % hope)
         await page.until("!document.getElementById('main').hidden")
+        await page.until("!document.getElementById('login').offsetParent")
         await page.until("document.querySelector('#tiles b').textContent !== '0.00'")
         found = {
             "routes": await page.value(

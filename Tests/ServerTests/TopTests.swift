@@ -118,7 +118,7 @@ struct TopTests {
         #expect(
             view.lines == [
                 "sluice 1.2.3, process 7, serving, up 1m 1s, workers: 2",
-                "requests/s: 102   5xx/s: 2.00   in flight: 4.00   p50: 1.00 ms   p99: 1.98 ms",
+                "requests/s: 102   5xx/s: 2.00   in flight: 4   p50: 1.00 ms   p99: 1.98 ms",
                 "",
                 "routes:",
                 "  ROUTE  REQ/S  P50      P99      CHAIN",
@@ -128,7 +128,7 @@ struct TopTests {
                 "  app       192.0.2.1:80  healthy  3          1.24 ms     ",
                 "plugins:",
                 "  PLUGIN  ID                 CALLS/S  TIME     FAULTS  STATE",
-                "  ring    org.sluice.ketama  100      1.00 us  0.00    ",
+                "  ring    org.sluice.ketama  100      1.00 us  0       ",
             ]
         )
     }

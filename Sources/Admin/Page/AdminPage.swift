@@ -80,6 +80,7 @@ enum AdminPage {
         :root { color-scheme: light dark; --line: #8884; --soft: #8882; --good: #2a9d5c;
           --bad: #d03a3a; --warn: #c98a00; --accent: #2b6cb0; }
         * { box-sizing: border-box; }
+        [hidden] { display: none !important; }
         body { font: 14px/1.45 system-ui, sans-serif; margin: 0 auto; max-width: 1180px;
           padding: 16px; }
         header { display: flex; align-items: baseline; gap: 16px; flex-wrap: wrap; }

@@ -32,7 +32,7 @@ struct TopView {
         var parts = [
             "requests/s: " + Self.number(period.rate(.requests)),
             "5xx/s: " + Self.number(failed),
-            "in flight: " + Self.number(sum(.inFlight)),
+            "in flight: \(Int(sum(.inFlight)))",
             "p50: " + Self.time(period.quantile(0.5, of: .duration)),
             "p99: " + Self.time(period.quantile(0.99, of: .duration)),
         ]
@@ -97,7 +97,7 @@ struct TopView {
             return [
                 name, word(plugin["id"]), Self.number(calls[name] ?? 0),
                 Self.time(count > 0 ? (spent[name] ?? 0) / count : nil),
-                Self.number(faults[name] ?? 0), plugin["state"].map(word) ?? "",
+                "\(Int(faults[name] ?? 0))", plugin["state"].map(word) ?? "",
             ]
         }
         return ControlText.table(
