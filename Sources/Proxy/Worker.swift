@@ -269,9 +269,7 @@ package struct Worker: ~Copyable {
         precondition(MemoryLayout<Exchange>.stride <= Exchange.blockBytes / 2)
         exchanges = Slab(chunkCount: 64, countMax: .max / 2, stride: Exchange.blockBytes)
         scratch = .allocate(capacity: Self.scratchBytes)
-        guard let output = TLSOutput() else { preconditionFailure("no memory") }
-        ciphertext = .allocate(capacity: 1)
-        ciphertext.initialize(to: output)
+        ciphertext = Self.makeOutput()
         sessions = .allocate(capacity: tables.peerRoom)
         rest = scratch
         sessionInput = .allocate(capacity: Self.sessionInputBytes)
@@ -308,6 +306,13 @@ package struct Worker: ~Copyable {
         sizes = .sizes
         http2 = H2Counters(ownRow + WorkerWords.http2)
         enter(plan)
+    }
+
+    private static func makeOutput() -> UnsafeMutablePointer<TLSOutput> {
+        guard let output = TLSOutput() else { preconditionFailure("no memory") }
+        let memory = UnsafeMutablePointer<TLSOutput>.allocate(capacity: 1)
+        memory.initialize(to: output)
+        return memory
     }
 
     private static func timer(_ kind: UInt8) -> UnsafeMutablePointer<TimerNode> {

@@ -23,8 +23,8 @@ typedef struct sluice_metrics {
     uint32_t reserved0;
 
     /* Writes all metrics, those of the host included, in the Prometheus text format 0.0.4, in
-     * pieces of about 64 KiB. The first result of the sink that is not SLUICE_OK ends it and is returned.
-     * [any] */
+     * pieces of about 64 KiB. The first result of the sink that is not SLUICE_OK ends it and is
+     * returned. [any] */
     int32_t (*write)(const sluice_sink *sink);
 
     /* The same in another format, SLUICE_METRICS_*; SLUICE_EINVAL for one that is not known. NULL
