@@ -104,39 +104,55 @@ public enum CacheAgain: UInt32, Sendable {
 
 /// A request that the cache may answer; valid until `lookup` returns.
 public struct CacheLookup<Owner: Plugin & ~Copyable>: ~Copyable {
-    let lookup: UnsafeMutablePointer<sluice_cache_lookup>
-    let call: CacheCall
+    @usableFromInline let lookup: UnsafeMutablePointer<sluice_cache_lookup>
+    @usableFromInline let call: CacheCall
+
+    @inlinable
+    init(lookup: UnsafeMutablePointer<sluice_cache_lookup>, call: CacheCall) {
+        self.lookup = lookup
+        self.call = call
+    }
 
     /// The request's fields, after the hooks.
+    @inlinable
     public var fields: Fields { Fields(lookup.pointee.headers) }
 
     /// What else is known of it.
+    @inlinable
     public var facts: Facts { Facts(lookup.pointee.facts) }
 
     /// Whether the host made the request itself.
+    @inlinable
     public var isInternal: Bool { lookup.pointee.flags & UInt32(SLUICE_ARGS_INTERNAL) != 0 }
 
     /// Why this is called.
+    @inlinable
     public var again: CacheAgain { CacheAgain(rawValue: lookup.pointee.again) ?? .woken }
 
     /// Changes to the request that goes to the origin, with `miss`.
+    @inlinable
     public var edits: Edits { Edits(lookup.pointee.edits, failure: call.failure) }
 
     /// Fields of the reply, with `respond`.
+    @inlinable
     public var replyEdits: Edits {
         Edits(lookup.pointee.reply?.pointee.edits, failure: call.failure)
     }
 
     /// What is served, with `hit` and `stale`.
+    @inlinable
     public var answer: UnsafeMutablePointer<sluice_cache_answer>? { lookup.pointee.answer }
 
     /// The plugin's memory of this request.
+    @inlinable
     public var contextPointer: UnsafeMutablePointer<Owner.Context> { call.context(Owner.self) }
 
     /// The state of the worker.
+    @inlinable
     public var workerPointer: UnsafeMutablePointer<Owner.Worker> { call.worker(Owner.self) }
 
     /// Says how the request is served, for the facts: SLUICE_CACHE_STATUS_*.
+    @inlinable
     public func setStatus(_ status: UInt32) { lookup.pointee.cache_status = status }
 
     /// Answers: `return lookup.respond(status: 504)`.
@@ -144,6 +160,7 @@ public struct CacheLookup<Owner: Plugin & ~Copyable>: ~Copyable {
     /// - Parameters:
     ///   - status: 200 to 599.
     ///   - body: valid for the instance.
+    @inlinable
     public func respond(status: Int, body: Bytes = .empty) -> CacheVerdict {
         lookup.pointee.reply?.pointee.status = UInt32(status)
         lookup.pointee.reply?.pointee.body = body.slice
@@ -154,6 +171,7 @@ public struct CacheLookup<Owner: Plugin & ~Copyable>: ~Copyable {
     ///
     /// - Parameter nanoseconds: as of `Exchange.suspend`.
     /// - Throws: as `Exchange.suspend`.
+    @inlinable
     public func suspend(nanoseconds: UInt64) throws(ServiceError) -> Token {
         try call.suspend(nanoseconds)
     }
@@ -161,70 +179,99 @@ public struct CacheLookup<Owner: Plugin & ~Copyable>: ~Copyable {
 
 /// A response to a miss, or that there is none; valid until `admit` or `failed` returns.
 public struct CacheResponse<Owner: Plugin & ~Copyable>: ~Copyable {
-    let response: UnsafeMutablePointer<sluice_cache_response>
-    let call: CacheCall
+    @usableFromInline let response: UnsafeMutablePointer<sluice_cache_response>
+    @usableFromInline let call: CacheCall
+
+    @inlinable
+    init(response: UnsafeMutablePointer<sluice_cache_response>, call: CacheCall) {
+        self.response = response
+        self.call = call
+    }
 
     /// The request's fields.
+    @inlinable
     public var requestFields: Fields { Fields(response.pointee.request_headers) }
 
     /// The response's fields; nil in `failed`.
+    @inlinable
     public var fields: Fields? { response.pointee.headers.map { Fields($0) } }
 
     /// What else is known of the request.
+    @inlinable
     public var facts: Facts { Facts(response.pointee.facts) }
 
     /// Whether the host made the request itself.
+    @inlinable
     public var isInternal: Bool {
         response.pointee.flags & UInt32(SLUICE_ARGS_INTERNAL) != 0
     }
 
     /// Bytes of the body; nil when that is not known.
+    @inlinable
     public var contentLength: UInt64? {
         response.pointee.content_length == .max ? nil : response.pointee.content_length
     }
 
     /// Whether no body follows.
+    @inlinable
     public var isEndOfStream: Bool {
         response.pointee.flags & UInt32(SLUICE_ARGS_EOS) != 0
     }
 
     /// Changes to what the client gets, with `pass` and `store`.
+    @inlinable
     public var edits: Edits { Edits(response.pointee.edits, failure: call.failure) }
 
     /// What is served, with `answer`.
+    @inlinable
     public var answer: UnsafeMutablePointer<sluice_cache_answer>? { response.pointee.answer }
 
     /// The plugin's memory of this request.
+    @inlinable
     public var contextPointer: UnsafeMutablePointer<Owner.Context> { call.context(Owner.self) }
 
     /// The state of the worker.
+    @inlinable
     public var workerPointer: UnsafeMutablePointer<Owner.Worker> { call.worker(Owner.self) }
 
     /// Says how the request is served, for the facts: SLUICE_CACHE_STATUS_*.
+    @inlinable
     public func setStatus(_ status: UInt32) { response.pointee.cache_status = status }
 
     /// What the body is written to, with `store`.
+    @inlinable
     public func setWriter(_ writer: UnsafeMutableRawPointer) { response.pointee.writer = writer }
 }
 
 /// A read of an answer's body; valid until `read` returns.
 public struct CacheChunk: ~Copyable {
-    let chunk: UnsafeMutablePointer<sluice_cache_chunk>
-    let call: CacheCall
+    @usableFromInline let chunk: UnsafeMutablePointer<sluice_cache_chunk>
+    @usableFromInline let call: CacheCall
+
+    @inlinable
+    init(chunk: UnsafeMutablePointer<sluice_cache_chunk>, call: CacheCall) {
+        self.chunk = chunk
+        self.call = call
+    }
 
     /// Where the bytes begin in the body.
+    @inlinable
     public var offset: UInt64 { chunk.pointee.offset }
 
     /// How many bytes the host has use for.
+    @inlinable
     public var length: UInt64 { chunk.pointee.length }
 
     /// Whether a file can't be sent from here.
+    @inlinable
     public var wantsBytes: Bool { chunk.pointee.wants_bytes != 0 }
 
     /// Gives bytes, 1 or more, that stay until `close`.
+    @inlinable
     public func give(_ bytes: Bytes) { chunk.pointee.bytes = bytes.slice }
 
     /// Gives a part of a file, whose descriptor stays until `close`.
+    @inlinable
     public func give(file: Int32, offset: UInt64, length: UInt64) {
         chunk.pointee.file = file
         chunk.pointee.file_offset = offset
@@ -235,6 +282,7 @@ public struct CacheChunk: ~Copyable {
     ///
     /// - Parameter nanoseconds: as of `Exchange.suspend`.
     /// - Throws: as `Exchange.suspend`.
+    @inlinable
     public func suspend(nanoseconds: UInt64) throws(ServiceError) -> Token {
         try call.suspend(nanoseconds)
     }
@@ -270,13 +318,30 @@ public struct CachePurge {
 }
 
 /// What the calls for one request have in common.
+@usableFromInline
 struct CacheCall {
-    let request: OpaquePointer?
-    let contextMemory: UnsafeMutableRawPointer?
-    let slot: UnsafeMutableRawPointer?
-    let services: UnsafePointer<Services>
-    let failure: UnsafeMutablePointer<UInt32>
+    @usableFromInline let request: OpaquePointer?
+    @usableFromInline let contextMemory: UnsafeMutableRawPointer?
+    @usableFromInline let slot: UnsafeMutableRawPointer?
+    @usableFromInline let services: UnsafePointer<Services>
+    @usableFromInline let failure: UnsafeMutablePointer<UInt32>
 
+    @inlinable
+    init(
+        request: OpaquePointer?,
+        contextMemory: UnsafeMutableRawPointer?,
+        slot: UnsafeMutableRawPointer?,
+        services: UnsafePointer<Services>,
+        failure: UnsafeMutablePointer<UInt32>
+    ) {
+        self.request = request
+        self.contextMemory = contextMemory
+        self.slot = slot
+        self.services = services
+        self.failure = failure
+    }
+
+    @inlinable
     func context<Owner: Plugin & ~Copyable>(
         _ owner: Owner.Type
     ) -> UnsafeMutablePointer<Owner.Context> {
@@ -284,6 +349,7 @@ struct CacheCall {
         contextMemory.unsafelyUnwrapped.assumingMemoryBound(to: Owner.Context.self)
     }
 
+    @inlinable
     func worker<Owner: Plugin & ~Copyable>(
         _ owner: Owner.Type
     ) -> UnsafeMutablePointer<Owner.Worker> {
@@ -291,6 +357,7 @@ struct CacheCall {
         slot.unsafelyUnwrapped.assumingMemoryBound(to: Owner.Worker.self)
     }
 
+    @usableFromInline
     func suspend(_ nanoseconds: UInt64) throws(ServiceError) -> Token {
         guard let http = services.pointee.http else { throw .unsupported }
         var token = sluice_token()

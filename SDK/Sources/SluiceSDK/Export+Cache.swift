@@ -4,6 +4,7 @@ public import CSluice
 
 extension Export where P: ResponseCache, P: ~Copyable {
     /// The C function of `lookup`.
+    @inlinable
     public static func cacheLookup(
         _ state: UnsafeMutableRawPointer?,
         _ slot: UnsafeMutableRawPointer?,
@@ -28,6 +29,7 @@ extension Export where P: ResponseCache, P: ~Copyable {
     }
 
     /// The C function of `admit`.
+    @inlinable
     public static func cacheAdmit(
         _ state: UnsafeMutableRawPointer?,
         _ slot: UnsafeMutableRawPointer?,
@@ -39,6 +41,7 @@ extension Export where P: ResponseCache, P: ~Copyable {
     }
 
     /// The C function of `failed`.
+    @inlinable
     public static func cacheFailed(
         _ state: UnsafeMutableRawPointer?,
         _ slot: UnsafeMutableRawPointer?,
@@ -49,7 +52,8 @@ extension Export where P: ResponseCache, P: ~Copyable {
         decide(state, slot, request, context, response) { $0.failed($1) }
     }
 
-    private static func decide(
+    @inlinable
+    static func decide(
         _ state: UnsafeMutableRawPointer?,
         _ slot: UnsafeMutableRawPointer?,
         _ request: OpaquePointer?,
@@ -74,6 +78,7 @@ extension Export where P: ResponseCache, P: ~Copyable {
     }
 
     /// The C function of `write`.
+    @inlinable
     public static func cacheWrite(
         _ state: UnsafeMutableRawPointer?,
         _ slot: UnsafeMutableRawPointer?,
@@ -90,6 +95,7 @@ extension Export where P: ResponseCache, P: ~Copyable {
     }
 
     /// The C function of `commit`.
+    @inlinable
     public static func cacheCommit(
         _ state: UnsafeMutableRawPointer?,
         _ slot: UnsafeMutableRawPointer?,
@@ -99,6 +105,7 @@ extension Export where P: ResponseCache, P: ~Copyable {
     }
 
     /// The C function of `abort`.
+    @inlinable
     public static func cacheAbort(
         _ state: UnsafeMutableRawPointer?,
         _ slot: UnsafeMutableRawPointer?,
@@ -108,6 +115,7 @@ extension Export where P: ResponseCache, P: ~Copyable {
     }
 
     /// The C function of `read`.
+    @inlinable
     public static func cacheRead(
         _ state: UnsafeMutableRawPointer?,
         _ slot: UnsafeMutableRawPointer?,
@@ -136,6 +144,7 @@ extension Export where P: ResponseCache, P: ~Copyable {
     }
 
     /// The C function of `close`.
+    @inlinable
     public static func cacheClose(
         _ state: UnsafeMutableRawPointer?,
         _ slot: UnsafeMutableRawPointer?,
@@ -166,14 +175,16 @@ extension Export where P: ResponseCache, P: ~Copyable {
         }
     }
 
-    private static func instance(
+    @inlinable
+    static func instance(
         _ state: UnsafeMutableRawPointer?
     ) -> UnsafeMutablePointer<Instance<P>> {
         // Safe: the host passes what `create` gave it.
         state.unsafelyUnwrapped.assumingMemoryBound(to: Instance<P>.self)
     }
 
-    private static func worker(
+    @inlinable
+    static func worker(
         _ slot: UnsafeMutableRawPointer?
     ) -> UnsafeMutablePointer<P.Worker> {
         // Safe: the host passes what `worker_start` gave it.
