@@ -26,7 +26,7 @@ def built():
     if not shutil.which("swift"):
         pytest.skip("no Swift compiler")
     made = subprocess.run([os.path.join(harness.ROOT, "scripts/embedded")] + PLUGINS,
-                          capture_output=True, text=True, timeout=280, stdin=subprocess.DEVNULL)
+                          capture_output=True, text=True, timeout=600, stdin=subprocess.DEVNULL)
     assert made.returncode == 0, made.stdout + made.stderr
     return {name: os.path.join(FOLDER, "release", "lib%s.so" % name) for name in PLUGINS}
 
