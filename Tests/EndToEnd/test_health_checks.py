@@ -469,7 +469,7 @@ def test_the_example(tmp_path):
         eventually(lambda: answering() == everyone - {peers[1].rpartition(":")[2]},
                    "the unwell one to get no requests")
         done = harness.run("status", "--manifest", str(tmp_path / "sluice.json5"))
-        assert "upstream app, healthy: 2 of 3:" in done.stdout and "status 503" in done.stdout
+        assert "upstream app, healthy: 2 of 3, " in done.stdout and "status 503" in done.stdout
         curl(peers[1], "/well", "-X", "POST")
         eventually(lambda: answering() == everyone, "it to come back")
     finally:
