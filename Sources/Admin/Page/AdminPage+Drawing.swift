@@ -14,7 +14,9 @@ extension AdminPage {
 
         function number(value) {
           if (!Number.isFinite(value)) return "–";
-          if (Number.isInteger(value) || value >= 10000) return Math.round(value).toLocaleString("en");
+          if (Number.isInteger(value) || value >= 10000) {
+            return Math.round(value).toLocaleString("en");
+          }
           return value >= 100 ? value.toFixed(0) : value >= 1 ? value.toFixed(1) : value.toFixed(2);
         }
 
