@@ -108,8 +108,8 @@ def test_so_many_scrapes_at_a_time(proxy, origin, client):
     for c in clients:
         c.send(request(target="/metrics"))
     answers = [c.response() for c in clients]
-    assert {a.status for a in answers} <= {200, 503}
-    assert answers[0].status == 200
+    # Which of them comes first is the kernel's choice.
+    assert {a.status for a in answers} | {503} == {200, 503}
     for answer in answers:
         if answer.status == 503:
             assert answer.get("retry-after") == "1"
