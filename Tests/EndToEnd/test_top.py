@@ -167,7 +167,8 @@ def test_the_page(watched, tmp_path):
                     "document.getElementById('problem').textContent.includes(%r)" % hope)
         await page.until("!document.getElementById('main').hidden")
         await page.until("!document.getElementById('login').offsetParent")
-        await page.until("document.querySelector('#tiles b').textContent !== '0.00'")
+        await page.until(
+            "Number(document.querySelector('#tiles b').textContent.replace(',', '')) > 10")
         found = {
             "routes": await page.value(
                 "[...document.querySelectorAll('.route')].map(r => "
