@@ -80,6 +80,9 @@ class Page:
         for domain in ("Runtime", "Log", "Page"):
             await self.call(domain + ".enable")
         await self.call("Page.navigate", url=address)
+        # Until then what is asked may still be answered by the page before.
+        await self.until(
+            "document.readyState === 'complete' && location.href === %r" % address)
 
     async def value(self, expression):
         answer = await self.call(
