@@ -128,7 +128,9 @@ static const sluice_handover handover;
 
 static const void *get_extension(void *instance, const char *id) {
     if (strcmp(id, SLUICE_HANDOVER_ID) == 0) return &handover;
-    return FAULT == HAS_ANY_TABLE && strcmp(id, SLUICE_LB_ID) != 0 ? instance : 0;
+    /* With tables of roles that are none it would not be made at all. */
+    int is_role = strcmp(id, SLUICE_LB_ID) == 0 || strcmp(id, SLUICE_CACHE_ID) == 0;
+    return FAULT == HAS_ANY_TABLE && !is_role ? instance : 0;
 }
 
 static void *worker_start(void *instance, uint32_t worker) {
