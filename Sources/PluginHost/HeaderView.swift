@@ -40,16 +40,18 @@ struct HeaderView {
 
     /// The view of a message, built anew when it is not current.
     ///
+    /// - Parameter isSecure: whether a request came over TLS, which is all that its scheme says.
     /// - Returns: nil when the arena's bound is reached.
     @inline(__always)
     func make(
         _ message: inout Message,
         _ view: inout UnsafeMutablePointer<sluice_headers>?,
         _ isCurrent: inout Bool,
-        _ arena: inout Arena
+        _ arena: inout Arena,
+        isSecure: Bool = false
     ) -> UnsafeMutablePointer<sluice_headers>? {
         if isCurrent { return view }
-        return build(&message, &view, &isCurrent, &arena)
+        return build(&message, &view, &isCurrent, &arena, isSecure: isSecure)
     }
 
     @inline(never)
@@ -57,7 +59,8 @@ struct HeaderView {
         _ message: inout Message,
         _ view: inout UnsafeMutablePointer<sluice_headers>?,
         _ isCurrent: inout Bool,
-        _ arena: inout Arena
+        _ arena: inout Arena,
+        isSecure: Bool
     ) -> UnsafeMutablePointer<sluice_headers>? {
         let countMax = message.fieldCount &+ message.addedCount &+ 4
         if view == nil {
@@ -84,7 +87,7 @@ struct HeaderView {
         )
         if message.isRequest {
             builder.add(known: .pseudoMethod, message.method)
-            builder.add(known: .pseudoScheme, Slice("http"))
+            builder.add(known: .pseudoScheme, isSecure ? Slice("https") : Slice("http"))
             builder.add(known: .pseudoAuthority, message.authority)
             builder.add(known: .pseudoPath, message.path)
         } else if message.status != 0,

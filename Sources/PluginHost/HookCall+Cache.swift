@@ -105,7 +105,8 @@ extension HookCall {
         lookup.pointee.facts = args.pointee.facts
         clearAnswer()
         let call = cache.pointee.lookup
-        let verdict = enter(cache, context) { call($0, $1, $2, $3, lookup) }
+        let waiting: UInt32 = 1 << SLUICE_CACHE_WAIT | 1 << SLUICE_CACHE_FETCH
+        let verdict = enter(cache, context, waiting: waiting) { call($0, $1, $2, $3, lookup) }
         switch Int(verdict) {
         case SLUICE_CACHE_WAIT where hasWait: return .wait
         case SLUICE_CACHE_FETCH where hasWait: return .fetch
@@ -297,7 +298,8 @@ extension HookCall {
         chunk.pointee.length = UInt64(count)
         chunk.pointee.file = -1
         let call = cache.pointee.read
-        let verdict = enter(cache, context) { state, slot, request, _ in
+        let waiting: UInt32 = 1 << SLUICE_CACHE_AGAIN
+        let verdict = enter(cache, context, waiting: waiting) { state, slot, request, _ in
             call(state, slot, request, reader, chunk)
         }
         if Int(verdict) == SLUICE_CACHE_AGAIN, hasWait { return .again }
@@ -426,10 +428,13 @@ extension HookCall {
     // MARK: Calling
 
     /// Calls the cache for a request.
+    ///
+    /// - Parameter waiting: a bit for each result with which the host takes a wait.
     @inline(__always)
     private mutating func enter(
         _ cache: UnsafePointer<ChainCache>,
         _ context: UnsafeMutablePointer<RequestContext>,
+        waiting: UInt32 = 0,
         _ call: (
             UnsafeMutableRawPointer?, UnsafeMutableRawPointer?, OpaquePointer?,
             UnsafeMutableRawPointer?
@@ -445,7 +450,7 @@ extension HookCall {
         if worker.pointee.isCounting {
             worker.pointee.cells.increment(entry.pointee.meter.calls)
         }
-        let isTimed = worker.pointee.isTimed || context.pointee.isSampled
+        let isTimed = worker.pointee.isTimed || !context.pointee.timing.isEmpty
         if isTimed { beginTime() }
         let result = call(
             entry.pointee.state,
@@ -454,7 +459,10 @@ extension HookCall {
             base?.advanced(by: Int(entry.pointee.contextOffset))
         )
         worker.pointee.context = nil
-        if isTimed { noteTime(entry, isSampled: context.pointee.isSampled) }
+        if isTimed {
+            let waits = hasWait && result < 32 && waiting & 1 &<< result != 0
+            noteTime(entry, context, isResumed: true, waits: waits)
+        }
         return result
     }
 
@@ -470,7 +478,7 @@ extension HookCall {
         let result = Breadcrumb.mark(.write, of: PluginRecord.label(entry.pointee.plugin)) {
             call(entry.pointee.state, slot)
         }
-        if worker.pointee.isTimed { noteTime(entry, isSampled: false) }
+        if worker.pointee.isTimed { noteTime(entry, nil, isResumed: false, waits: false) }
         return result
     }
 
