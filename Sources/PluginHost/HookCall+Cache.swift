@@ -460,8 +460,7 @@ extension HookCall {
         )
         worker.pointee.context = nil
         if isTimed {
-            let waits = hasWait && result < 32 && waiting & 1 &<< result != 0
-            noteTime(entry, context, isResumed: true, waits: waits)
+            noteTime(entry, context, isResumed: true, result, waiting: waiting)
         }
         return result
     }
@@ -478,7 +477,7 @@ extension HookCall {
         let result = Breadcrumb.mark(.write, of: PluginRecord.label(entry.pointee.plugin)) {
             call(entry.pointee.state, slot)
         }
-        if worker.pointee.isTimed { noteTime(entry, nil, isResumed: false, waits: false) }
+        if worker.pointee.isTimed { noteTime(entry, nil, isResumed: false, 0, waiting: 0) }
         return result
     }
 

@@ -29,13 +29,15 @@ extension HookCall {
     /// - Parameters:
     ///   - context: the request's; nil of a call that is no hook of one.
     ///   - isResumed: whether it went on after a wait.
-    ///   - waits: whether it began a wait, which the host takes.
+    ///   - verdict: what it returned.
+    ///   - waiting: a bit for each verdict with which the host takes a wait that it began.
     @inline(never)
     func noteTime(
         _ entry: UnsafeMutablePointer<HookEntry>,
         _ context: UnsafeMutablePointer<RequestContext>?,
         isResumed: Bool,
-        waits: Bool
+        _ verdict: UInt32,
+        waiting: UInt32
     ) {
         let most = entry.pointee.plugin.pointee.guards.hookNanoseconds
         let (start, end) = (worker.pointee.hookStart, Clock.monotonicNanoseconds())
@@ -45,6 +47,7 @@ extension HookCall {
                 MetricRegistry.shared.observe(entry.pointee.meter.times, Double(time) / 1e9)
             }
             if context.pointee.timing.contains(.watched) {
+                let waits = hasWait && verdict < 32 && waiting & 1 &<< verdict != 0
                 RequestContext.note(
                     TimedCall(start: start, end: end, isResumed: isResumed, waits: waits),
                     of: entry,

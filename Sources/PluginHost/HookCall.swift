@@ -250,7 +250,8 @@ public struct HookCall: ~Copyable {
                 entry,
                 context,
                 isResumed: resumption != nil,
-                waits: Int(verdict) == SLUICE_SUSPEND && hasWait
+                verdict,
+                waiting: 1 &<< UInt32(SLUICE_SUSPEND)
             )
         }
         if resumption != nil { args.pointee.resume_reason = 0 }
@@ -374,7 +375,7 @@ public struct HookCall: ~Copyable {
                 &context.pointee.requestView,
                 &context.pointee.requestViewIsCurrent,
                 &context.pointee.arena,
-                isSecure: context.pointee.facts.secure != 0
+                secure: context.pointee.facts.secure
             )
         else { return false }
         args.pointee.request_headers = UnsafePointer(request)

@@ -41,7 +41,7 @@ struct HeaderViewTests {
                 &context.pointee.requestView,
                 &context.pointee.requestViewIsCurrent,
                 &context.pointee.arena,
-                isSecure: context.pointee.facts.secure != 0
+                secure: context.pointee.facts.secure
             )
             : views.make(
                 &context.pointee.response,

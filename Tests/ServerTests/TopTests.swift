@@ -134,6 +134,11 @@ struct TopTests {
         #expect(lines.contains("  app       192.0.2.1:80  healthy  3          -           "))
     }
 
+    @Test func `a plugin without hooks has no calls`() {
+        let view = TopView(period: TopPeriod(before: sample(0, ""), now: sample(1, "")))
+        #expect(view.lines.last == "  ring    org.sluice.ketama  -        -     0       ")
+    }
+
     @Test func `requests without a route have a row while there are some`() {
         func text(_ count: Int) -> String {
             "sluice_http_requests_total{route=\"none\",code=\"4xx\"} \(count)\n"

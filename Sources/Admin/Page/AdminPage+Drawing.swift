@@ -124,7 +124,7 @@ extension AdminPage {
           const sampled = rates(now, names.callSeconds + "_count", names.plugin);
           const faults = sums(now.metrics, names.faults, names.plugin);
           const rows = now.status.plugins.map(p => [
-            p.name, p.id, p.version, number(calls.get(p.name) || 0),
+            p.name, p.id, p.version, number(calls.has(p.name) ? calls.get(p.name) : NaN),
             time((spent.get(p.name) || 0) / (sampled.get(p.name) || 0)),
             number(faults.get(p.name) || 0), p.state || ""]);
           table("plugins", [["Plugin"], ["Library"], ["Version"], ["Calls / s", "number"],

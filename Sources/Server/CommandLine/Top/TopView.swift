@@ -105,7 +105,7 @@ struct TopView {
             let name = word(plugin["name"])
             let count = timed[name] ?? 0
             return [
-                name, word(plugin["id"]), Self.number(calls[name] ?? 0),
+                name, word(plugin["id"]), calls[name].map(Self.number) ?? "-",
                 Self.time(count > 0 ? (spent[name] ?? 0) / count : nil),
                 "\(Int(faults[name] ?? 0))", plugin["state"].map(word) ?? "",
             ]
