@@ -185,8 +185,8 @@ public struct Message {
         }
     }
 
-    /// Marks what asks for a part of a representation, or for none of it, as removed: what a request
-    /// that fills a cache must not ask for (RFC 9110 §13.1, §14.2).
+    /// Marks what asks for a part of a representation, or for none of it, as removed: a request
+    /// that fills a cache must not ask for that (RFC 9110 §13.1, §14.2).
     public mutating func dropConditions() {
         drop(.range)
         drop(.ifRange)

@@ -42,7 +42,7 @@ struct H2MergeTests {
         server.sendData(1, count: 5)
         #expect(
             server.takeFrames() == [
-                "DATA 1 5", "DATA 3 5", "DATA 1 5", "PING ACK", "DATA 1 5", "HEADERS 3 1 END",
+                "DATA 1 5", "DATA 3 5", "DATA 1 5", "PING 7 ACK", "DATA 1 5", "HEADERS 3 1 END",
                 "DATA 1 5", "RST_STREAM 3 8", "DATA 1 5",
             ]
         )
@@ -90,8 +90,10 @@ struct H2MergeTests {
 
     @Test func `windows count the bytes`() {
         let server = server()
-        for _ in 0..<65 { #expect(server.sendData(1, count: 1_000) == 1_000) }
-        _ = server.takeOutput()
+        for _ in 0..<65 {
+            #expect(server.sendData(1, count: 1_000) == 1_000)
+            _ = server.takeOutput()
+        }
         #expect(server.sendData(1, count: 300) == 300)
         #expect(server.sendData(1, count: 300, end: true) == 235)
         #expect(server.takeFrames() == ["DATA 1 535"])
