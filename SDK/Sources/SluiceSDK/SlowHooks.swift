@@ -84,8 +84,9 @@ public struct SlowHooks: Sequence {
 }
 
 extension Exchange where Owner: ~Copyable {
-    /// Has the host keep the calls of this request's hooks, of all plugins, that take so long from
-    /// now on. It times each hook for it.
+    /// Has the host keep the calls of this request's hooks that take so long from now on.
+    ///
+    /// They are those of all plugins, and each is timed for it.
     ///
     /// - Parameter nanoseconds: 1 or more. Where several plugins ask, the least counts.
     /// - Returns: whether it does; false with 0, and where the host has no such service.
