@@ -1,4 +1,4 @@
-public import CSluice
+import CSluice
 
 /// A call of a hook that took long, with the waits that it began.
 ///
