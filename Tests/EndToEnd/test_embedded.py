@@ -10,6 +10,7 @@ import harness
 from harness import serve
 from wire import Client, reply
 
+pytestmark = pytest.mark.compiles
 FOLDER = os.path.join(harness.ROOT, ".build-embedded")
 # Discovery brings a DNS client and a reader of JSON, RateLimit speaks with a store, AccessLog has a
 # table of variables, Tracing writes two encodings.

@@ -14,6 +14,7 @@ from harness import ROOT, serve
 from wire import Client, chunk, reply
 
 pytestmark = [
+    pytest.mark.compiles,
     pytest.mark.seconds(600),
     pytest.mark.skipif(not shutil.which("swift"), reason="no Swift compiler"),
 ]
