@@ -186,6 +186,7 @@ extension CacheFilter {
             fill.pointee.set(Fill.State.streaming)
             fill.pointee.wakeAll()
         }
+        fill.pointee.spill.request = response.request
         response.setWriter(UnsafeMutableRawPointer(fill))
         if response.isInternal { response.setStatus(UInt32(SLUICE_CACHE_STATUS_UPDATED)) }
         if response.isInternal { metrics.updated.add() }
