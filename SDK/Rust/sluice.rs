@@ -1608,7 +1608,7 @@ impl sluice_cache_response {
     };
 }
 
-/// `bytes`: 1 or more, valid until `close`
+/// `bytes`: 1 or more, valid until `close` or a `read` whose offset is behind them.
 pub const SLUICE_CACHE_BYTES: u32 = 0;
 /// `file`, `file_offset`, `file_length`: 1 or more, until `close`
 pub const SLUICE_CACHE_FILE: u32 = 1;

@@ -68,6 +68,15 @@ public enum CacheAdmission {
     case failed
 }
 
+/// What came of bytes for a writer.
+public enum CacheWrite: Sendable {
+    case taken
+    /// The same, and `HookCall.takeWait` names a wait before which there is to come no more.
+    case wait
+    /// They can't be stored.
+    case refused
+}
+
 /// What came of a read.
 public enum CacheRead {
     case bytes(UnsafePointer<UInt8>, Int)
@@ -244,16 +253,26 @@ extension HookCall {
 
     // MARK: Writing
 
-    /// Gives a writer bytes; false when they can't be stored, and `end` is to follow.
+    /// Gives a writer bytes; when they are refused, `end` is to follow.
+    ///
+    /// - Parameter context: of the request that was admitted.
     public mutating func write(
         _ cache: UnsafePointer<ChainCache>,
+        _ context: UnsafeMutablePointer<RequestContext>,
         _ writer: UnsafeMutableRawPointer?,
         _ bytes: UnsafePointer<UInt8>,
         _ count: Int
-    ) -> Bool {
+    ) -> CacheWrite {
         let call = cache.pointee.write
         let piece = sluice_slice(ptr: bytes, len: UInt64(count))
-        return enterAlone(cache) { call($0, $1, writer, piece) } == SLUICE_OK
+        worker.pointee.entry = cache.pointee.entry
+        worker.pointee.context = context
+        args.pointee.phase = UInt32(SLUICE_PHASE_CACHE_LOOKUP)
+        let result = enterAlone(cache) { call($0, $1, writer, piece) }
+        worker.pointee.context = nil
+        if result == SLUICE_OK { return hasWait ? .wait : .taken }
+        cancelWait()
+        return .refused
     }
 
     /// Ends a writer.
