@@ -21,8 +21,8 @@ struct SpillTests {
             for _ in 0..<count {
                 let taken = pool.take()
                 let reader = try #require(taken)
-                reader.along.pointee.block = block.copy().toOpaque()
                 fill.pointee.link(reader: reader)
+                reader.along.pointee.block = block.copy().toOpaque()
                 readers.append(reader)
             }
             fill.pointee.spill.tail = block.toOpaque()
