@@ -8,6 +8,7 @@ import pytest
 
 from harness import BINARY, PLUGINS, ROOT
 
+pytestmark = pytest.mark.long
 SOURCES = os.path.join(ROOT, "Tests/EndToEnd/plugins")
 INCLUDE = os.path.join(ROOT, "SDK/Sources/CSluice/include")
 CHECKS = ["file", "tables", "life", "workers", "config", "exchanges", "views", "bodies", "leaving",
