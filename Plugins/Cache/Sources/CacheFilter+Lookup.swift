@@ -187,7 +187,7 @@ extension CacheFilter {
     /// Where the most recent response is that matches, of an address whose responses have come to
     /// vary by other fields (RFC 9111 §4.1).
     ///
-    /// - Returns: a list; that of the newest response when none matches. Nil when a key is too long.
+    /// - Returns: a list; the newest one when none matches. Nil when a key is too long.
     private func newestMatch(
         _ name: KeyName,
         _ marker: ObjectRef,

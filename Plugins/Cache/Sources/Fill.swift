@@ -169,24 +169,22 @@ struct Fill: ~Copyable {
     // MARK: Those who read along; with the lock
 
     mutating func link(reader: Reader.Pointer) {
-        reader.pointee.isLinked = true
-        reader.pointee.previous = nil
-        reader.pointee.next = firstReader
-        firstReader?.pointee.previous = reader
+        reader.along.initialize(to: Along())
+        reader.along.pointee.next = firstReader
+        firstReader?.along.pointee.previous = reader
         firstReader = reader
     }
 
     mutating func unlink(reader: Reader.Pointer) {
-        guard reader.pointee.isLinked else { return }
-        reader.pointee.isLinked = false
-        reader.pointee.next?.pointee.previous = reader.pointee.previous
-        if let previous = reader.pointee.previous {
-            previous.pointee.next = reader.pointee.next
+        let along = reader.along
+        guard along.pointee.isLinked else { return }
+        along.pointee.isLinked = false
+        along.pointee.next?.along.pointee.previous = along.pointee.previous
+        if let previous = along.pointee.previous {
+            previous.along.pointee.next = along.pointee.next
         } else {
-            firstReader = reader.pointee.next
+            firstReader = along.pointee.next
         }
-        reader.pointee.next = nil
-        reader.pointee.previous = nil
     }
 
     // MARK: Those who wait; with the lock

@@ -52,9 +52,9 @@ extension CacheFilter {
         else { return false }
         var place = fill.pointee.firstReader
         while let reader = place {
-            reader.pointee.spilled = block.copy().toOpaque()
-            reader.pointee.spilledStart = start
-            place = reader.pointee.next
+            reader.along.pointee.block = block.copy().toOpaque()
+            reader.along.pointee.start = start
+            place = reader.along.pointee.next
         }
         fill.pointee.spill.tail = block.toOpaque()
         fill.pointee.spill.tailStart = start
@@ -133,7 +133,7 @@ extension CacheFilter {
     /// - Returns: bytes that are, so that the next call comes soon.
     static func note(_ reader: Reader.Pointer, _ offset: UInt64, _ count: Int) -> Int {
         guard let fill = reader.pointee.fill else { return count }
-        fill.locked { reader.pointee.place = offset }
+        fill.locked { reader.along.pointee.place = offset }
         return min(count, Spill.blockBytes)
     }
 
@@ -142,15 +142,15 @@ extension CacheFilter {
         _ reader: Reader.Pointer,
         _ chunk: borrowing CacheChunk
     ) -> CacheProgress {
-        guard let fill = reader.pointee.fill, chunk.offset >= reader.pointee.spilledStart else {
+        guard let fill = reader.pointee.fill, chunk.offset >= reader.along.pointee.start else {
             return .broken
         }
-        while let block = reader.pointee.spilled {
+        while let block = reader.along.pointee.block {
             // In this order: what is seen first is older than what is seen after it.
             let end = fill.pointee.end
             let isLast = BlockChain.next(block) == nil
             let bytes = BlockChain.bytes(block)
-            let place = chunk.offset - reader.pointee.spilledStart
+            let place = chunk.offset - reader.along.pointee.start
             if place < UInt64(bytes.count), let start = bytes.baseAddress {
                 let bytesLeft = min(bytes.count - Int(place), Int(clamping: chunk.length))
                 let count = note(reader, chunk.offset, bytesLeft)
@@ -161,7 +161,7 @@ extension CacheFilter {
             }
             // Who was cut has no block behind his own.
             let isCut = fill.locked {
-                guard reader.pointee.isLinked else { return true }
+                guard reader.along.pointee.isLinked else { return true }
                 if !isLast { fill.pointee.advance(reader) }
                 return false
             }
@@ -180,8 +180,8 @@ extension CacheFilter {
     func leave(_ fill: Fill.Pointer, _ reader: Reader.Pointer) {
         fill.locked {
             fill.pointee.unlink(reader: reader)
-            if let block = reader.pointee.spilled { _ = ByteBlock(opaque: block) }
-            reader.pointee.spilled = nil
+            if let block = reader.along.pointee.block { _ = ByteBlock(opaque: block) }
+            reader.along.pointee.block = nil
             fill.pointee.goOn()
         }
     }
@@ -195,8 +195,8 @@ extension Fill {
         var start = spill.tailStart
         var place = firstReader
         while let reader = place {
-            start = min(start, reader.pointee.spilledStart)
-            place = reader.pointee.next
+            start = min(start, reader.along.pointee.start)
+            place = reader.along.pointee.next
         }
         return start
     }
@@ -208,23 +208,25 @@ extension Fill {
         let start = slowestStart
         var place = firstReader
         while let reader = place {
-            place = reader.pointee.next
-            if reader.pointee.spilledStart == start { body(reader) }
+            place = reader.along.pointee.next
+            if reader.along.pointee.start == start { body(reader) }
         }
     }
 
     /// Whether one of the slowest has read on since the places were marked.
     var hasSlowestMoved: Bool {
         var hasMoved = false
-        forEachSlowest { if $0.pointee.place != $0.pointee.placeBefore { hasMoved = true } }
+        forEachSlowest {
+            if $0.along.pointee.place != $0.along.pointee.placeBefore { hasMoved = true }
+        }
         return hasMoved
     }
 
     func markPlaces() {
         var place = firstReader
         while let reader = place {
-            reader.pointee.placeBefore = reader.pointee.place
-            place = reader.pointee.next
+            reader.along.pointee.placeBefore = reader.along.pointee.place
+            place = reader.along.pointee.next
         }
     }
 
@@ -234,9 +236,9 @@ extension Fill {
         var slowest = firstReader
         let start = slowestStart
         while let reader = slowest {
-            slowest = reader.pointee.next
-            guard reader.pointee.spilledStart == start else { continue }
-            block = reader.pointee.spilled
+            slowest = reader.along.pointee.next
+            guard reader.along.pointee.start == start else { continue }
+            block = reader.along.pointee.block
             unlink(reader: reader)
         }
         // They have a reference to it until they are closed, and may still send of it.
@@ -246,14 +248,14 @@ extension Fill {
 
     /// Takes a reader on to the next block.
     mutating func advance(_ reader: Reader.Pointer) {
-        guard let block = reader.pointee.spilled else { return }
+        guard let block = reader.along.pointee.block else { return }
         let own = ByteBlock(opaque: block)
         guard let next = own.next else {
             _ = own.toOpaque()
             return
         }
-        reader.pointee.spilledStart += UInt64(own.count)
-        reader.pointee.spilled = next.toOpaque()
+        reader.along.pointee.start += UInt64(own.count)
+        reader.along.pointee.block = next.toOpaque()
         goOn()
     }
 

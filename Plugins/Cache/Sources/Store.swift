@@ -19,7 +19,8 @@ struct Store: ~Copyable {
         var word = version
         for size in [
             MemoryLayout<Store>.size, MemoryLayout<ObjectHead>.size, MemoryLayout<Fill>.size,
-            MemoryLayout<Waiter>.size, MemoryLayout<Reader>.size, MemoryLayout<TinyUFO>.size,
+            MemoryLayout<Waiter>.size, MemoryLayout<Reader>.size, MemoryLayout<Along>.size,
+            MemoryLayout<TinyUFO>.size,
         ] {
             word = (word &+ UInt64(size)) &* 0x9e37_79b9_7f4a_7c15
         }

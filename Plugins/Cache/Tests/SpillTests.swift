@@ -21,8 +21,8 @@ struct SpillTests {
             for _ in 0..<count {
                 let taken = pool.take()
                 let reader = try #require(taken)
-                reader.pointee.spilled = block.copy().toOpaque()
                 fill.pointee.link(reader: reader)
+                reader.along.pointee.block = block.copy().toOpaque()
                 readers.append(reader)
             }
             fill.pointee.spill.tail = block.toOpaque()
@@ -49,7 +49,7 @@ struct SpillTests {
 
         func close(_ reader: Reader.Pointer) {
             fill.pointee.unlink(reader: reader)
-            if let block = reader.pointee.spilled { _ = ByteBlock(opaque: block) }
+            if let block = reader.along.pointee.block { _ = ByteBlock(opaque: block) }
             pool.give(reader)
             readers.removeAll { $0 == reader }
         }
@@ -71,7 +71,7 @@ struct SpillTests {
         let (first, second) = (scene.readers[0], scene.readers[1])
         for _ in 0..<5 { scene.fill.pointee.advance(first) }
         // There is no block behind the last.
-        #expect(first.pointee.spilledStart == 3 * block)
+        #expect(first.along.pointee.start == 3 * block)
         #expect(scene.keptBytes == 3 * block)
         scene.fill.pointee.advance(second)
         #expect(scene.keptBytes == 2 * block)
@@ -84,12 +84,12 @@ struct SpillTests {
         for _ in 0..<2 { try scene.write() }
         scene.fill.pointee.markPlaces()
         #expect(!scene.hasSlowestMoved)
-        scene.readers[0].pointee.place = 10
+        scene.readers[0].along.pointee.place = 10
         #expect(scene.hasSlowestMoved)
         scene.fill.pointee.markPlaces()
         // One that is ahead does not count.
         scene.fill.pointee.advance(scene.readers[0])
-        scene.readers[0].pointee.place = block
+        scene.readers[0].along.pointee.place = block
         #expect(!scene.hasSlowestMoved)
     }
 
@@ -98,9 +98,12 @@ struct SpillTests {
         for _ in 0..<4 { try scene.write() }
         scene.fill.pointee.advance(scene.readers[2])
         let (first, second, third) = (scene.readers[0], scene.readers[1], scene.readers[2])
-        let held = try #require(first.pointee.spilled)
+        let held = try #require(first.along.pointee.block)
         scene.fill.pointee.cutSlowest()
-        #expect(!first.pointee.isLinked && !second.pointee.isLinked && third.pointee.isLinked)
+        #expect(
+            !first.along.pointee.isLinked && !second.along.pointee.isLinked
+                && third.along.pointee.isLinked
+        )
         #expect(BlockChain.bytes(held).count == Spill.blockBytes)
         #expect(BlockChain.next(held) == nil)
         #expect(scene.keptBytes == 3 * block)
@@ -120,7 +123,7 @@ struct SpillTests {
             var place = scene.first
             while let next = place {
                 count += 1
-                place = next.pointee.next
+                place = next.along.pointee.next
             }
             #expect(count == scene.readers.count)
         }
