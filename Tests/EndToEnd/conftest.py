@@ -31,7 +31,7 @@ def pytest_terminal_summary(terminalreporter, config):
 
 def pytest_configure(config):
     for line in ("seconds(n): the most that this test may take",
-                 "compiles: builds Swift packages, which takes all cores; make e2e begins with them",
+                 "compiles: builds Swift packages on all cores; make e2e begins with them",
                  "alone: measures, or fills the machine; make e2e runs it when nothing else runs",
                  "long: the file takes a minute or more; with `-n` it begins first"):
         config.addinivalue_line("markers", line)

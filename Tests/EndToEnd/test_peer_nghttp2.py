@@ -29,13 +29,14 @@ def run(*argv):
 
 
 # ------------------------------------------------------------------ h2load
+@pytest.mark.alone
 @pytest.mark.parametrize("clients,streams,count", [(1, 1_000, 1_000), (10, 100, 20_000)])
 def test_h2load(served, nginx, clients, streams, count):
     """1,000 streams on one connection, as many at a time as the proxy allows."""
     (nginx.root / "1k").write_bytes(pattern(1_000))
     _, url = served(nginx.address)
     text = run("h2load", "-n", str(count), "-c", str(clients), "-m", str(streams), url + "/1k")
-    assert "%d succeeded, 0 failed, 0 errored, 0 timeout" % count in text
+    assert "%d succeeded, 0 failed, 0 errored, 0 timeout" % count in text, text
     assert "status codes: %d 2xx, 0 3xx, 0 4xx, 0 5xx" % count in text
     assert "(%d) data" % (count * 1_000) in text, text
 
