@@ -10,7 +10,7 @@ extension CacheFilter {
     // MARK: Orders
 
     package func purge(_ order: CachePurge) throws(PluginError) -> Int {
-        let count: Int
+        var count: Int
         let value = Text(order.value)
         switch order.kind {
         case .url:
@@ -18,6 +18,7 @@ extension CacheFilter {
                 throw PluginError("no address as \"http://host/path\": \"\(String(order.value))\"")
             }
             count = try purge(address, isSoft: order.isSoft)
+            count += try purgeDisk(address, isSoft: order.isSoft)
         case .prefix:
             guard Address(value) != nil else {
                 throw PluginError(
@@ -25,10 +26,16 @@ extension CacheFilter {
                 )
             }
             count = purge(isSoft: order.isSoft) { key, _ in key.hasPrefix(value) }
+            count += try purgeDisk(isSoft: order.isSoft) { key, _ in key.hasPrefix(value) }
         case .tag:
             guard !value.isEmpty else { throw PluginError("an empty tag") }
             count = purge(isSoft: order.isSoft) { _, object in object.hasTag(value) }
-        case .all: count = purge(isSoft: order.isSoft) { _, _ in true }
+            count += try purgeDisk(isSoft: order.isSoft) { _, view in
+                view?.hasTag(value) ?? true
+            }
+        case .all:
+            count = purge(isSoft: order.isSoft) { _, _ in true }
+            count += try purgeDisk(isSoft: order.isSoft) { _, _ in true }
         }
         metrics.purges.add()
         metrics.purgedObjects.add(count)
@@ -83,7 +90,7 @@ extension CacheFilter {
         return count
     }
 
-    private func name(
+    func name(
         _ address: Address,
         _ room: UnsafeMutablePointer<UInt8>
     ) -> KeyName? {
@@ -135,6 +142,7 @@ extension CacheFilter {
             fill.pointee.isDoomed.store(true, ordering: .releasing)
             if fill.pointee.state == .streaming { isFound = true }
         }
+        if forgetOnDisk(name, isSoft: isSoft) { isFound = true }
         guard let pin = store.pointee.objects.peek(name.bytes, hash: name.hash) else {
             return isFound
         }

@@ -15,8 +15,10 @@ extension CacheFilter {
     ) -> CacheProgress {
         let reader = reader.assumingMemoryBound(to: Reader.self)
         if reader.pointee.waiter.fill != nil { Self.endWait(reader) }
-        let progress = Self.step(reader, chunk)
-        guard progress == .again, let fill = reader.pointee.fill else { return progress }
+        let progress = step(reader, chunk, worker)
+        guard progress == .again, let fill = reader.pointee.fill, !reader.waitsForDisk else {
+            return progress
+        }
         let waiter = reader.waiterPointer
         let isWaiting = fill.locked {
             guard let token = try? chunk.suspend(nanoseconds: 0) else { return false }
@@ -27,7 +29,7 @@ extension CacheFilter {
         }
         guard isWaiting else { return .broken }
         // The writer looks for those who wait after it has written, so one of both sees the other.
-        let again = Self.step(reader, chunk)
+        let again = step(reader, chunk, worker)
         if again != .again { Self.endWait(reader) }
         return again
     }
@@ -41,7 +43,24 @@ extension CacheFilter {
     }
 
     /// Finds the bytes at the chunk's offset.
-    private static func step(
+    private func step(
+        _ reader: Reader.Pointer,
+        _ chunk: borrowing CacheChunk,
+        _ worker: UnsafeMutablePointer<Worker>
+    ) -> CacheProgress {
+        if reader.pointee.file >= 0 { return stepInFile(reader, chunk, worker) }
+        let progress = Self.stepInMemory(reader, chunk)
+        guard progress != .bytes, let spill = reader.pointee.fill?.pointee.spill else {
+            return progress
+        }
+        // It has gone to the disk meanwhile: all of it, also what was in memory.
+        guard readFile(reader, spill) else {
+            return spill.pointee.phase == .failed ? .broken : .again
+        }
+        return stepInFile(reader, chunk, worker)
+    }
+
+    private static func stepInMemory(
         _ reader: Reader.Pointer,
         _ chunk: borrowing CacheChunk
     ) -> CacheProgress {
@@ -95,7 +114,10 @@ extension CacheFilter {
     ) {
         let reader = reader.assumingMemoryBound(to: Reader.self)
         if reader.pointee.waiter.fill != nil { Self.endWait(reader) }
-        if let pin = reader.pointee.pin { _ = Pin(opaque: pin) }
+        if let load = reader.pointee.load, load.abandon() {
+            worker.pointee.loads.pointee.give(load)
+        }
+        if let held = reader.pointee.held { _ = Held(opaque: held) }
         if let block = reader.pointee.block { _ = ByteBlock(opaque: block) }
         if let fill = reader.pointee.fill { fill.release() }
         if let ranges = reader.pointee.ranges { cache_free(ranges) }
@@ -122,6 +144,10 @@ extension CacheFilter {
         else {
             refuse(fill, .tooLarge)
             return false
+        }
+        if configuration.disk != nil, let isTaken = writeBeyondMemory(fill, rest) {
+            if !isTaken { refuse(fill, .disk) }
+            return isTaken
         }
         while !rest.isEmpty {
             guard let tail = fill.pointee.tail else { return false }
@@ -170,6 +196,10 @@ extension CacheFilter {
         let fill = writer.assumingMemoryBound(to: Fill.self)
         guard let head = fill.pointee.head else { return abort(writer, on: worker) }
         ObjectRef(BlockChain.bytes(head)).setBodyLength(fill.pointee.writtenBytes)
+        if let spill = fill.pointee.spill {
+            spill.end(.commit)
+            return startTasks()
+        }
         fill.pointee.set(Fill.End.complete)
         let name = fill.pointee.name
         if fill.pointee.isDoomed.load(ordering: .acquiring) {
@@ -181,6 +211,7 @@ extension CacheFilter {
                 hash: name.hash
             )
             if outcome.isTaken { metrics.fills.add() } else { log(.noMemory, name) }
+            forgetOnDisk(name.hash)
             // One that came while it was put: it looked for what was not there yet.
             if fill.pointee.isDoomed.load(ordering: .acquiring) {
                 store.pointee.objects.remove(name.bytes, hash: name.hash)
@@ -194,12 +225,16 @@ extension CacheFilter {
         on worker: UnsafeMutablePointer<Worker>
     ) {
         let fill = writer.assumingMemoryBound(to: Fill.self)
+        if let spill = fill.pointee.spill {
+            spill.end(.abort)
+            return startTasks()
+        }
         fill.pointee.set(Fill.End.broken)
         metrics.fillsAborted.add()
         endWriting(fill)
     }
 
-    private func endWriting(_ fill: Fill.Pointer) {
+    func endWriting(_ fill: Fill.Pointer) {
         store.pointee.fills.remove(fill)
         fill.locked {
             fill.pointee.set(Fill.State.over)

@@ -28,14 +28,23 @@ extension CacheFilter {
         guard let other = slot.take() else { throw PluginError("the state was taken already") }
         guard other.pointee.memoryBytes == configuration.memoryBytes,
             other.pointee.workerCount == host.workerCount,
-            other.pointee.rules == configuration.rules
+            other.pointee.rules == configuration.rules, hasDisk(of: other)
         else {
             other.release()
-            host.log(.info, "the cache begins empty: its memory or the rules for keys have changed")
+            host.log(
+                .info,
+                "the cache begins empty: its storage or the rules for keys have changed"
+            )
             return
         }
         let own = store
         place.pointee.store = other
         own.release()
+    }
+
+    /// Whether a store has the disk that this instance is to have.
+    private func hasDisk(of other: Store.Pointer) -> Bool {
+        guard let own = configuration.diskTier else { return other.pointee.disk == nil }
+        return other.pointee.disk?.pointee.isFor(own.settings, own.path) ?? false
     }
 }

@@ -54,6 +54,8 @@ struct Fill: ~Copyable {
     /// Set by a purge: it will not be stored, and nobody new reads it.
     let isDoomed = Atomic<Bool>(false)
     let waiterCount = Atomic<Int>(0)
+    /// Address of the way to the disk; 0 as long as there is none.
+    private let spillWord = Atomic<UInt>(0)
     let lock: WriteLock
     private(set) var firstWaiter: UnsafeMutablePointer<Waiter>?
     private var lastWaiter: UnsafeMutablePointer<Waiter>?
@@ -119,6 +121,13 @@ struct Fill: ~Copyable {
     var state: State { State(rawValue: stateWord.load(ordering: .acquiring)) ?? .over }
     var end: End { End(rawValue: endWord.load(ordering: .acquiring)) ?? .broken }
 
+    /// Its way to the disk; set once, by the one who fetches.
+    var spill: Spill.Pointer? { Spill.Pointer(bitPattern: spillWord.load(ordering: .acquiring)) }
+
+    func set(_ spill: Spill.Pointer) {
+        spillWord.store(UInt(bitPattern: spill), ordering: .releasing)
+    }
+
     func set(_ state: State) { stateWord.store(state.rawValue, ordering: .releasing) }
     func set(_ end: End) { endWord.store(end.rawValue, ordering: .releasing) }
 
@@ -152,6 +161,7 @@ struct Fill: ~Copyable {
     }
 
     deinit {
+        spill?.retire()
         if let head { _ = ByteBlock(opaque: head) }
         cache_free(key)
         lock.destroy()

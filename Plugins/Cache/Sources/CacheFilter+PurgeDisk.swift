@@ -1,0 +1,115 @@
+import CacheDisk
+import CachePolicy
+import SluiceSDK
+import TinyUFO
+
+// Orders to forget, on the disk: they are followed when the order's answer says so, and a process
+// that dies behind it does not bring anything back.
+
+extension CacheFilter {
+    /// Objects that one step looks at.
+    private static let sweepObjects = 256
+    /// Time for an order that has to look at all objects; the manifest bounds such calls as well.
+    private static let sweepNanoseconds: UInt64 = 20_000_000_000
+
+    /// Forgets an address; its variants are not found any more without it.
+    ///
+    /// - Returns: 1 if there was something.
+    func purgeDisk(_ address: Address, isSoft: Bool) throws(PluginError) -> Int {
+        guard let tier = store.pointee.disk, tier.pointee.isOpen else { return 0 }
+        let room = UnsafeMutablePointer<UInt8>.allocate(capacity: KeyRules.byteCountMax)
+        defer { room.deallocate() }
+        guard let name = name(address, room) else { return 0 }
+        let files = tier.pointee.files
+        if isSoft {
+            try finishFinding(files)
+            let wasThere = files.pointee.markStaleBlocking(hash: name.hash, since: wallSeconds)
+            return wasThere ? 1 : 0
+        }
+        do throws(DiskError) {
+            return try files.pointee.removeBlocking(hash: name.hash) ? 1 : 0
+        } catch {
+            throw PluginError("the disk tier: " + error.text)
+        }
+    }
+
+    /// Forgets what a closure chooses.
+    ///
+    /// - Parameter isChosen: takes the key, and the head if it makes sense.
+    /// - Returns: how many, without markers.
+    func purgeDisk(
+        isSoft: Bool,
+        _ isChosen: (Text, DiskHead.View?) -> Bool
+    ) throws(PluginError) -> Int {
+        guard let tier = store.pointee.disk, tier.pointee.isOpen else { return 0 }
+        let files = tier.pointee.files
+        let deadline = host.nowNanoseconds + Self.sweepNanoseconds
+        var sweep = DiskStore.Sweep()
+        var markers = 0
+        let since = isSoft ? wallSeconds : 0
+        var isMore = true
+        while isMore {
+            do throws(DiskError) {
+                isMore = try files.pointee.sweepBlocking(
+                    &sweep,
+                    objectsMax: Self.sweepObjects,
+                    staleSince: since
+                ) { key, meta in
+                    let view = DiskHead.View(meta)
+                    guard isChosen(Text(key), view) else { return false }
+                    guard view?.isMarker == true else { return true }
+                    // A soft order leaves it: it says where the variants are.
+                    if !isSoft { markers += 1 }
+                    return !isSoft
+                }
+            } catch {
+                throw PluginError("the disk tier: " + error.text)
+            }
+            guard !isMore || host.nowNanoseconds < deadline else {
+                throw PluginError(
+                    "the disk tier: 20s were not enough; forgotten so far: \(sweep.removed)"
+                )
+            }
+        }
+        return max(sweep.removed - markers, 0)
+    }
+
+    private var wallSeconds: UInt64 { max(host.wallClockSeconds, 1) }
+
+    /// Waits until all that was stored before is found.
+    private func finishFinding(_ files: UnsafeMutablePointer<DiskStore>) throws(PluginError) {
+        let deadline = host.nowNanoseconds + Self.sweepNanoseconds
+        while files.pointee.state == .rebuilding,
+            files.pointee.workBlocking(filesMax: Self.sweepObjects)
+        {
+            guard host.nowNanoseconds < deadline else {
+                throw PluginError("the disk tier: what was there is still being found")
+            }
+        }
+    }
+
+    /// Forgets an address by a request, on a worker.
+    ///
+    /// - Returns: whether there was something.
+    func forgetOnDisk(_ name: KeyName, isSoft: Bool) -> Bool {
+        if !isSoft { return removeOnDisk(name.hash) }
+        guard let tier = store.pointee.disk, tier.pointee.isOpen else { return false }
+        let isThere: Bool
+        switch tier.pointee.files.pointee.find(name.bytes, hash: name.hash) {
+        case .absent: isThere = false
+        case .closed: isThere = true
+        case .open(let entry):
+            isThere = true
+            if let form = entry.form {
+                // Safe: `DiskHead.read` made it.
+                let head = UnsafeRawBufferPointer(start: form, count: 1)
+                ObjectRef(head).setStale(since: host.nowNanoseconds)
+            }
+        }
+        if isThere {
+            tier.pointee.push(Removal.make(name.hash, staleSince: wallSeconds).task)
+            startTasks()
+        }
+        return isThere
+    }
+}
