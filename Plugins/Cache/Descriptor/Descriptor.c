@@ -13,12 +13,12 @@ SLUICE_DESCRIPTOR({
         "type": "object",
         "additionalProperties": false,
         "properties": {
-            "memory": { "type": "string", "format": "size", "default": "64MiB" },
+            "memory": { "type": "string", "format": "size" },
             "storage": {
                 "type": "object",
                 "additionalProperties": false,
                 "properties": {
-                    "memory": { "type": "string", "format": "size", "default": "64MiB" },
+                    "memory": { "type": "string", "format": "size" },
                     "disk": {
                         "type": "object",
                         "additionalProperties": false,
