@@ -19,11 +19,14 @@ extension CacheFilter {
         case absent
         /// Its file is to be opened first.
         case closed
+        /// All of it has come, and it is about to be there.
+        case arriving
         case held(Held)
     }
 
     func look(_ name: KeyName) -> OnDisk {
         guard let tier = store.pointee.disk, tier.pointee.isOpen else { return .absent }
+        if !store.pointee.fills.isEmpty, isArriving(name) { return .arriving }
         switch tier.pointee.files.pointee.find(name.bytes, hash: name.hash) {
         case .absent: return .absent
         case .closed: return .closed
@@ -43,6 +46,7 @@ extension CacheFilter {
         switch look(name) {
         case .absent: return Found(name: name)
         case .closed: return Found(name: name, isClosed: true)
+        case .arriving: return Found(name: name, isArriving: true)
         case .held(let held):
             let marker = ObjectRef(held.bytes)
             if !marker.isMarker { return Found(name: name, held: consume held) }
@@ -71,8 +75,34 @@ extension CacheFilter {
         switch look(name) {
         case .absent: break
         case .closed: found.isClosed = true
+        case .arriving: found.isArriving = true
         case .held(let held): found.held = consume held
         }
+    }
+
+    /// Whether a fetch of this name has all of its response, which a task writes to the disk.
+    private func isArriving(_ name: KeyName) -> Bool {
+        guard let fill = store.pointee.fills.find(name) else { return false }
+        defer { fill.release() }
+        if fill.pointee.isDoomed.load(ordering: .relaxed) { return false }
+        return fill.pointee.spill?.pointee.isEnding ?? false
+    }
+
+    /// Has a request wait until what has come is on the disk, so that the one who comes right after
+    /// another finds what that has got.
+    ///
+    /// - Returns: nil if it goes on without.
+    @inline(never)
+    func waitForArrival(
+        _ lookup: borrowing CacheLookup<CacheFilter>,
+        _ name: KeyName,
+        _ now: UInt64
+    ) -> CacheVerdict? {
+        guard let fill = store.pointee.fills.find(name) else { return nil }
+        let wait = wait(lookup, fill, now)
+        if wait == .waits { return .wait }
+        fill.release()
+        return nil
     }
 
     /// Lets memory have a marker of the disk.

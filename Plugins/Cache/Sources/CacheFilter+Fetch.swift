@@ -201,7 +201,7 @@ extension CacheFilter {
 
     // MARK: Waiting
 
-    private enum Wait {
+    enum Wait {
         case waits
         /// The fill is in another state by now.
         case again
@@ -211,7 +211,7 @@ extension CacheFilter {
     }
 
     /// Begins a wait; the reference to the fill is then the wait's.
-    private func wait(
+    func wait(
         _ lookup: borrowing CacheLookup<CacheFilter>,
         _ fill: Fill.Pointer,
         _ now: UInt64

@@ -140,14 +140,22 @@ extension CacheFilter {
         var held: Held?
         /// Whether the disk may have it, in a file that is to be opened first.
         var isClosed = false
+        /// Whether it will be on the disk in a moment.
+        var isArriving = false
         /// When a soft purge made the address stale; 0 for never.
         var markerStale: UInt64 = 0
         var isVaried = false
 
-        init(name: KeyName, held: consuming Held? = nil, isClosed: Bool = false) {
+        init(
+            name: KeyName,
+            held: consuming Held? = nil,
+            isClosed: Bool = false,
+            isArriving: Bool = false
+        ) {
             self.name = name
             self.held = held
             self.isClosed = isClosed
+            self.isArriving = isArriving
         }
     }
 
@@ -166,6 +174,9 @@ extension CacheFilter {
         )
         if key.isOver { return bypass(lookup, .keyTooLong) }
         guard let found = search(key, fields, worker) else { return bypass(lookup, .keyTooLong) }
+        if found.isArriving, let verdict = waitForArrival(lookup, found.name, now) {
+            return verdict
+        }
         if found.isClosed, let verdict = open(lookup, found.name) { return verdict }
         return decide(lookup, found, now)
     }

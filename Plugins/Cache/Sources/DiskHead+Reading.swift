@@ -127,14 +127,10 @@ extension DiskHead {
         }
         guard place(&head, view, now) else { return nil }
         if frame.staleSince != 0 {
-            // A whole second says only that it was then or a little later.
-            let since =
-                head.storedAt
-                + elapsed(
-                    from: head.storedWall,
-                    to: Int64(clamping: frame.staleSince)
-                )
-            head.staleSince = max(since, 1)
+            // Both are cut to whole seconds: a second less is not behind the order.
+            let staleSince = Int64(clamping: frame.staleSince)
+            let after = elapsed(from: head.storedWall, to: max(staleSince - 1, 0))
+            head.staleSince = max(head.storedAt + after, 1)
         }
         return head
     }

@@ -53,6 +53,7 @@ struct Spill: ~Copyable {
     private var skipped = 0
     private let phaseWord = Atomic<UInt8>(Phase.waiting.rawValue)
     private let writtenWord = Atomic<UInt64>(0)
+    private let endingWord = Atomic<Bool>(false)
 
     /// Bytes of one fetch that wait for the disk; more, and the disk is slower than the origin.
     static let waitingBytesMax = 33_554_432
@@ -94,6 +95,9 @@ struct Spill: ~Copyable {
     /// Bytes of the body that are in the file.
     var writtenBytes: UInt64 { writtenWord.load(ordering: .acquiring) }
 
+    /// Whether all of the body has come.
+    var isEnding: Bool { endingWord.load(ordering: .acquiring) }
+
     func set(_ phase: Phase) { phaseWord.store(phase.rawValue, ordering: .releasing) }
     func setWritten(_ bytes: UInt64) { writtenWord.store(bytes, ordering: .releasing) }
 
@@ -126,7 +130,10 @@ struct Spill: ~Copyable {
         return true
     }
 
-    fileprivate mutating func note(_ ending: Ending) { self.ending = ending }
+    fileprivate mutating func note(_ ending: Ending) {
+        self.ending = ending
+        endingWord.store(ending == .commit, ordering: .releasing)
+    }
 
     fileprivate func mayWait(_ bytes: Int) -> Bool { waitingBytes + bytes <= Self.waitingBytesMax }
 
