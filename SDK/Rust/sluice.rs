@@ -1570,7 +1570,7 @@ impl sluice_cache_response {
     };
 }
 
-/// `bytes`: 1 or more, valid until `close`
+/// `bytes`: 1 or more, valid until the next `read` of this reader, or `close`.
 pub const SLUICE_CACHE_BYTES: u32 = 0;
 /// `file`, `file_offset`, `file_length`: 1 or more, until `close`
 pub const SLUICE_CACHE_FILE: u32 = 1;

@@ -60,6 +60,12 @@ struct CacheConfiguration {
         memoryObjectMax = min(objectBytesMax, disk == nil ? shardMost : memoryMost)
         let beyondMemory = memoryObjectMax + 1
         diskObjectMin = disk.map { $0.objectBytesMin ?? beyondMemory } ?? .max
+        if disk != nil, diskObjectMin > beyondMemory {
+            throw PluginError(
+                path: "storage.disk.min_object",
+                "\(diskObjectMin) bytes are more than memory takes, which is \(memoryObjectMax)"
+            )
+        }
         key = try KeyRules(value.member("key"), host)
         let lock = try value.member("lock")
         try lock?.allowKeys(["wait", "age"])

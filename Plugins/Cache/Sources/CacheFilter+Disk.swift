@@ -76,8 +76,17 @@ extension CacheFilter {
         case .absent: break
         case .closed: found.isClosed = true
         case .arriving: found.isArriving = true
-        case .held(let held): found.held = consume held
+        case .held(let held):
+            found.held = consume held
+            touchMarker(of: name)
         }
+    }
+
+    /// What says how variants differ is of use as long as they are.
+    private func touchMarker(of name: KeyName) {
+        guard let tier = store.pointee.disk else { return }
+        let hash = store.pointee.hash(name.primary)
+        _ = tier.pointee.files.pointee.find(name.primary, hash: hash)
     }
 
     /// Whether a fetch of this name has all of its response, which a task writes to the disk.
@@ -180,8 +189,9 @@ extension CacheFilter {
         if object.isMarker || head.entityTag.len > 0 || head.lastModified != ObjectHead.timeNone {
             return 0
         }
+        let lifetime = min(head.lifetime, ResponseDirectives.secondsMax)
         let seconds =
-            head.lifetime - head.initialAge + max(head.staleWhileRevalidate, head.staleIfError)
+            lifetime - head.initialAge + max(head.staleWhileRevalidate, head.staleIfError)
         return UInt64(max(head.storedWall + seconds + 1, 1))
     }
 

@@ -146,7 +146,8 @@ extension CacheFilter {
             return false
         }
         if configuration.disk != nil, let isTaken = writeBeyondMemory(fill, rest) {
-            if !isTaken { refuse(fill, .disk) }
+            // A task has counted what it could not write.
+            if !isTaken, fill.pointee.spill?.pointee.phase != .failed { refuse(fill, .disk) }
             return isTaken
         }
         while !rest.isEmpty {

@@ -129,8 +129,10 @@ extension DiskHead {
         if frame.staleSince != 0 {
             // Both are cut to whole seconds: a second less is not behind the order.
             let staleSince = Int64(clamping: frame.staleSince)
-            let after = elapsed(from: head.storedWall, to: max(staleSince - 1, 0))
-            head.staleSince = max(head.storedAt + after, 1)
+            let ago = elapsed(from: max(staleSince - 1, 0), to: now.wall)
+            let since = now.monotonic > ago ? now.monotonic - ago : 0
+            // A marker's counts for variants that came before it, whenever the marker came.
+            head.staleSince = max(since, kind == .object ? head.storedAt : 0, 1)
         }
         return head
     }

@@ -160,10 +160,12 @@ struct DiskHeadTests {
         }
     }
 
-    @Test(arguments: [
-        (4, 3), (8, 0), (12, 255), (16, 6), (20, 7), (0, 2), (DiskHead.fixedBytes + 4, 0),
-        (DiskHead.fixedBytes + 8, 200),
-    ])
+    @Test(
+        arguments: [
+            (4, 3), (8, 0), (12, 255), (16, 6), (20, 7), (0, 2), (DiskHead.fixedBytes + 4, 0),
+            (DiskHead.fixedBytes + 8, 200),
+        ] as [(Int, UInt8)]
+    )
     func `a number out of its range is no head`(offset: Int, value: UInt8) throws {
         var bytes = try bytes(head())
         bytes[offset] = value
@@ -195,7 +197,10 @@ struct DiskHeadTests {
         #expect(ahead == 3_607)
     }
 
-    @Test(arguments: [(1_000_000, true), (999_998, true), (999_997, false), (0, false)])
+    @Test(
+        arguments: [(1_000_000, true), (999_998, true), (999_997, false), (0, false)]
+            as [(Int64, Bool)]
+    )
     func `what was stored in the future is not read`(wall: Int64, isRead: Bool) throws {
         let bytes = try bytes(head())
         #expect((read(bytes, wall: wall) { _ in } != nil) == isRead)

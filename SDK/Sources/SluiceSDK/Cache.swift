@@ -266,7 +266,7 @@ public struct CacheChunk: ~Copyable {
     @inlinable
     public var wantsBytes: Bool { chunk.pointee.wants_bytes != 0 }
 
-    /// Gives bytes, 1 or more, that stay until `close`.
+    /// Gives bytes, 1 or more, that stay until the next `read` of the reader, or `close`.
     @inlinable
     public func give(_ bytes: Bytes) { chunk.pointee.bytes = bytes.slice }
 

@@ -142,7 +142,8 @@ typedef struct sluice_cache_response {
 
 /* What `read` gives. */
 enum {
-    SLUICE_CACHE_BYTES = 0,  /* `bytes`: 1 or more, valid until `close` */
+    /* `bytes`: 1 or more, valid until the next `read` of this reader, or `close`. */
+    SLUICE_CACHE_BYTES = 0,
     SLUICE_CACHE_FILE = 1,   /* `file`, `file_offset`, `file_length`: 1 or more, until `close` */
     /* Not there yet: `suspend` was called before, and whoever has the token wakes the request. */
     SLUICE_CACHE_AGAIN = 2,
