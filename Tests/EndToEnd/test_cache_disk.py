@@ -6,6 +6,7 @@ import re
 import subprocess
 import threading
 import time
+import types
 
 import pytest
 
@@ -605,3 +606,100 @@ def test_bad_configuration(tmp_path, config, text):
     path.write_text(json.dumps(manifest))
     done = run("check", "--manifest", str(path))
     assert done.returncode != 0 and text in done.stderr + done.stdout, done
+
+
+# ------------------------------------------------------------------ what is not in memory
+def drop_from_memory(*names):
+    """Has the kernel forget what it keeps of files."""
+    for name in names:
+        file = os.open(name, os.O_RDONLY)
+        os.fsync(file)
+        os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(file)
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["clear", "tls"])
+def test_what_has_to_come_from_the_disk(sluice, origin, ca, leaf, folder, secure):
+    pages = Pages()
+    listener = {"listen": "127.0.0.1:0"}
+    if secure:
+        listener["tls"] = {"certificates": [leaf.entry]}
+    p = sluice(origin(pages), chain=["cache"], plugins={"cache": library(folder)},
+               listeners=[listener])
+    p.wait_log("the disk tier stores")
+    tls = {"tls": ca.client_context(), "server_name": "localhost"} if secure else {}
+    c = Client(p.address, **tls)
+    try:
+        c.request(target="/a")
+        wait_stored(folder)
+        for _ in range(5):
+            drop_from_memory(*files(folder))
+            got = c.request(target="/a")
+            assert got.body == pages.body("/a") and is_from_disk(got)
+        # One who leaves in the middle.
+        for _ in range(5):
+            drop_from_memory(*files(folder))
+            other = Client(p.address, **tls)
+            other.send(request(target="/a"))
+            other.read(10_000)
+            other.close()
+        assert c.request(target="/a").body == pages.body("/a")
+    finally:
+        c.close()
+    assert len(pages.seen) == 1
+
+
+def test_a_soft_purge_of_variants(lasting, origin, folder):
+    pages = Pages(5000, fields=["Cache-Control: max-age=600, stale-if-error=600", "Vary: X-A"])
+    app = origin(pages)
+    p = lasting(app)
+    for value in "ab":
+        get(p, "/x", [("X-A", value)])
+    wait_stored(folder, 3)
+    kill(p)
+    p = lasting(app)
+    assert get(p, "/x", [("Sluice-Purge", "soft")], method="PURGE").status == 200
+    pages.status = "503 Service Unavailable"
+    for value in "ab":
+        before = len(pages.seen)
+        got = get(p, "/x", [("X-A", value)])
+        assert got.status == 200 and got.body == pages.body("/x")
+        assert len(pages.seen) == before + 1
+
+
+def test_numbers(cached, origin, folder, tmp_path):
+    path = str(tmp_path / "admin.sock")
+    pages = Pages()
+    p = cached(origin(pages), over={"admin": {"listen": "unix:" + path}})
+    fill(p, pages, folder, "/a", "/b")
+    for _ in range(3):
+        get(p, "/a")
+    assert metric(path, "disk_hits_total") == 3
+    eventually(lambda: metric(path, "disk_stored_total") == 2, "what is stored is counted")
+    eventually(lambda: metric(path, "disk_objects") == 2, "objects are counted")
+    assert metric(path, "disk_bytes") == sum(
+        (os.stat(name).st_size + 4095) // 4096 * 4096 for name in files(folder))
+    assert metric(path, "disk_open_files") >= 1
+    for name in ("disk_damaged_total", "disk_failures_total", "disk_evictions_total"):
+        assert metric(path, name) == 0
+
+
+def test_a_body_that_outgrows_memory_goes_on_to_the_disk(cached, origin, folder, client):
+    """Of no known length: those who read along get all of it, and it is stored."""
+    pages = Pages(12_000_000, chunked=True)
+    pages.gate = threading.Event()
+    p = cached(origin(pages), disk={"min_object": "1MiB"})
+    first, second = client(p), client(p)
+    first.send(request(target="/a"))
+    first.until(b"\r\n\r\n")
+    second.send(request(target="/a"))
+    second.until(b"\r\n\r\n")
+    pages.gate.set()
+    for c in (first, second):
+        rest = types.SimpleNamespace(trailers=[])
+        c.chunked_body(rest)
+        assert rest.body == pages.body("/a")
+    wait_stored(folder)
+    again = get(p, "/a")
+    assert again.body == pages.body("/a") and is_from_disk(again)
+    assert len(pages.seen) == 1

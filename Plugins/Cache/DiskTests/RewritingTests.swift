@@ -48,14 +48,16 @@ struct RewritingTests {
         store.put("key", body, meta: "old")
         let entry = try store.entry("key")
         store.put("key", [1], meta: "other")
-        #expect(
-            !with(Array("new".utf8)) { store.store.refreshBlocking(entry, hash: hash, meta: $0) }
-        )
+        let isOther = with(Array("new".utf8)) {
+            store.store.refreshBlocking(entry, hash: hash, meta: $0)
+        }
+        #expect(!isOther)
         #expect(store.get("key") == .init(meta: "other", body: [1]))
         #expect(try store.remove("key"))
-        #expect(
-            !with(Array("new".utf8)) { store.store.refreshBlocking(entry, hash: hash, meta: $0) }
-        )
+        let isGone = with(Array("new".utf8)) {
+            store.store.refreshBlocking(entry, hash: hash, meta: $0)
+        }
+        #expect(!isGone)
         #expect(store.get("key") == nil)
     }
 
@@ -63,8 +65,9 @@ struct RewritingTests {
         var store = try TestStore(folder.path)
         store.put("key", body, meta: "meta")
         #expect(try store.entry("key").staleSince == 0)
-        #expect(store.store.markStaleBlocking(hash: hash, since: 1_000))
-        #expect(!store.store.markStaleBlocking(hash: hash &+ 1, since: 1_000))
+        let isMarked = store.store.markStaleBlocking(hash: hash, since: 1_000)
+        let isOtherMarked = store.store.markStaleBlocking(hash: hash &+ 1, since: 1_000)
+        #expect(isMarked && !isOtherMarked)
         #expect(try store.entry("key").staleSince == 1_000)
         store = try TestStore(folder.path)
         #expect(try store.entry("key").staleSince == 1_000)
@@ -110,8 +113,9 @@ struct RewritingTests {
         #expect(entry.form == nil)
         let form = try #require(malloc(16))
         let other = try #require(malloc(16))
-        #expect(entry.setForm(form))
-        #expect(!entry.setForm(other))
+        let isFirst = entry.setForm(form)
+        let isSecond = entry.setForm(other)
+        #expect(isFirst && !isSecond)
         free(other)
         let copy = entry.copy()
         #expect(copy.form == form)

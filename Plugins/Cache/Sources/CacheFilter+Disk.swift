@@ -126,6 +126,12 @@ extension CacheFilter {
         else { return }
         if marker.staleSince != 0 { ObjectRef(block.bytes).setStale(since: marker.staleSince) }
         _ = store.pointee.objects.put(block, key: name.bytes, hash: name.hash)
+        // It may have been forgotten just before it was there.
+        if let tier = store.pointee.disk,
+            case .absent = tier.pointee.files.pointee.find(name.bytes, hash: name.hash)
+        {
+            store.pointee.objects.remove(name.bytes, hash: name.hash)
+        }
     }
 
     /// Has a file opened, and the request look again then.

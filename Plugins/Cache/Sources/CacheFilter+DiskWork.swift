@@ -155,8 +155,13 @@ extension CacheFilter: JobHook {
         if removal.pointee.staleSince == 0 {
             _ = try? files.pointee.removeBlocking(hash: hash)
         } else {
+            // What is not found yet can't be marked.
+            while files.pointee.state == .rebuilding,
+                files.pointee.workBlocking(filesMax: Self.filesPerStep)
+            {}
             _ = files.pointee.markStaleBlocking(hash: hash, since: removal.pointee.staleSince)
         }
+        removal.pointee.token.resume()
         removal.free()
     }
 

@@ -24,6 +24,7 @@ extension CacheFilter {
             context.pointee.startedAt = now
             if let verdict = pass(lookup) { return verdict }
         } else {
+            if lookup.fields.method == "PURGE" { return purge(lookup) }
             now = max(now, host.nowNanoseconds)
             inherited = takeWait(context)
         }

@@ -119,11 +119,19 @@ extension CacheFilter {
             target: Text(lookup.fields.target)
         )
         if address.target.isEmpty { address.target = "/" }
-        metrics.purges.add()
         let isSoft = lookup.fields.first(named: "sluice-purge") == "soft"
-        guard let name = name(address, lookup.workerPointer.pointee.primary),
-            forget(name, isSoft: isSoft)
-        else { return lookup.respond(status: 404, body: "not found\n") }
+        guard let name = name(address, lookup.workerPointer.pointee.primary) else {
+            return lookup.respond(status: 404, body: "not found\n")
+        }
+        // The disk comes first: what memory gets from there meanwhile goes behind it.
+        if store.pointee.disk != nil, lookup.again == .first, purgeDisk(lookup, name, isSoft) {
+            return .wait
+        }
+        metrics.purges.add()
+        let isFound = forget(name, isSoft: isSoft)
+        guard isFound || lookup.contextPointer.pointee.isPurged else {
+            return lookup.respond(status: 404, body: "not found\n")
+        }
         metrics.purgedObjects.add()
         return lookup.respond(status: 200, body: "purged\n")
     }
@@ -142,7 +150,7 @@ extension CacheFilter {
             fill.pointee.isDoomed.store(true, ordering: .releasing)
             if fill.pointee.state == .streaming { isFound = true }
         }
-        if forgetOnDisk(name, isSoft: isSoft) { isFound = true }
+        if !isSoft, removeOnDisk(name.hash) { isFound = true }
         guard let pin = store.pointee.objects.peek(name.bytes, hash: name.hash) else {
             return isFound
         }

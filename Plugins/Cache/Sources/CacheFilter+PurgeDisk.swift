@@ -88,28 +88,25 @@ extension CacheFilter {
         }
     }
 
-    /// Forgets an address by a request, on a worker.
+    /// Begins to forget an address by a request, on a worker, which waits until that is done.
     ///
-    /// - Returns: whether there was something.
-    func forgetOnDisk(_ name: KeyName, isSoft: Bool) -> Bool {
-        if !isSoft { return removeOnDisk(name.hash) }
-        guard let tier = store.pointee.disk, tier.pointee.isOpen else { return false }
-        let isThere: Bool
-        switch tier.pointee.files.pointee.find(name.bytes, hash: name.hash) {
-        case .absent: isThere = false
-        case .closed: isThere = true
-        case .open(let entry):
-            isThere = true
-            if let form = entry.form {
-                // Safe: `DiskHead.read` made it.
-                let head = UnsafeRawBufferPointer(start: form, count: 1)
-                ObjectRef(head).setStale(since: host.nowNanoseconds)
-            }
+    /// - Returns: false if there is nothing to wait for.
+    func purgeDisk(
+        _ lookup: borrowing CacheLookup<CacheFilter>,
+        _ name: KeyName,
+        _ isSoft: Bool
+    ) -> Bool {
+        guard let tier = store.pointee.disk, tier.pointee.isOpen,
+            let token = try? lookup.suspend(nanoseconds: 0)
+        else { return false }
+        if case .absent = tier.pointee.files.pointee.find(name.bytes, hash: name.hash) {
+        } else {
+            lookup.contextPointer.pointee.isPurged = true
         }
-        if isThere {
-            tier.pointee.push(Removal.make(name.hash, staleSince: wallSeconds).task)
-            startTasks()
-        }
-        return isThere
+        if !isSoft { tier.pointee.files.pointee.forget(hash: name.hash) }
+        let since = isSoft ? wallSeconds : 0
+        tier.pointee.push(Removal.make(name.hash, staleSince: since, token).task)
+        startTasks()
+        return true
     }
 }

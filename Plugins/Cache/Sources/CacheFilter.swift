@@ -41,6 +41,8 @@ package struct CacheFilter: ResponseCache, RequestHeadersHook, RequestEndHook,
         var hasFetched: Bool
         /// Whether it fetches without the lock.
         var isUnlocked: Bool
+        /// Whether the disk had what it orders to forget.
+        var isPurged: Bool
         /// Attempts to have a file of the disk opened.
         var openings: UInt8
         /// Whether the stale object may be served if the origin fails.

@@ -351,14 +351,22 @@ struct Removal: BitwiseCopyable {
     /// Seconds since 1970; 0: it is to be gone.
     let staleSince: UInt64
 
-    static func make(_ hash: UInt64, staleSince: UInt64 = 0) -> Pointer {
+    /// Who waits for it; `none` for nobody.
+    let token: Token
+
+    static func make(
+        _ hash: UInt64,
+        staleSince: UInt64 = 0,
+        _ token: Token = .none
+    ) -> Pointer {
         let removal = Pointer.allocate(capacity: 1)
-        removal.initialize(to: Removal(hash, staleSince))
+        removal.initialize(to: Removal(hash, staleSince, token))
         return removal
     }
 
-    private init(_ hash: UInt64, _ staleSince: UInt64) {
+    private init(_ hash: UInt64, _ staleSince: UInt64, _ token: Token) {
         self.hash = hash
+        self.token = token
         self.staleSince = staleSince
     }
 }
