@@ -87,10 +87,13 @@ extension HookCall {
     /// With `.miss` the fields are taken off the request that are between client and cache alone
     /// (Range and conditions, RFC 9110 §13 and §14), and the plugin's edits are in it.
     ///
-    /// - Parameter again: `SLUICE_CACHE_AGAIN_*`, 0 the first time.
+    /// - Parameters:
+    ///   - hasBody: whether the request has a body.
+    ///   - again: `SLUICE_CACHE_AGAIN_*`, 0 the first time.
     public mutating func lookUp(
         _ cache: UnsafePointer<ChainCache>,
         _ context: UnsafeMutablePointer<RequestContext>,
+        hasBody: Bool,
         again: UInt32
     ) -> CacheLookup {
         failure = nil
@@ -99,6 +102,7 @@ extension HookCall {
         }
         let lookup = self.cache.lookup
         lookup.pointee.flags = context.pointee.flags
+        if !hasBody { lookup.pointee.flags |= UInt32(SLUICE_ARGS_EOS) }
         lookup.pointee.again = again
         lookup.pointee.cache_status = UInt32(SLUICE_CACHE_STATUS_NONE)
         lookup.pointee.headers = args.pointee.request_headers
@@ -117,7 +121,8 @@ extension HookCall {
             note(status, or: SLUICE_CACHE_STATUS_BYPASS, context)
             return .bypass
         case SLUICE_CACHE_MISS:
-            Self.makeUnconditional(context)
+            context.pointee.request.dropConditions()
+            context.pointee.requestChanged()
             if edits.pointee.count > 0, let error = commitMiss(context) {
                 return fail(cache, verdict: verdict, error, .failed)
             }
@@ -130,17 +135,6 @@ extension HookCall {
             return .respond
         default: return fail(cache, verdict: verdict, nil, .failed)
         }
-    }
-
-    /// Takes off what asks for a part of a representation, or for none of it.
-    private static func makeUnconditional(_ context: UnsafeMutablePointer<RequestContext>) {
-        context.pointee.request.drop(.range)
-        context.pointee.request.drop(.ifRange)
-        context.pointee.request.drop(.ifMatch)
-        context.pointee.request.drop(.ifNoneMatch)
-        context.pointee.request.drop(.ifModifiedSince)
-        context.pointee.request.drop(.ifUnmodifiedSince)
-        context.pointee.requestChanged()
     }
 
     /// Applies what a lookup edits, but for the method, which says whether a body follows.

@@ -185,6 +185,17 @@ public struct Message {
         }
     }
 
+    /// Marks what asks for a part of a representation, or for none of it, as removed: a request
+    /// that fills a cache must not ask for that (RFC 9110 §13.1, §14.2).
+    public mutating func dropConditions() {
+        drop(.range)
+        drop(.ifRange)
+        drop(.ifMatch)
+        drop(.ifNoneMatch)
+        drop(.ifModifiedSince)
+        drop(.ifUnmodifiedSince)
+    }
+
     /// Marks all fields that `matches` says as removed; it gets the name as received.
     @inlinable
     public mutating func drop(where matches: (UnsafePointer<UInt8>, Int) -> Bool) {

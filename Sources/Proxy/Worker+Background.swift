@@ -71,12 +71,7 @@ extension Worker {
         exchange.pointee.context.request.method = Slice("GET")
         exchange.pointee.context.request.drop(.contentLength)
         exchange.pointee.context.request.drop(.expect)
-        exchange.pointee.context.request.drop(.range)
-        exchange.pointee.context.request.drop(.ifRange)
-        exchange.pointee.context.request.drop(.ifMatch)
-        exchange.pointee.context.request.drop(.ifNoneMatch)
-        exchange.pointee.context.request.drop(.ifModifiedSince)
-        exchange.pointee.context.request.drop(.ifUnmodifiedSince)
+        exchange.pointee.context.request.dropConditions()
         return exchange
     }
 

@@ -19,6 +19,7 @@ extension Worker {
             let outcome = calls.lookUp(
                 state.pointee.cache,
                 context(of: exchange),
+                hasBody: !exchange.pointee.head.framing.isNone,
                 again: UInt32(again)
             )
             if let failure = calls.failure { logFailure(failure, exchange) }

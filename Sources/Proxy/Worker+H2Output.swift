@@ -72,6 +72,7 @@ extension Worker {
                     lose(session)
                     return false
                 }
+                session.pointee.connection.sealOutput()
                 block(session)
                 return true
             }

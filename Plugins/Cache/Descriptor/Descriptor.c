@@ -5,7 +5,7 @@ SLUICE_DESCRIPTOR({
     "id": "org.sluice.cache",
     "version": "0.1.0",
     "description": "Keeps responses in memory and answers from them.",
-    "hooks": ["request_end", "request_headers", "upstream_response"],
+    "hooks": ["request_end", "upstream_response"],
     "roles": ["sluice.cache/1"],
     "required": ["sluice.core/1", "sluice.http/1"],
     "attributes": { "produces": [], "consumes": [] },

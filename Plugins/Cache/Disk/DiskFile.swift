@@ -1,5 +1,11 @@
 internal import CCacheDisk
 
+/// Clocks of the machine.
+public enum DiskClock {
+    /// Nanoseconds since 1970.
+    public static var wallNanoseconds: UInt64 { cachedisk_wall_nanoseconds() }
+}
+
 /// Files by their descriptors, for who reads them beside an entry.
 public enum DiskFile {
     /// Reads what is in memory already; for workers.

@@ -66,7 +66,7 @@ extension DiskStore {
     /// - Parameters:
     ///   - sweep: how far it is.
     ///   - objectsMax: 1 or more; for each, a file is opened and its head is read.
-    ///   - staleSince: 0, or seconds since 1970: what is chosen stays, and is stale since then.
+    ///   - staleSince: 0, or nanoseconds since 1970: what is chosen stays, and is stale since then.
     ///   - isUnwanted: takes the key and the metadata, which are valid during the call.
     /// - Returns: whether there is more.
     /// - Throws: as `removeBlocking`; it may be called again.

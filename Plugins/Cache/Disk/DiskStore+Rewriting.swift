@@ -39,7 +39,7 @@ extension DiskStore {
     ///
     /// - Parameters:
     ///   - hash: of its key, by `Configuration.keyHash`.
-    ///   - since: seconds since 1970, 1 or more.
+    ///   - since: nanoseconds since 1970, 1 or more.
     /// - Returns: whether there was one. What can't be noted is removed.
     public func markStaleBlocking(hash: UInt64, since: UInt64) -> Bool {
         store.recoverIfDueBlocking()

@@ -53,7 +53,7 @@ public struct Entry: ~Copyable, @unchecked Sendable {
     /// Until when it is of use, in seconds since 1970; 0: always.
     public var keepUntil: UInt64 { header.keepUntil }
 
-    /// Since when it is stale by order, in seconds since 1970; 0: it is not.
+    /// Since when it is stale by order, in nanoseconds since 1970; 0: it is not.
     public var staleSince: UInt64 { header.staleSince }
 
     /// What the owner of the store has made of the metadata; nil until it has.

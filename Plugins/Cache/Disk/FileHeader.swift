@@ -16,7 +16,7 @@ internal import CCacheDisk
 /// | 48, 56 | 8, 8 | seconds since 1970: when it was stored, until when it is of use (0: always) |
 /// | 64 | 4 | checksum of the body |
 /// | 68 | 4 | 0 |
-/// | 72 | 8 | seconds since 1970: since when it is stale by order; 0: it is not |
+/// | 72 | 8 | nanoseconds since 1970: since when it is stale by order; 0: it is not |
 /// | 80 | 16 | 0 |
 struct FileHeader: BitwiseCopyable {
     /// "SLUICEDK".

@@ -120,7 +120,7 @@ extension CacheFilter: JobHook {
         )
         let now = DiskHead.Times(
             monotonic: host.nowNanoseconds,
-            wall: Int64(clamping: host.wallClockSeconds)
+            wall: DiskClock.wallNanoseconds
         )
         guard let head = DiskHead.read(entry.meta, frame, now: now) else { return false }
         if !entry.setForm(head) { cache_free(head) }

@@ -7,7 +7,6 @@ import TinyUFO
 // One fetch of a key at a time.
 
 extension CacheFilter {
-    private static var partial: FieldIDSet { [.range, .ifNoneMatch, .ifModifiedSince] }
 
     /// Attempts to find a fill's state or to begin one, while others end all the time.
     private static let attemptsMax = 16
@@ -22,7 +21,7 @@ extension CacheFilter {
         let context = lookup.contextPointer
         let fields = lookup.fields
         // The whole is fetched by a request of the host's: what goes with this one is a part.
-        let isPartial = fields.contains(anyOf: Self.partial) || fields.method == "HEAD"
+        let isPartial = fields.contains(anyOf: sets.conditional) || fields.method == "HEAD"
         if lookup.again == .refused {
             giveUpExpected(found.name)
             return bypass(lookup, .refused)

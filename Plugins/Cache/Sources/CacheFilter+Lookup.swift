@@ -7,15 +7,6 @@ import TinyUFO
 // What becomes of a request.
 
 extension CacheFilter {
-    /// Fields that most requests don't have, and that say how one is to be treated.
-    private static var unusual: FieldIDSet {
-        [.ifMatch, .ifUnmodifiedSince, .secWebsocketKey]
-    }
-
-    private static var control: FieldIDSet { [.cacheControl, .pragma] }
-
-    private static var conditional: FieldIDSet { [.range, .ifNoneMatch, .ifModifiedSince] }
-
     package func lookup(_ lookup: borrowing CacheLookup<CacheFilter>) -> CacheVerdict {
         let context = lookup.contextPointer
         var inherited: Fill.Pointer?
@@ -79,7 +70,7 @@ extension CacheFilter {
         let fields = lookup.fields
         let method = fields.method
         guard method == "GET" || method == "HEAD" else { return passMethod(lookup, method) }
-        if fields.contains(anyOf: Self.unusual) {
+        if fields.contains(anyOf: sets.unusual) {
             // The origin alone can tell (RFC 9111 §4.3.2).
             if fields.contains(anyOf: [.ifMatch, .ifUnmodifiedSince]) {
                 return bypass(lookup, .condition)
@@ -87,7 +78,7 @@ extension CacheFilter {
             if fields.contains(.secWebsocketKey) { return bypass(lookup, .upgrade) }
         }
         // What a body asks for is not in the key.
-        if lookup.contextPointer.pointee.hasBody { return bypass(lookup, .body) }
+        if !lookup.isEndOfStream { return bypass(lookup, .body) }
         if !configuration.bypass.isEmpty, configuration.bypass.matches(fields) {
             return bypass(lookup, .rule)
         }
@@ -295,7 +286,7 @@ extension CacheFilter {
 
     func directives(_ fields: Fields) -> RequestDirectives {
         var directives = RequestDirectives()
-        guard fields.contains(anyOf: Self.control) else { return directives }
+        guard fields.contains(anyOf: sets.control) else { return directives }
         if fields.contains(.cacheControl) {
             for field in fields where field.id == .cacheControl {
                 directives.add(Text(field.value))

@@ -5,7 +5,6 @@ extension CacheFilter {
     package static func offer(_ offer: inout Offer) {
         offer.create = { Export<CacheFilter>.create($0, $1, $2) }
         offer.check = { Export<CacheFilter>.check($0, $1) }
-        offer.requestHeaders = { Export<CacheFilter>.requestHeaders($0, $1, $2, $3, $4) }
         offer.requestEnd = { Export<CacheFilter>.requestEnd($0, $1, $2, $3, $4) }
         offer.upstreamResponse = { Export<CacheFilter>.upstreamResponse($0, $1, $2, $3, $4) }
         offer.perform = { Export<CacheFilter>.perform($0, $1, $2) }

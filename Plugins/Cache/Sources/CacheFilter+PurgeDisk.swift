@@ -23,7 +23,10 @@ extension CacheFilter {
         let files = tier.pointee.files
         if isSoft {
             try finishFinding(files)
-            let wasThere = files.pointee.markStaleBlocking(hash: name.hash, since: wallSeconds)
+            let wasThere = files.pointee.markStaleBlocking(
+                hash: name.hash,
+                since: DiskClock.wallNanoseconds
+            )
             return wasThere ? 1 : 0
         }
         do throws(DiskError) {
@@ -46,7 +49,7 @@ extension CacheFilter {
         let deadline = host.nowNanoseconds + Self.sweepNanoseconds
         var sweep = DiskStore.Sweep()
         var markers = 0
-        let since = isSoft ? wallSeconds : 0
+        let since = isSoft ? DiskClock.wallNanoseconds : 0
         var isMore = true
         while isMore {
             do throws(DiskError) {
@@ -73,8 +76,6 @@ extension CacheFilter {
         }
         return max(sweep.removed - markers, 0)
     }
-
-    private var wallSeconds: UInt64 { max(host.wallClockSeconds, 1) }
 
     /// Waits until all that was stored before is found.
     private func finishFinding(_ files: UnsafeMutablePointer<DiskStore>) throws(PluginError) {
@@ -104,7 +105,7 @@ extension CacheFilter {
             lookup.contextPointer.pointee.isPurged = true
         }
         if !isSoft { tier.pointee.files.pointee.forget(hash: name.hash) }
-        let since = isSoft ? wallSeconds : 0
+        let since = isSoft ? DiskClock.wallNanoseconds : 0
         tier.pointee.push(Removal.make(name.hash, staleSince: since, token).task)
         startTasks()
         return true

@@ -125,7 +125,7 @@ extension CacheFilter {
         }
         let isHead = fields.method == "HEAD"
         if note.isDirect, object.status == 200,
-            fields.contains(anyOf: [.range, .ifNoneMatch, .ifModifiedSince])
+            fields.contains(anyOf: sets.conditional)
         {
             if isNotModified(object, fields) {
                 answer.pointee.status = 304

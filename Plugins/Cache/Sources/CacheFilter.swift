@@ -7,8 +7,7 @@ import Synchronization
 import TinyUFO
 
 /// Keeps responses in memory and answers from them (RFC 9111).
-package struct CacheFilter: ResponseCache, RequestHeadersHook, RequestEndHook,
-    UpstreamResponseHook, StatefulPlugin,
+package struct CacheFilter: ResponseCache, RequestEndHook, UpstreamResponseHook, StatefulPlugin,
     WorkHook, ~Copyable
 {
     package static let id: StaticString = "org.sluice.cache"
@@ -31,8 +30,6 @@ package struct CacheFilter: ResponseCache, RequestHeadersHook, RequestEndHook,
         var forward: UInt8
         /// `Bypass`.
         var bypass: UInt8
-        /// Whether the request has a body.
-        var hasBody: Bool
         /// Whether a response that is no error makes what is stored invalid.
         var invalidates: Bool
         /// Whether it waited for a fetch of another request.
@@ -99,6 +96,16 @@ package struct CacheFilter: ResponseCache, RequestHeadersHook, RequestEndHook,
     let jobs: Jobs<CacheFilter>
     /// Jobs that run tasks of the disk now.
     let jobCount: UnsafeMutablePointer<Atomic<Int>>
+    let sets = FieldSets()
+
+    /// Fields that most requests don't have, made once: a set of a literal costs some fifty
+    /// instructions.
+    struct FieldSets {
+        /// They say how a request is to be treated.
+        let unusual: FieldIDSet = [.ifMatch, .ifUnmodifiedSince, .secWebsocketKey]
+        let control: FieldIDSet = [.cacheControl, .pragma]
+        let conditional: FieldIDSet = [.range, .ifNoneMatch, .ifModifiedSince]
+    }
 
     /// What an instance owns that changes while it is handed over, on the control thread.
     struct Place: BitwiseCopyable {
@@ -184,12 +191,6 @@ package struct CacheFilter: ResponseCache, RequestHeadersHook, RequestEndHook,
     }
 
     // MARK: A request's beginning and end
-
-    /// A lookup does not say whether there is a body, and framing is in no list of fields.
-    package func requestHeaders(_ exchange: borrowing Exchange<CacheFilter>) -> Verdict {
-        if !exchange.isEndOfStream { exchange.context.hasBody = true }
-        return .next
-    }
 
     package func requestEnd(_ exchange: borrowing Exchange<CacheFilter>) {
         let context = exchange.contextPointer

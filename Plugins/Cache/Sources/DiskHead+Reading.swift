@@ -9,7 +9,7 @@ extension DiskHead {
     struct Frame {
         /// Bytes of its body.
         var bodyCount: UInt64
-        /// When it was made stale, in seconds since 1970; 0 for never.
+        /// When it was made stale, in nanoseconds since 1970; 0 for never.
         var staleSince: UInt64
         /// Of the rules that keys are made by.
         var rules: UInt64
@@ -127,9 +127,7 @@ extension DiskHead {
         }
         guard place(&head, view, now) else { return nil }
         if frame.staleSince != 0 {
-            // Both are cut to whole seconds: a second less is not behind the order.
-            let staleSince = Int64(clamping: frame.staleSince)
-            let ago = elapsed(from: max(staleSince - 1, 0), to: now.wall)
+            let ago = now.wall > frame.staleSince ? now.wall - frame.staleSince : 0
             let since = now.monotonic > ago ? now.monotonic - ago : 0
             // A marker's counts for variants that came before it, whenever the marker came.
             head.staleSince = max(since, kind == .object ? head.storedAt : 0, 1)
@@ -157,10 +155,10 @@ extension DiskHead {
     private static func place(_ head: inout ObjectHead, _ view: View, _ now: Times) -> Bool {
         let storedAt = UInt64(bitPattern: view.long(40))
         head.storedWall = view.long(48)
-        guard head.storedWall >= 0, head.storedWall <= now.wall + clockSecondsMax else {
+        guard head.storedWall >= 0, head.storedWall <= now.wallSeconds + clockSecondsMax else {
             return false
         }
-        let resident = elapsed(from: head.storedWall, to: now.wall)
+        let resident = elapsed(from: head.storedWall, to: now.wallSeconds)
         let measured = now.monotonic &- storedAt
         let most = UInt64(clockSecondsMax) * 1_000_000_000
         if storedAt <= now.monotonic, measured <= resident + most, resident <= measured + most {

@@ -30,8 +30,10 @@ enum DiskHead {
     struct Times {
         /// Nanoseconds.
         var monotonic: UInt64
-        /// Seconds since 1970.
-        var wall: Int64
+        /// Nanoseconds since 1970.
+        var wall: UInt64
+
+        var wallSeconds: Int64 { Int64(wall / 1_000_000_000) }
     }
 
     /// How far both clocks may be apart, in seconds, for the finer one to be believed; and how far

@@ -348,7 +348,7 @@ struct Removal: BitwiseCopyable {
 
     private var task = DiskTask(.remove)
     let hash: UInt64
-    /// Seconds since 1970; 0: it is to be gone.
+    /// Nanoseconds since 1970; 0: it is to be gone.
     let staleSince: UInt64
 
     /// Who waits for it; `none` for nobody.

@@ -61,7 +61,11 @@ struct DiskHeadTests {
     ) rethrows -> Result? {
         let frame = DiskHead.Frame(bodyCount: 5_000, staleSince: staleSince, rules: rules)
         let made = bytes.withUnsafeBytes {
-            DiskHead.read($0, frame, now: .init(monotonic: monotonic, wall: wall))
+            DiskHead.read(
+                $0,
+                frame,
+                now: .init(monotonic: monotonic, wall: UInt64(wall) * Self.second)
+            )
         }
         guard let made else { return nil }
         defer { cache_free(made) }
@@ -206,12 +210,13 @@ struct DiskHeadTests {
         #expect((read(bytes, wall: wall) { _ in } != nil) == isRead)
     }
 
-    @Test(arguments: [(1_000_000, 7), (1_000_005, 11), (1_000_010, 16)] as [(UInt64, Int64)])
-    func `stale by order at once`(since: UInt64, lifetime: Int64) throws {
+    @Test(arguments: [(999_990, 7), (1_000_000, 7), (1_000_005, 12), (1_000_010, 17)])
+    func `stale by order at once`(since: Int, lifetime: Int) throws {
+        let since = UInt64(since) * Self.second
         let found = read(try bytes(head()), staleSince: since) { object in
             object.serving(at: 60 * Self.second, markerStale: 0).lifetime
         }
-        #expect(found == lifetime)
+        #expect(found == Int64(lifetime))
     }
 
     @Test func `lifetimes of any length are read`() throws {

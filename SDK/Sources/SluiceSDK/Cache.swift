@@ -125,6 +125,10 @@ public struct CacheLookup<Owner: Plugin & ~Copyable>: ~Copyable {
     @inlinable
     public var isInternal: Bool { lookup.pointee.flags & UInt32(SLUICE_ARGS_INTERNAL) != 0 }
 
+    /// Whether the request has no body.
+    @inlinable
+    public var isEndOfStream: Bool { lookup.pointee.flags & UInt32(SLUICE_ARGS_EOS) != 0 }
+
     /// Why this is called.
     @inlinable
     public var again: CacheAgain { CacheAgain(rawValue: lookup.pointee.again) ?? .woken }

@@ -12,6 +12,21 @@ extension Export where P: ResponseCache, P: ~Copyable {
         _ context: UnsafeMutableRawPointer?,
         _ lookup: UnsafeMutablePointer<sluice_cache_lookup>?
     ) -> UInt32 {
+        withCall(state, slot, request, context) { plugin, call in
+            let lookup = CacheLookup<P>(lookup: lookup.unsafelyUnwrapped, call: call)
+            return plugin.lookup(lookup).rawValue
+        }
+    }
+
+    /// Calls the plugin for a request; what it returns counts only if nothing in the call failed.
+    @inlinable
+    static func withCall(
+        _ state: UnsafeMutableRawPointer?,
+        _ slot: UnsafeMutableRawPointer?,
+        _ request: OpaquePointer?,
+        _ context: UnsafeMutableRawPointer?,
+        _ body: (borrowing P, CacheCall) -> UInt32
+    ) -> UInt32 {
         let instance = instance(state)
         var failure: UInt32 = 0
         return withUnsafeMutablePointer(to: &failure) { failure in
@@ -22,9 +37,8 @@ extension Export where P: ResponseCache, P: ~Copyable {
                 services: instance.pointee.head.services,
                 failure: failure
             )
-            let lookup = CacheLookup<P>(lookup: lookup.unsafelyUnwrapped, call: call)
-            let verdict = instance.pointee.plugin.lookup(lookup)
-            return failure.pointee == 0 ? verdict.rawValue : .max
+            let result = body(instance.pointee.plugin, call)
+            return failure.pointee == 0 ? result : .max
         }
     }
 
@@ -61,19 +75,9 @@ extension Export where P: ResponseCache, P: ~Copyable {
         _ response: UnsafeMutablePointer<sluice_cache_response>?,
         _ body: (borrowing P, borrowing CacheResponse<P>) -> CacheAdmission
     ) -> UInt32 {
-        let instance = instance(state)
-        var failure: UInt32 = 0
-        return withUnsafeMutablePointer(to: &failure) { failure in
-            let call = CacheCall(
-                request: request,
-                contextMemory: context,
-                slot: slot,
-                services: instance.pointee.head.services,
-                failure: failure
-            )
+        withCall(state, slot, request, context) { plugin, call in
             let response = CacheResponse<P>(response: response.unsafelyUnwrapped, call: call)
-            let admission = body(instance.pointee.plugin, response)
-            return failure.pointee == 0 ? admission.rawValue : .max
+            return body(plugin, response).rawValue
         }
     }
 
@@ -123,23 +127,9 @@ extension Export where P: ResponseCache, P: ~Copyable {
         _ reader: UnsafeMutableRawPointer?,
         _ chunk: UnsafeMutablePointer<sluice_cache_chunk>?
     ) -> UInt32 {
-        let instance = instance(state)
-        var failure: UInt32 = 0
-        return withUnsafeMutablePointer(to: &failure) { failure in
-            let call = CacheCall(
-                request: request,
-                contextMemory: nil,
-                slot: slot,
-                services: instance.pointee.head.services,
-                failure: failure
-            )
+        withCall(state, slot, request, nil) { plugin, call in
             let chunk = CacheChunk(chunk: chunk.unsafelyUnwrapped, call: call)
-            return instance.pointee.plugin.read(
-                reader.unsafelyUnwrapped,
-                chunk,
-                on: worker(slot)
-            )
-            .rawValue
+            return plugin.read(reader.unsafelyUnwrapped, chunk, on: worker(slot)).rawValue
         }
     }
 

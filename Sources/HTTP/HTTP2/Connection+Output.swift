@@ -41,6 +41,11 @@ extension H2Connection {
         control.took(count, left: pending.count)
     }
 
+    /// What the output holds stays as it is: the writer has seen it without taking it.
+    ///
+    /// TLS may have made a record of it already, and says that it was taken only later.
+    public mutating func sealOutput() { lastData = (0, 0) }
+
     /// Writes the first frames (RFC 9113 §3.4).
     mutating func writeStart() {
         let preface = Self.preface
@@ -87,6 +92,7 @@ extension H2Connection {
     ) {
         let out = pending.makeRoom(FrameHeader.byteCount &+ count)
         FrameHeader(length: count, type: type, flags: flags, stream: stream).write(to: out)
+        lastData = (0, 0)
         payload(out + FrameHeader.byteCount)
         pending.grow(FrameHeader.byteCount &+ count)
     }

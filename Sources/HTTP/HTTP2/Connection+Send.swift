@@ -99,6 +99,7 @@ extension H2Connection {
         let out = pending.makeRoom(FrameHeader.byteCount &+ length)
         FrameHeader(length: length, type: type, flags: flags, stream: id).write(to: out)
         pending.grow(FrameHeader.byteCount)
+        lastData = type == .data ? (id, length) : (0, 0)
     }
 
     /// Bytes below which a frame is not begun only because `output` is nearly full.
@@ -121,12 +122,23 @@ extension H2Connection {
         precondition(stream.pointee.canSend, "data for stream \(id), which was ended")
         guard let bytes, count > 0 else {
             guard endStream else { return 0 }
-            writeHeader(.data, FrameFlags.endStream, id, 0)
+            if !lengthenData(id, nil, 0, endStream: true) {
+                writeHeader(.data, FrameFlags.endStream, id, 0)
+            }
             endLocal(stream)
             return 0
         }
         let allowed = min(count, Int(min(stream.pointee.sendWindow, sendWindow)))
-        var taken = 0
+        // Content that comes in short parts makes one frame of a turn: a window that ends in the
+        // middle of a part would otherwise cut that one too, at each turn of the windows at
+        // another place, until a peer that answers each frame answers a frame of a few bytes.
+        var taken =
+            lengthenData(
+                id,
+                bytes,
+                allowed,
+                endStream: endStream && allowed == count
+            ) ? allowed : 0
         while taken < allowed {
             let rest = allowed &- taken
             let room = limits.outputBytesMax &- pending.count &- FrameHeader.byteCount
@@ -152,6 +164,35 @@ extension H2Connection {
             streams.refresh(stream)
         }
         return taken
+    }
+
+    /// Adds content to the last frame of the output, when that is DATA of the same stream and
+    /// nobody has begun to send it; false when it does not fit there.
+    ///
+    /// Safe: the header of a frame with `lastData.count` bytes of content, the last in `pending`,
+    /// begins so far before its end; one that was taken, in part as well, is not touched.
+    private mutating func lengthenData(
+        _ id: UInt32,
+        _ bytes: UnsafePointer<UInt8>?,
+        _ count: Int,
+        endStream: Bool
+    ) -> Bool {
+        guard lastData.stream == id else { return false }
+        let length = lastData.count &+ count
+        let before = FrameHeader.byteCount &+ lastData.count
+        guard pending.count >= before, length <= Int(peerSettings.maxFrameSize),
+            pending.count &+ count <= limits.outputBytesMax
+        else { return false }
+        if let bytes { pending.append(bytes, count) }
+        guard let held = pending.bytes else { return false }
+        FrameHeader(
+            length: length,
+            type: .data,
+            flags: endStream ? FrameFlags.endStream : 0,
+            stream: id
+        ).write(to: held + (pending.count &- length &- FrameHeader.byteCount))
+        lastData.count = length
+        return true
     }
 
     /// Ends a stream with RST_STREAM (RFC 9113 §6.4); nothing happens when it is closed.

@@ -40,6 +40,8 @@ public struct H2Connection: ~Copyable {
 
     // Output.
     var pending: H2Buffer
+    /// The frame that ends the output, when it is DATA that may be lengthened; stream 0 for none.
+    var lastData: (stream: UInt32, count: Int) = (0, 0)
     var control = ControlAccount()
 
     // Windows of the connection.

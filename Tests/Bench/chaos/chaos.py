@@ -251,8 +251,11 @@ def main():
     parser.add_argument("--rate", type=int, default=500, help="requests per second")
     parser.add_argument("--ill", type=float, default=3, help="seconds that a fault lasts")
     parser.add_argument("--well", type=float, default=5, help="seconds until the next one")
+    parser.add_argument("--slow-start", type=int, default=chaos_proxies.SLOW_START,
+                        help="milliseconds, 0 for none")
     parser.add_argument("--phase", help="only phases with this in their name")
     arguments = parser.parse_args()
+    chaos_proxies.Proxy.slow_start = arguments.slow_start
     phases = [p for p in PHASES if (arguments.phase or "") in p[0]]
     proxies = [name for name in arguments.proxy.split(",") if chaos_proxies.installed(name)]
     gc.disable()

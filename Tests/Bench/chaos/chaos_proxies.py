@@ -31,6 +31,9 @@ BALANCERS = {
 class Proxy:
     """A running proxy at `address`; `admin` is a Unix socket."""
 
+    # Milliseconds; 0 for none.
+    slow_start = SLOW_START
+
     def __init__(self, folder, origins, balancer):
         self.folder, self.origins, self.balancer = folder, origins, balancer
         self.admin = os.path.join(folder, "admin.sock")
@@ -88,7 +91,8 @@ class Sluice(Proxy):
                            "limits": {"requests": 1_000_000_000}}],
             "plugins": {
                 "balancer": {"library": "lib%s.so" % self.balancer, "config": {
-                    **config, "slow_start": milliseconds(SLOW_START)}},
+                    **config, **({"slow_start": milliseconds(self.slow_start)}
+                                 if self.slow_start else {})}},
                 "health": {"library": "libHealthCheck.so", "config": {
                     "active": {"path": "/health", "interval": milliseconds(CHECK_INTERVAL),
                                "timeout": milliseconds(CHECK_TIMEOUT), "rise": RISE, "fall": FALL},
@@ -126,7 +130,7 @@ class HAProxy(Proxy):
             workers=WORKERS, admin=self.admin, connect=CONNECT, attempt=TRY,
             check=CHECK_TIMEOUT, host=self.address[0], port=self.address[1], balance=balance,
             retries=len(self.origins) - 1, interval=CHECK_INTERVAL, fall=FALL, rise=RISE,
-            errors=ERRORS, slow_start=SLOW_START, servers=servers))]
+            errors=ERRORS, slow_start=self.slow_start, servers=servers))]
 
     async def healthy(self):
         lines = (await self.ask(b"show stat b 4 -1\n")).decode().strip().split("\n")

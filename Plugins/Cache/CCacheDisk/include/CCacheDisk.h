@@ -70,11 +70,16 @@ static inline uint64_t cachedisk_monotonic(void) {
     return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
 
-/* Seconds since 1970. */
-static inline uint64_t cachedisk_wall(void) {
+/* Nanoseconds since 1970. */
+static inline uint64_t cachedisk_wall_nanoseconds(void) {
     struct timespec time;
     clock_gettime(CLOCK_REALTIME, &time);
-    return (uint64_t)time.tv_sec;
+    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+/* Seconds since 1970. */
+static inline uint64_t cachedisk_wall(void) {
+    return cachedisk_wall_nanoseconds() / 1000000000u;
 }
 
 /* ---------------------------------------------------------------- checksum */

@@ -111,7 +111,7 @@ typedef struct sluice_cache_answer {
 /* A lookup. Lifetime: call. */
 typedef struct sluice_cache_lookup {
     uint32_t size;
-    uint32_t flags;  /* SLUICE_ARGS_INTERNAL */
+    uint32_t flags;  /* SLUICE_ARGS_INTERNAL; SLUICE_ARGS_EOS: no body follows */
     uint32_t again;  /* SLUICE_CACHE_AGAIN_* */
     uint32_t cache_status; /* out: for the facts, with BYPASS and MISS */
     const sluice_headers *headers; /* the request's, after the request_headers hooks */
