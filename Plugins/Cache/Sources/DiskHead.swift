@@ -16,7 +16,7 @@ import CachePolicy
 /// | 28 | 4 | 0 |
 /// | 32 | 8 | fingerprint of the rules that keys are made by |
 /// | 40, 48 | 8, 8 | when it came: nanoseconds of the monotonic clock, seconds since 1970 |
-/// | 56 to 80 | 8 each | initial age, lifetime, and seconds behind it to be updated, and on errors |
+/// | 56 to 80 | 8 each | initial age, lifetime, seconds behind it to be updated, and on errors |
 /// | 88 | 8 | epoch of a marker |
 /// | 96, 104 | 8, 8 | Last-Modified and Date in seconds since 1970 |
 /// | 112 | 12 each | fields: id and flags (2, 2), bytes of the name and of the value (4, 4) |

@@ -5,8 +5,8 @@ import TinyUFO
 
 /// The way of a fetch to the disk: what came and is not written yet, and the file.
 ///
-/// It belongs to its fill, whose lock guards what is said to be guarded. Who wrote to the fill has a
-/// reference until the task has ended it. Those who read along read the file, as far as it is
+/// It belongs to its fill, whose lock guards what is said to be guarded. Who wrote to the fill has
+/// a reference until the task has ended it. Those who read along read the file, as far as it is
 /// written.
 struct Spill: ~Copyable {
     typealias Pointer = UnsafeMutablePointer<Spill>
@@ -35,7 +35,7 @@ struct Spill: ~Copyable {
     let keepUntil: UInt64
 
     // Guarded.
-    /// What had come before there was a spill; written first. As those below.
+    /// What had come before there was a spill, which is written first.
     private var start: UnsafeMutableRawPointer?
     /// `ByteBlock.toOpaque` of a chain that is not written yet, and its last block.
     private var first: UnsafeMutableRawPointer?

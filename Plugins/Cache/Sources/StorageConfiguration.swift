@@ -97,7 +97,7 @@ extension Bytes {
 }
 
 extension DiskError {
-    /// "cannot write a file: No space left on device"
+    /// Its line, as "cannot write a file: No space left on device".
     var text: String {
         withUnsafeTemporaryAllocation(byteCount: 160, alignment: 1) { room in
             let count = write(to: room)

@@ -157,8 +157,8 @@ int64_t cachedisk_length(int file);
 /* Reads all of the bytes; CACHEDISK_SHORT if the file ends before. */
 int cachedisk_read(int file, void *_Nonnull to, size_t count, uint64_t offset);
 
-/* Reads what is in memory already, without waiting for the disk: how many bytes, 0 when the first of
- * them is not there, or nobody can tell. */
+/* Reads what is in memory already, without waiting for the disk: how many bytes, 0 when the first
+ * of them is not there, or nobody can tell. */
 int64_t cachedisk_read_cached(int file, void *_Nonnull to, size_t count, uint64_t offset);
 
 /* Another descriptor of the same open file. */
