@@ -192,7 +192,7 @@ extension CacheFilter {
             store.pointee.unreserve(fill)
             return refuse(response, .noMemory, status)
         }
-        if isForDisk, !spill(fill, ObjectRef(BlockChain.bytes(first)), chain: nil) {
+        if isForDisk, !sendToDisk(fill, ObjectRef(BlockChain.bytes(first)), chain: nil) {
             store.pointee.unreserve(fill)
             return refuse(response, .noMemory, status)
         }

@@ -94,7 +94,7 @@ extension CacheFilter {
         guard let fill = store.pointee.fills.find(name) else { return false }
         defer { fill.release() }
         if fill.pointee.isDoomed.load(ordering: .relaxed) { return false }
-        return fill.pointee.spill?.pointee.isEnding ?? false
+        return fill.pointee.disk?.pointee.isEnding ?? false
     }
 
     /// Has a request wait until what has come is on the disk, so that the one who comes right after
@@ -173,11 +173,13 @@ extension CacheFilter {
     ///   - object: its head.
     ///   - chain: `ByteBlock.toOpaque` of what has come so far.
     /// - Returns: false when there is no memory.
-    func spill(_ fill: Fill.Pointer, _ object: ObjectRef, chain: UnsafeMutableRawPointer?) -> Bool {
+    func sendToDisk(_ fill: Fill.Pointer, _ object: ObjectRef, chain: UnsafeMutableRawPointer?)
+        -> Bool
+    {
         guard let tier = store.pointee.disk,
             let meta = DiskHead.write(object, rules: tier.pointee.rules)
         else { return false }
-        let spill = Spill.make(
+        let diskFill = DiskFill.make(
             tier,
             fill,
             meta: meta,
@@ -185,7 +187,7 @@ extension CacheFilter {
             chain: chain.map { BlockChain.copy($0).toOpaque() },
             skipped: Int(object.head.pointee.bodyOffset)
         )
-        fill.pointee.set(spill)
+        fill.pointee.set(diskFill)
         return true
     }
 
@@ -208,17 +210,17 @@ extension CacheFilter {
         _ fill: Fill.Pointer,
         _ bytes: UnsafeRawBufferPointer
     ) -> Bool? {
-        if fill.pointee.spill == nil {
+        if fill.pointee.disk == nil {
             let count = fill.pointee.writtenBytes + UInt64(bytes.count)
             let isKnown = fill.pointee.declaredBytes != .max
             guard !isKnown, count >= UInt64(configuration.diskObjectMin) else { return nil }
             guard let head = fill.pointee.head, store.pointee.disk?.pointee.isStoring == true
             else { return count > UInt64(configuration.memoryObjectMax) ? false : nil }
             let object = ObjectRef(BlockChain.bytes(head))
-            guard spill(fill, object, chain: head) else { return false }
+            guard sendToDisk(fill, object, chain: head) else { return false }
         }
-        guard let spill = fill.pointee.spill else { return false }
-        let isTaken = spill.write(bytes, store)
+        guard let diskFill = fill.pointee.disk else { return false }
+        let isTaken = diskFill.write(bytes, store)
         startTasks()
         return isTaken
     }

@@ -52,8 +52,8 @@ extension CacheFilter: JobHook {
         switch task.pointee.kind {
         case .work: work(tier)
         case .open: open(task.owner(Opening.self), tier)
-        case .spill: write(task.owner(Spill.self), tier)
-        case .retire: task.owner(Spill.self).free()
+        case .diskFill: write(task.owner(DiskFill.self), tier)
+        case .retire: task.owner(DiskFill.self).free()
         case .load: task.owner(Load.self).runBlocking()
         case .renew: renew(task.owner(Renewal.self), tier)
         case .remove: remove(task.owner(Removal.self), tier)
@@ -167,40 +167,40 @@ extension CacheFilter: JobHook {
 
     // MARK: Writing
 
-    private func write(_ spill: Spill.Pointer, _ tier: DiskTier.Pointer) {
-        while let work = spill.take() {
-            if spill.pointee.phase == .waiting { begin(spill, tier) }
+    private func write(_ diskFill: DiskFill.Pointer, _ tier: DiskTier.Pointer) {
+        while let work = diskFill.take() {
+            if diskFill.pointee.phase == .waiting { begin(diskFill, tier) }
             if let chain = work.chain {
-                if spill.pointee.phase == .begun { write(spill, chain, work.skipped) }
+                if diskFill.pointee.phase == .begun { write(diskFill, chain, work.skipped) }
                 _ = ByteBlock(opaque: chain)
                 store.pointee.unreserve(work.bytes)
             } else if work.ending != .none {
-                return end(spill, tier, work.ending)
+                return end(diskFill, tier, work.ending)
             }
         }
     }
 
-    private func begin(_ spill: Spill.Pointer, _ tier: DiskTier.Pointer) {
-        let fill = spill.pointee.fill
+    private func begin(_ diskFill: DiskFill.Pointer, _ tier: DiskTier.Pointer) {
+        let fill = diskFill.pointee.fill
         let name = fill.pointee.name
         let declared = fill.pointee.declaredBytes
         let beginning = tier.pointee.files.pointee.beginBlocking(
             name.bytes,
             hash: name.hash,
-            meta: UnsafeRawBufferPointer(spill.pointee.meta),
+            meta: UnsafeRawBufferPointer(diskFill.pointee.meta),
             bodyCount: declared == .max ? nil : declared,
-            keepUntil: spill.pointee.keepUntil
+            keepUntil: diskFill.pointee.keepUntil
         )
         guard case .writer(let writer) = consume beginning else {
             note(tier)
-            return fail(spill)
+            return fail(diskFill)
         }
         let descriptor = writer.duplicate()
-        spill.pointee.bodyOffset = writer.bodyOffset
-        spill.pointee.writer = writer.toOpaque()
-        guard descriptor >= 0 else { return fail(spill) }
-        spill.pointee.descriptor = descriptor
-        spill.pointee.set(.begun)
+        diskFill.pointee.bodyOffset = writer.bodyOffset
+        diskFill.pointee.writer = writer.toOpaque()
+        guard descriptor >= 0 else { return fail(diskFill) }
+        diskFill.pointee.descriptor = descriptor
+        diskFill.pointee.set(.begun)
         fill.locked {
             if fill.pointee.state == .fetching { fill.pointee.set(Fill.State.streaming) }
             fill.pointee.wakeAll()
@@ -209,11 +209,11 @@ extension CacheFilter: JobHook {
 
     /// Writes a chain of blocks.
     private func write(
-        _ spill: Spill.Pointer,
+        _ diskFill: DiskFill.Pointer,
         _ chain: UnsafeMutableRawPointer,
         _ skipped: Int
     ) {
-        guard let opaque = spill.pointee.writer else { return }
+        guard let opaque = diskFill.pointee.writer else { return }
         let writer = DiskWriter(opaque: opaque)
         var skipped = skipped
         var isWritten = true
@@ -230,9 +230,9 @@ extension CacheFilter: JobHook {
         }
         let count = writer.bodyCount
         _ = writer.toOpaque()
-        guard isWritten else { return fail(spill) }
-        spill.pointee.setWritten(count)
-        let fill = spill.pointee.fill
+        guard isWritten else { return fail(diskFill) }
+        diskFill.pointee.setWritten(count)
+        let fill = diskFill.pointee.fill
         // Behind what was written: see `read`.
         atomicMemoryFence(ordering: .sequentiallyConsistent)
         if fill.pointee.waiterCount.load(ordering: .relaxed) > 0 {
@@ -241,10 +241,10 @@ extension CacheFilter: JobHook {
     }
 
     /// It can't be stored; those who waited go on their own, those who read are cut.
-    private func fail(_ spill: Spill.Pointer) {
-        let fill = spill.pointee.fill
-        spill.pointee.set(.failed)
-        dropWriter(spill)
+    private func fail(_ diskFill: DiskFill.Pointer) {
+        let fill = diskFill.pointee.fill
+        diskFill.pointee.set(.failed)
+        dropWriter(diskFill)
         metrics.refused[Int(Refusal.disk.rawValue) - 1].add()
         log(.disk, fill.pointee.name)
         fill.pointee.set(Fill.End.broken)
@@ -255,33 +255,37 @@ extension CacheFilter: JobHook {
         }
     }
 
-    private func dropWriter(_ spill: Spill.Pointer) {
-        guard let writer = spill.pointee.writer else { return }
-        spill.pointee.writer = nil
+    private func dropWriter(_ diskFill: DiskFill.Pointer) {
+        guard let writer = diskFill.pointee.writer else { return }
+        diskFill.pointee.writer = nil
         DiskWriter(opaque: writer).abortBlocking()
     }
 
     /// Ends a fetch that went to the disk.
-    private func end(_ spill: Spill.Pointer, _ tier: DiskTier.Pointer, _ ending: Spill.Ending) {
-        let fill = spill.pointee.fill
-        let isWhole = ending == .commit && spill.pointee.phase == .begun
+    private func end(
+        _ diskFill: DiskFill.Pointer,
+        _ tier: DiskTier.Pointer,
+        _ ending: DiskFill.Ending
+    ) {
+        let fill = diskFill.pointee.fill
+        let isWhole = ending == .commit && diskFill.pointee.phase == .begun
         if isWhole {
             // Before it is found: who reads along goes on with the file.
             fill.pointee.set(Fill.End.complete)
-            commit(spill, tier)
+            commit(diskFill, tier)
         } else {
             fill.pointee.set(Fill.End.broken)
-            dropWriter(spill)
+            dropWriter(diskFill)
             metrics.fillsAborted.add()
         }
         endWriting(fill)
     }
 
-    private func commit(_ spill: Spill.Pointer, _ tier: DiskTier.Pointer) {
-        let fill = spill.pointee.fill
+    private func commit(_ diskFill: DiskFill.Pointer, _ tier: DiskTier.Pointer) {
+        let fill = diskFill.pointee.fill
         let name = fill.pointee.name
-        guard let opaque = spill.pointee.writer else { return }
-        spill.pointee.writer = nil
+        guard let opaque = diskFill.pointee.writer else { return }
+        diskFill.pointee.writer = nil
         let writer = DiskWriter(opaque: opaque)
         if fill.pointee.isDoomed.load(ordering: .acquiring) {
             writer.abortBlocking()

@@ -64,7 +64,7 @@ extension CacheFilter {
     private func purge(isSoft: Bool, _ body: (Text, ObjectRef) -> Bool) -> Int {
         // Those that are on their way first, so that none arrives behind the search.
         store.pointee.fills.forEach { fill in
-            guard fill.pointee.state == .streaming || fill.pointee.spill != nil,
+            guard fill.pointee.state == .streaming || fill.pointee.disk != nil,
                 let head = fill.pointee.head
             else { return }
             if body(Text(fill.pointee.name.bytes), ObjectRef(BlockChain.bytes(head))) {

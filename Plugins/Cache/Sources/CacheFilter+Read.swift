@@ -50,12 +50,12 @@ extension CacheFilter {
     ) -> CacheProgress {
         if reader.pointee.file >= 0 { return stepInFile(reader, chunk, worker) }
         let progress = Self.stepInMemory(reader, chunk)
-        guard progress != .bytes, let spill = reader.pointee.fill?.pointee.spill else {
+        guard progress != .bytes, let diskFill = reader.pointee.fill?.pointee.disk else {
             return progress
         }
         // It has gone to the disk meanwhile: all of it, also what was in memory.
-        guard readFile(reader, spill) else {
-            return spill.pointee.phase == .failed ? .broken : .again
+        guard readFile(reader, diskFill) else {
+            return diskFill.pointee.phase == .failed ? .broken : .again
         }
         return stepInFile(reader, chunk, worker)
     }
@@ -147,7 +147,7 @@ extension CacheFilter {
         }
         if configuration.disk != nil, let isTaken = writeBeyondMemory(fill, rest) {
             // A task has counted what it could not write.
-            if !isTaken, fill.pointee.spill?.pointee.phase != .failed { refuse(fill, .disk) }
+            if !isTaken, fill.pointee.disk?.pointee.phase != .failed { refuse(fill, .disk) }
             return isTaken
         }
         while !rest.isEmpty {
@@ -197,8 +197,8 @@ extension CacheFilter {
         let fill = writer.assumingMemoryBound(to: Fill.self)
         guard let head = fill.pointee.head else { return abort(writer, on: worker) }
         ObjectRef(BlockChain.bytes(head)).setBodyLength(fill.pointee.writtenBytes)
-        if let spill = fill.pointee.spill {
-            spill.end(.commit)
+        if let diskFill = fill.pointee.disk {
+            diskFill.end(.commit)
             return startTasks()
         }
         fill.pointee.set(Fill.End.complete)
@@ -226,8 +226,8 @@ extension CacheFilter {
         on worker: UnsafeMutablePointer<Worker>
     ) {
         let fill = writer.assumingMemoryBound(to: Fill.self)
-        if let spill = fill.pointee.spill {
-            spill.end(.abort)
+        if let diskFill = fill.pointee.disk {
+            diskFill.end(.abort)
             return startTasks()
         }
         fill.pointee.set(Fill.End.broken)

@@ -20,10 +20,12 @@ extension CacheFilter {
     }
 
     /// Has a reader read the file that a fetch is written to; false as long as there is none.
-    func readFile(_ reader: Reader.Pointer, _ spill: Spill.Pointer) -> Bool {
-        guard spill.pointee.phase != .waiting, spill.pointee.descriptor >= 0 else { return false }
-        reader.pointee.file = spill.pointee.descriptor
-        reader.pointee.fileOffset = spill.pointee.bodyOffset
+    func readFile(_ reader: Reader.Pointer, _ diskFill: DiskFill.Pointer) -> Bool {
+        guard diskFill.pointee.phase != .waiting, diskFill.pointee.descriptor >= 0 else {
+            return false
+        }
+        reader.pointee.file = diskFill.pointee.descriptor
+        reader.pointee.fileOffset = diskFill.pointee.bodyOffset
         return true
     }
 
@@ -34,10 +36,10 @@ extension CacheFilter {
         _ worker: UnsafeMutablePointer<Worker>
     ) -> CacheProgress {
         var available = reader.pointee.fileCount
-        if let fill = reader.pointee.fill, let spill = fill.pointee.spill {
+        if let fill = reader.pointee.fill, let diskFill = fill.pointee.disk {
             // In this order: what is seen first is older than what is seen after it.
             let end = fill.pointee.end
-            available = spill.pointee.writtenBytes
+            available = diskFill.pointee.writtenBytes
             if chunk.offset >= available {
                 switch end {
                 case .running: return .again

@@ -9,9 +9,9 @@ struct DiskTask: BitwiseCopyable {
         case work
         /// `Opening`.
         case open
-        /// `Spill`: writes what has come, and ends.
-        case spill
-        /// `Spill`: frees it.
+        /// `DiskFill`: writes what has come, and ends.
+        case diskFill
+        /// `DiskFill`: frees it.
         case retire
         /// `Load`.
         case load

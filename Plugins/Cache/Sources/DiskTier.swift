@@ -252,8 +252,8 @@ extension UnsafeMutablePointer where Pointee == DiskTier {
         switch task.pointee.kind {
         case .work: break
         case .open: task.owner(Opening.self).free()
-        case .spill: task.owner(Spill.self).drop()
-        case .retire: task.owner(Spill.self).free()
+        case .diskFill: task.owner(DiskFill.self).drop()
+        case .retire: task.owner(DiskFill.self).free()
         case .load: task.owner(Load.self).end()
         case .renew: task.owner(Renewal.self).free()
         case .remove: task.owner(Removal.self).free()

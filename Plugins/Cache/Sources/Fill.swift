@@ -55,7 +55,7 @@ struct Fill: ~Copyable {
     let isDoomed = Atomic<Bool>(false)
     let waiterCount = Atomic<Int>(0)
     /// Address of the way to the disk; 0 as long as there is none.
-    private let spillWord = Atomic<UInt>(0)
+    private let diskWord = Atomic<UInt>(0)
     let lock: WriteLock
     private(set) var firstWaiter: UnsafeMutablePointer<Waiter>?
     private var lastWaiter: UnsafeMutablePointer<Waiter>?
@@ -122,10 +122,12 @@ struct Fill: ~Copyable {
     var end: End { End(rawValue: endWord.load(ordering: .acquiring)) ?? .broken }
 
     /// Its way to the disk; set once, by the one who fetches.
-    var spill: Spill.Pointer? { Spill.Pointer(bitPattern: spillWord.load(ordering: .acquiring)) }
+    var disk: DiskFill.Pointer? {
+        DiskFill.Pointer(bitPattern: diskWord.load(ordering: .acquiring))
+    }
 
-    func set(_ spill: Spill.Pointer) {
-        spillWord.store(UInt(bitPattern: spill), ordering: .releasing)
+    func set(_ diskFill: DiskFill.Pointer) {
+        diskWord.store(UInt(bitPattern: diskFill), ordering: .releasing)
     }
 
     func set(_ state: State) { stateWord.store(state.rawValue, ordering: .releasing) }
@@ -161,7 +163,7 @@ struct Fill: ~Copyable {
     }
 
     deinit {
-        spill?.retire()
+        disk?.retire()
         if let head { _ = ByteBlock(opaque: head) }
         cache_free(key)
         lock.destroy()

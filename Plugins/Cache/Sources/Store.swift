@@ -20,7 +20,7 @@ struct Store: ~Copyable {
         for size in [
             MemoryLayout<Store>.size, MemoryLayout<ObjectHead>.size, MemoryLayout<Fill>.size,
             MemoryLayout<Waiter>.size, MemoryLayout<TinyUFO>.size, MemoryLayout<DiskTier>.size,
-            MemoryLayout<Spill>.size, MemoryLayout<Load>.size,
+            MemoryLayout<DiskFill>.size, MemoryLayout<Load>.size,
         ] {
             word = (word &+ UInt64(size)) &* 0x9e37_79b9_7f4a_7c15
         }

@@ -8,8 +8,8 @@ import TinyUFO
 /// It belongs to its fill, whose lock guards what is said to be guarded. Who wrote to the fill has
 /// a reference until the task has ended it. Those who read along read the file, as far as it is
 /// written.
-struct Spill: ~Copyable {
-    typealias Pointer = UnsafeMutablePointer<Spill>
+struct DiskFill: ~Copyable {
+    typealias Pointer = UnsafeMutablePointer<DiskFill>
 
     enum Phase: UInt8 {
         /// There is no file yet.
@@ -26,7 +26,7 @@ struct Spill: ~Copyable {
         case abort
     }
 
-    private var task = DiskTask(.spill)
+    private var task = DiskTask(.diskFill)
     let tier: DiskTier.Pointer
     let fill: Fill.Pointer
     /// What is stored beside the body; allocated.
@@ -35,7 +35,7 @@ struct Spill: ~Copyable {
     let keepUntil: UInt64
 
     // Guarded.
-    /// What had come before there was a spill, which is written first.
+    /// What had come before there was a diskFill, which is written first.
     private var start: UnsafeMutableRawPointer?
     /// `ByteBlock.toOpaque` of a chain that is not written yet, and its last block.
     private var first: UnsafeMutableRawPointer?
@@ -72,11 +72,11 @@ struct Spill: ~Copyable {
         chain: UnsafeMutableRawPointer?,
         skipped: Int
     ) -> Pointer {
-        let spill = Pointer.allocate(capacity: 1)
-        spill.initialize(to: Spill(tier, fill, meta, keepUntil))
-        spill.pointee.start = chain
-        spill.pointee.skipped = skipped
-        return spill
+        let diskFill = Pointer.allocate(capacity: 1)
+        diskFill.initialize(to: DiskFill(tier, fill, meta, keepUntil))
+        diskFill.pointee.start = chain
+        diskFill.pointee.skipped = skipped
+        return diskFill
     }
 
     private init(
@@ -181,7 +181,7 @@ struct Spill: ~Copyable {
     }
 }
 
-extension UnsafeMutablePointer where Pointee == Spill {
+extension UnsafeMutablePointer where Pointee == DiskFill {
     /// Takes bytes of the body; false when the file can't be written, or not as fast.
     ///
     /// - Returns: whether they were taken.
@@ -194,7 +194,7 @@ extension UnsafeMutablePointer where Pointee == Spill {
             fill.pointee.writtenBytes += UInt64(taken)
             rest = UnsafeRawBufferPointer(rebasing: rest[taken...])
             if rest.isEmpty { break }
-            let size = Spill.blockBytes(rest.count, fill)
+            let size = DiskFill.blockBytes(rest.count, fill)
             guard fill.locked({ pointee.mayWait(size) }), store.pointee.reserve(size) else {
                 return false
             }
@@ -213,7 +213,7 @@ extension UnsafeMutablePointer where Pointee == Spill {
     }
 
     /// No more bytes follow; the task then gives up the reference of who wrote.
-    func end(_ ending: Spill.Ending) {
+    func end(_ ending: DiskFill.Ending) {
         pointee.fill.locked { pointee.note(ending) }
         push()
     }
@@ -223,7 +223,7 @@ extension UnsafeMutablePointer where Pointee == Spill {
     }
 
     /// What is to be done next.
-    func take() -> Spill.Work? { pointee.fill.locked { pointee.take() } }
+    func take() -> DiskFill.Work? { pointee.fill.locked { pointee.take() } }
 
     /// Has the memory freed by a task, as that closes files.
     func retire() {
