@@ -336,3 +336,27 @@ let package = Package(
             ]
         }
 )
+
+extension Target {
+    /// What it is made of in this package.
+    var parts: [String] {
+        dependencies.compactMap { dependency in
+            switch dependency {
+            case .targetItem(let name, _), .byNameItem(let name, _): name
+            default: nil
+            }
+        }
+    }
+}
+
+// As Embedded Swift there is nothing but the plugins, so that one build makes them all.
+if isEmbedded {
+    var wanted: Set<String> = []
+    var unseen = plugins.map { $0 + "Entry" }
+    while let name = unseen.popLast() {
+        guard wanted.insert(name).inserted else { continue }
+        unseen += package.targets.first { $0.name == name }?.parts ?? []
+    }
+    package.targets.removeAll { !wanted.contains($0.name) }
+    package.products.removeAll { !plugins.contains($0.name) }
+}

@@ -30,7 +30,17 @@ def pytest_terminal_summary(terminalreporter, config):
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "seconds(n): the most that this test may take")
+    for line in ("seconds(n): the most that this test may take",
+                 "compiles: builds Swift packages, which takes all cores; make e2e begins with them",
+                 "alone: measures, or fills the machine; make e2e runs it when nothing else runs",
+                 "long: the file takes a minute or more; with `-n` it begins first"):
+        config.addinivalue_line("markers", line)
+
+
+def pytest_collection_modifyitems(config, items):
+    """Between processes the longest files go first, so that none is left alone with one of them."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 def pytest_sessionstart(session):

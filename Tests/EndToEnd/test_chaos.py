@@ -14,6 +14,7 @@ import chaos  # noqa: E402
 import chaos_load  # noqa: E402
 import chaos_proxies  # noqa: E402
 
+pytestmark = pytest.mark.alone
 RATE, ILL, WELL = 150, 1, 1.5
 PHASES = [
     ("two killed", {0: "killed", 1: "killed"}),

@@ -340,6 +340,7 @@ def test_faults_are_counted_by_kind(supervised, tmp_path):
     proxy = supervised(how="error", plugin={"on_error": "open", **CIRCUIT},
                        admin={"listen": "unix:" + path})
     proxy.admin = path
+    proxy.wait_log("admin interface on")
     name = 'sluice_plugin_faults_total{plugin="guilty",kind="%s"}'
     before = series(proxy)
     assert {before[name % kind] for kind in

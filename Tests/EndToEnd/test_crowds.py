@@ -10,6 +10,8 @@ import pytest
 from harness import eventually, serve
 from wire import DEADLINE, Truncated, reply
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.mark.seconds(90)
 def test_it_survives_running_out_of_descriptors(sluice, origin, client):

@@ -10,10 +10,8 @@ import harness
 from harness import serve
 from wire import Client, reply
 
+pytestmark = pytest.mark.compiles
 FOLDER = os.path.join(harness.ROOT, ".build-embedded")
-PLUGINS = ["Headers", "Respond", "RoundRobin", "Ketama", "Maglev", "Random", "LeastConnections",
-           "HealthCheck", "Discovery", "RateLimit", "Compression", "AccessLog", "Tracing",
-           "Metrics", "Cache"]
 # Discovery brings a DNS client and a reader of JSON, RateLimit speaks with a store, AccessLog has a
 # table of variables, Tracing writes two encodings.
 KIBIBYTES_MAX = {"Discovery": 280, "RateLimit": 200, "AccessLog": 200, "Tracing": 200,
@@ -25,10 +23,10 @@ def built():
     """Builds them; what was built before is not built again."""
     if not shutil.which("swift"):
         pytest.skip("no Swift compiler")
-    made = subprocess.run([os.path.join(harness.ROOT, "scripts/embedded")] + PLUGINS,
-                          capture_output=True, text=True, timeout=600, stdin=subprocess.DEVNULL)
+    made = subprocess.run([os.path.join(harness.ROOT, "scripts/embedded")], capture_output=True,
+                          text=True, timeout=600, stdin=subprocess.DEVNULL)
     assert made.returncode == 0, made.stdout + made.stderr
-    return {name: os.path.join(FOLDER, "release", "lib%s.so" % name) for name in PLUGINS}
+    return {name: os.path.join(FOLDER, "release", "lib%s.so" % name) for name in harness.SHIPPED}
 
 
 @pytest.mark.seconds(300)

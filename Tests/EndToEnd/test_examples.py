@@ -254,6 +254,7 @@ def refuses(library, tmp_path, config, line):
     assert checked.stderr == "%s: plugins.hello.config%s\n" % (path, line)
 
 
+@pytest.mark.compiles
 @pytest.mark.seconds(300)
 @pytest.mark.skipif(not shutil.which("swift"), reason="no Swift compiler")
 def test_the_plugin_in_swift(tmp_path, sluice, origin):

@@ -14,6 +14,7 @@ from harness import ROOT, serve
 from wire import Client, chunk, reply
 
 pytestmark = [
+    pytest.mark.compiles,
     pytest.mark.seconds(600),
     pytest.mark.skipif(not shutil.which("swift"), reason="no Swift compiler"),
 ]
@@ -31,13 +32,15 @@ def built(tmp_path_factory):
         if name not in libraries:
             shutil.copytree(os.path.join(ROOT, "examples", name), folder / name, ignore=IGNORED)
             for command in [["build", "-c", "release"], ["test"]]:
+                # One scratch folder for all, so that the SDK is compiled once.
                 done = subprocess.run(
-                    ["swift", *command], cwd=folder / name, capture_output=True, text=True,
-                    timeout=500, stdin=subprocess.DEVNULL,
+                    ["swift", *command, "--scratch-path", str(folder / "scratch")],
+                    cwd=folder / name, capture_output=True, text=True, timeout=500,
+                    stdin=subprocess.DEVNULL,
                     env={**os.environ, "SLUICE_SDK": str(folder / "SDK")})
                 assert done.returncode == 0, done.stdout + done.stderr
             module = "".join(word.capitalize() for word in name.split("-"))
-            libraries[name] = str(folder / name / (".build/release/lib%s.so" % module))
+            libraries[name] = str(folder / "scratch/release" / ("lib%s.so" % module))
         return libraries[name]
 
     return build

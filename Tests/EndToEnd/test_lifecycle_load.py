@@ -20,6 +20,7 @@ import bodies  # noqa: E402
 import checked_origin  # noqa: E402
 import load as load_process  # noqa: E402
 
+pytestmark = pytest.mark.long
 SHORT = ["--warm", "0.5", "--quiet", "1", "--settle", "1"]
 # Which requests of a faulty relay go wrong.
 NTH = 20

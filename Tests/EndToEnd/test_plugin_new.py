@@ -104,6 +104,7 @@ def test_the_rust_example_is_what_is_made(tmp_path):
             assert made == file.read()
 
 
+@pytest.mark.compiles
 @pytest.mark.seconds(300)
 @pytest.mark.parametrize("language", sorted(BUILDS))
 def test_from_an_empty_folder(tmp_path, prefix, serving, language):
@@ -152,6 +153,7 @@ def release(tree, url, version, code=0):
     return done.stderr
 
 
+@pytest.mark.compiles
 @pytest.mark.seconds(300)
 def test_the_sdk_by_address_and_version(tmp_path):
     tree, url = repository(tmp_path)

@@ -266,6 +266,7 @@ def test_on_crash_halt_ends_it_all(sluice, origin, client, faulty):
 
 # Stops
 
+@pytest.mark.alone
 @pytest.mark.parametrize("number, most", [
     (signal.SIGTERM, 0.1), (signal.SIGQUIT, 0.1), (signal.SIGINT, 0.1),
 ], ids=["TERM", "QUIT", "INT"])

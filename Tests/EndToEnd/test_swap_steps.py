@@ -12,6 +12,9 @@ import steps  # noqa: E402
 from trial import Trial  # noqa: E402
 
 
+pytestmark = pytest.mark.long
+
+
 @pytest.fixture(scope="module")
 def bench():
     """One process for all swaps that are refused: nothing of them may stay."""

@@ -10,6 +10,7 @@ from harness import serve
 from reloading import manifest_of, reload, wait_gone
 from wire import Client, reply
 
+pytestmark = pytest.mark.compiles
 FOLDER = os.path.join(harness.ROOT, "Tests/EndToEnd/plugins/swift-layer")
 BIG = b"<" * 300000 + b"x" * 300000
 

@@ -205,11 +205,12 @@ def test_retry_after_is_kept_to(traced, app, collector, form):
 @pytest.mark.parametrize("status", [400, 401, 404, 413, 500])
 def test_what_is_refused_is_not_tried_again(traced, app, collector, status):
     to = collector(lambda number: reply(b"", "%d X" % status) if number < 1 else None)
-    proxy, _ = traced(app, to=to, batch={"size": 6})
+    # By their number alone, however long the requests take.
+    proxy, _ = traced(app, to=to, batch={"size": 6, "delay": "20s"})
     ask(proxy, 3)
     eventually(lambda: count(proxy, "exports_total", result="refused") == 1, "a refusal")
-    ask(proxy, 2)
-    complete(to, 2)
+    ask(proxy, 3)
+    complete(to, 3)
     assert to.count == 2 and count(proxy, "spans_total", result="failed") == 6
 
 

@@ -51,7 +51,9 @@ extension CacheFilter {
             let marker = ObjectRef(held.bytes)
             if !marker.isMarker { return Found(name: name, held: consume held) }
             keep(marker, name)
-            guard let variant = variant(of: name, marker, fields, worker) else { return nil }
+            guard let variant = variant(of: name, marker.list(0), fields, worker) else {
+                return nil
+            }
             var found = Found(name: variant)
             found.markerStale = marker.staleSince
             found.isVaried = true
@@ -89,6 +91,17 @@ extension CacheFilter {
         _ = tier.pointee.files.pointee.find(name.primary, hash: hash)
     }
 
+    /// How recent a response on the disk is; nil when there is none.
+    func dateOnDisk(_ name: KeyName) -> Int64? {
+        switch look(name) {
+        case .absent: nil
+        // What is not open yet is taken if there is nothing else.
+        case .closed: Int64.min + 1
+        case .arriving: Int64.min + 1
+        case .held(let held): ObjectRef(held.bytes).arrivalDate
+        }
+    }
+
     /// Whether a fetch of this name has all of its response, which a task writes to the disk.
     private func isArriving(_ name: KeyName) -> Bool {
         guard let fill = store.pointee.fills.find(name) else { return false }
@@ -117,13 +130,10 @@ extension CacheFilter {
     /// Lets memory have a marker of the disk.
     private func keep(_ marker: ObjectRef, _ name: KeyName) {
         let head = marker.head.pointee
-        guard
-            let block = ObjectBuilder.marker(
-                Text(head.names),
-                epoch: head.epoch,
-                now: head.storedAt
-            )
-        else { return }
+        let list = VariantList(names: Text(head.names), epoch: head.epoch)
+        guard let block = ObjectBuilder.marker(list, before: nil, now: head.storedAt) else {
+            return
+        }
         if marker.staleSince != 0 { ObjectRef(block.bytes).setStale(since: marker.staleSince) }
         _ = store.pointee.objects.put(block, key: name.bytes, hash: name.hash)
         // It may have been forgotten just before it was there.

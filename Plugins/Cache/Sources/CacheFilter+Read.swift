@@ -70,9 +70,14 @@ extension CacheFilter {
             reader.pointee.currentStart = 0
         }
         let chain = reader.pointee.block ?? reader.pointee.fill.flatMap { $0.pointee.head }
+        var end: Fill.End?
+        var isSpilled = false
         while true {
             // In this order: what is seen first is older than what is seen after it.
-            let end = reader.pointee.fill.map { $0.pointee.end }
+            if let fill = reader.pointee.fill {
+                end = fill.pointee.end
+                isSpilled = fill.pointee.isSpilled.load(ordering: .acquiring)
+            }
             let current = reader.pointee.current ?? chain
             let next = current.flatMap { BlockChain.next($0) }
             let isFirst = reader.pointee.current == nil
@@ -92,7 +97,9 @@ extension CacheFilter {
             if place < UInt64(bytes.count), let start = bytes.baseAddress {
                 let rest = bytes.count - Int(place)
                 let bytes = (start + Int(place)).assumingMemoryBound(to: UInt8.self)
-                chunk.give(Bytes(bytes, count: min(rest, Int(clamping: chunk.length))))
+                var most = min(rest, Int(clamping: chunk.length))
+                if isSpilled { most = Self.note(reader, offset, most) }
+                chunk.give(Bytes(bytes, count: most))
                 return .bytes
             }
             if let next {
@@ -100,6 +107,7 @@ extension CacheFilter {
                 reader.pointee.current = next
                 continue
             }
+            if isSpilled { return stepSpilled(reader, chunk) }
             switch end {
             case .running: return .again
             case .broken: return .broken
@@ -119,7 +127,10 @@ extension CacheFilter {
         }
         if let held = reader.pointee.held { _ = Held(opaque: held) }
         if let block = reader.pointee.block { _ = ByteBlock(opaque: block) }
-        if let fill = reader.pointee.fill { fill.release() }
+        if let fill = reader.pointee.fill {
+            leave(fill, reader)
+            fill.release()
+        }
         if let ranges = reader.pointee.ranges { cache_free(ranges) }
         worker.pointee.readers.pointee.give(reader)
     }
@@ -140,15 +151,16 @@ extension CacheFilter {
     ) -> Bool {
         let fill = writer.assumingMemoryBound(to: Fill.self)
         var rest = Text(bytes).raw
+        if fill.pointee.isSpilled.load(ordering: .relaxed) { return writeSpilled(fill, rest) }
         guard fill.pointee.writtenBytes + UInt64(rest.count) <= UInt64(configuration.objectBytesMax)
         else {
             refuse(fill, .tooLarge)
-            return false
+            return goOnUnstored(fill, rest)
         }
         if configuration.disk != nil, let isTaken = writeBeyondMemory(fill, rest) {
             // A task has counted what it could not write.
             if !isTaken, fill.pointee.disk?.pointee.phase != .failed { refuse(fill, .disk) }
-            return isTaken
+            return isTaken || goOnUnstored(fill, rest)
         }
         while !rest.isEmpty {
             guard let tail = fill.pointee.tail else { return false }
@@ -158,7 +170,7 @@ extension CacheFilter {
             if rest.isEmpty { break }
             guard let block = nextBlock(fill, rest.count) else {
                 refuse(fill, .noMemory)
-                return false
+                return beginSpill(fill) && writeSpilled(fill, rest)
             }
             fill.pointee.tail = BlockChain.attach(block, to: tail)
         }
@@ -168,6 +180,11 @@ extension CacheFilter {
             fill.locked { fill.pointee.wakeAll() }
         }
         return true
+    }
+
+    /// Goes on for those who read along with what can't be stored; who reads a file is cut.
+    private func goOnUnstored(_ fill: Fill.Pointer, _ rest: UnsafeRawBufferPointer) -> Bool {
+        fill.pointee.disk == nil && beginSpill(fill) && writeSpilled(fill, rest)
     }
 
     /// The rest at once when its length is known; otherwise a part of what is there already.
@@ -195,6 +212,10 @@ extension CacheFilter {
         on worker: UnsafeMutablePointer<Worker>
     ) {
         let fill = writer.assumingMemoryBound(to: Fill.self)
+        if fill.pointee.isSpilled.load(ordering: .relaxed) {
+            fill.pointee.set(Fill.End.complete)
+            return endWriting(fill)
+        }
         guard let head = fill.pointee.head else { return abort(writer, on: worker) }
         ObjectRef(BlockChain.bytes(head)).setBodyLength(fill.pointee.writtenBytes)
         if let diskFill = fill.pointee.disk {

@@ -42,7 +42,8 @@ extension DiskHead {
         var text = textOffset
         head.names = copy(view.names, memory, &text).slice
         head.fields = UnsafePointer(fields)
-        head.fieldCount = UInt32(view.fieldCount)
+        // A marker counts its lists there.
+        head.fieldCount = view.isMarker ? 1 : UInt32(view.fieldCount)
         head.bodyOffset = UInt32(size)
         var index = 0
         var isGood = true

@@ -45,17 +45,19 @@ enum DiskHead {
     /// Writes a head into memory of its own, which the caller frees; nil when there is none.
     static func write(_ object: ObjectRef, rules: UInt64) -> UnsafeMutableRawBufferPointer? {
         let head = object.head.pointee
+        // Of a marker the newest list alone.
         let names = Text(head.names)
-        var count = fixedBytes + object.fields.count * fieldBytes + names.count
-        for field in object.fields { count += Int(field.name_len) + Int(field.value_len) }
+        let fields = object.isMarker ? UnsafeBufferPointer(start: nil, count: 0) : object.fields
+        var count = fixedBytes + fields.count * fieldBytes + names.count
+        for field in fields { count += Int(field.name_len) + Int(field.value_len) }
         guard let memory = cache_zeroed(count) else { return nil }
         let room = UnsafeMutableRawBufferPointer(start: memory, count: count)
-        write(head, names, rules, to: room)
+        write(head, fields.count, names, rules, to: room)
         // Safe: the lengths were added up above.
         var place = fixedBytes
-        var text = fixedBytes + object.fields.count * fieldBytes
+        var text = fixedBytes + fields.count * fieldBytes
         copy(names, to: room, &text)
-        for field in object.fields {
+        for field in fields {
             // Whether a name was there before is seen again.
             room.storeBytes(of: field.id.littleEndian, toByteOffset: place, as: UInt16.self)
             room.storeBytes(of: field.flags.littleEndian, toByteOffset: place + 2, as: UInt16.self)
@@ -70,6 +72,7 @@ enum DiskHead {
 
     private static func write(
         _ head: ObjectHead,
+        _ fieldCount: Int,
         _ names: Text,
         _ rules: UInt64,
         to room: UnsafeMutableRawBufferPointer
@@ -79,7 +82,7 @@ enum DiskHead {
         room[5] = head.isShared
         room.storeBytes(of: head.flags.littleEndian, toByteOffset: 6, as: UInt16.self)
         store(head.status, room, 8)
-        store(head.fieldCount, room, 12)
+        store(UInt32(fieldCount), room, 12)
         store(head.notModifiedCount, room, 16)
         store(head.withoutTypeCount, room, 20)
         store(UInt32(names.count), room, 24)

@@ -72,6 +72,14 @@ struct Fill: ~Copyable {
     /// When it was begun or taken over: nanoseconds of the monotonic clock.
     let startedAt: Atomic<UInt64>
 
+    /// Those who read along, newest first.
+    ///
+    /// Guarded by the fill's lock, as are their links.
+    private(set) var firstReader: Reader.Pointer?
+    /// Whether it can't be stored, and goes on for those who read along: set once, with the lock.
+    let isSpilled = Atomic<Bool>(false)
+    var spill = Spill()
+
     // The one's who fetches.
     /// `ByteBlock.toOpaque` of the first block; set before `streaming`.
     var head: UnsafeMutableRawPointer?
@@ -165,8 +173,32 @@ struct Fill: ~Copyable {
     deinit {
         disk?.retire()
         if let head { _ = ByteBlock(opaque: head) }
+        if let tail = spill.tail { _ = ByteBlock(opaque: tail) }
         cache_free(key)
         lock.destroy()
+    }
+
+    // MARK: Those who read along; with the lock
+
+    mutating func link(reader: Reader.Pointer) {
+        reader.pointee.isLinked = true
+        reader.pointee.previous = nil
+        reader.pointee.next = firstReader
+        firstReader?.pointee.previous = reader
+        firstReader = reader
+    }
+
+    mutating func unlink(reader: Reader.Pointer) {
+        guard reader.pointee.isLinked else { return }
+        reader.pointee.isLinked = false
+        reader.pointee.next?.pointee.previous = reader.pointee.previous
+        if let previous = reader.pointee.previous {
+            previous.pointee.next = reader.pointee.next
+        } else {
+            firstReader = reader.pointee.next
+        }
+        reader.pointee.next = nil
+        reader.pointee.previous = nil
     }
 
     // MARK: Those who wait; with the lock

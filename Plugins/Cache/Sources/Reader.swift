@@ -50,7 +50,19 @@ struct Reader: BitwiseCopyable {
     var fileCount: UInt64 = 0
     /// What it has waited for; nil before that.
     var load: Load.Pointer?
+    /// The next one of a pool, or of those who read along with a fill.
     var next: Pointer?
+
+    // Of one who reads along; guarded by the fill's lock.
+    var previous: Pointer?
+    var isLinked = false
+    /// `ByteBlock.toOpaque`, with a reference: where it goes on behind the fill's chain.
+    var spilled: UnsafeMutableRawPointer?
+    /// Where that block begins in the body.
+    var spilledStart: UInt64 = 0
+    /// Where it read last, and where it did when the fill began to wait for it.
+    var place: UInt64 = 0
+    var placeBefore: UInt64 = 0
 
     /// Bytes behind the reader for texts: an age, `Cache-Status` and `Content-Range`.
     static let textCapacity = 256
@@ -176,6 +188,13 @@ enum BlockChain {
         let copy = block.copy()
         _ = block.toOpaque()
         return copy
+    }
+
+    /// Gives up the block that follows.
+    static func detach(_ address: UnsafeMutableRawPointer) {
+        let block = ByteBlock(opaque: address)
+        block.detach()
+        _ = block.toOpaque()
     }
 
     static func append(

@@ -19,8 +19,8 @@ struct Store: ~Copyable {
         var word = version
         for size in [
             MemoryLayout<Store>.size, MemoryLayout<ObjectHead>.size, MemoryLayout<Fill>.size,
-            MemoryLayout<Waiter>.size, MemoryLayout<TinyUFO>.size, MemoryLayout<DiskTier>.size,
-            MemoryLayout<DiskFill>.size, MemoryLayout<Load>.size,
+            MemoryLayout<Waiter>.size, MemoryLayout<Reader>.size, MemoryLayout<TinyUFO>.size,
+            MemoryLayout<DiskTier>.size, MemoryLayout<DiskFill>.size, MemoryLayout<Load>.size,
         ] {
             word = (word &+ UInt64(size)) &* 0x9e37_79b9_7f4a_7c15
         }
@@ -144,6 +144,12 @@ struct Store: ~Copyable {
     }
 
     func unreserve(_ bytes: Int) { fillBytes.wrappingSubtract(bytes, ordering: .relaxed) }
+
+    /// Counts what a fill keeps that can't be stored: it is small, and there is no other way.
+    func count(_ bytes: Int, of fill: Fill.Pointer) {
+        fillBytes.wrappingAdd(bytes, ordering: .relaxed)
+        fill.pointee.countedBytes += bytes
+    }
 
     func unreserve(_ fill: Fill.Pointer) {
         unreserve(fill.pointee.countedBytes)

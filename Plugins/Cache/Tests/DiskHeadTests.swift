@@ -100,7 +100,13 @@ struct DiskHeadTests {
 
     @Test func `a marker is read as it was written`() throws {
         let names = text("\u{3}x-a\u{1}b")
-        guard let marker = ObjectBuilder.marker(names, epoch: 42, now: 50 * Self.second) else {
+        guard
+            let marker = ObjectBuilder.marker(
+                VariantList(names: names, epoch: 42),
+                before: nil,
+                now: 50 * Self.second
+            )
+        else {
             Issue.record("no marker")
             return
         }
