@@ -23,7 +23,7 @@ let sharedByPlugins: [String: [Target.Dependency]] = [
     "Discovery": ["CDiscovery"],
     "RateLimit": ["RateLimiting"],
     "Tracing": ["CTracing"],
-    "Cache": ["CCache", "CachePolicy", "TinyUFO"],
+    "Cache": ["CCache", "CacheDisk", "CachePolicy", "TinyUFO"],
 ]
 
 let strict: [SwiftSetting] = [

@@ -28,12 +28,15 @@ class SluicePeer:
     name = "sluice"
     counts_age = True
 
+    def config(self, folder, name, over):
+        return {**BASE, **over}
+
     def __init__(self, folder, origin, ca, leaf):
         manifest = harness.manifest(
             origin,
             listeners=[{"listen": "127.0.0.1:0", "protocols": ["h1", "h2c"]},
                        {"listen": "127.0.0.1:0", "tls": {"certificates": [leaf.entry]}}],
-            plugins={name: {"library": "libCache.so", "config": {**BASE, **over}}
+            plugins={name: {"library": "libCache.so", "config": self.config(folder, name, over)}
                      for name, over in STORES.items()},
             routes=[{"match": {"path": "/%s/*" % name}, "chain": [name], "upstream": "app"}
                     for name in STORES])
@@ -43,6 +46,23 @@ class SluicePeer:
 
     def close(self):
         self.process.close()
+
+
+class DiskPeer(SluicePeer):
+    """The same, with a folder for each instance, and every body in it."""
+
+    name = "sluice-disk"
+
+    def config(self, folder, name, over):
+        config = super().config(folder, name, over)
+        disk = {"path": os.path.join(str(folder), name), "size": "64MiB", "min_object": "0KiB"}
+        memory = config.pop("memory")
+        return {**config, "storage": {"memory": memory, "disk": disk}}
+
+    def __init__(self, folder, origin, ca, leaf):
+        super().__init__(folder, origin, ca, leaf)
+        harness.eventually(lambda: self.process.log.count("the disk tier stores") == len(STORES),
+                           "all disks store")
 
 
 NGINX = """
@@ -163,4 +183,4 @@ class HoarderPeer:
         self.listener.close()
 
 
-PEERS = {peer.name: peer for peer in (SluicePeer, NginxPeer)}
+PEERS = {peer.name: peer for peer in (SluicePeer, DiskPeer, NginxPeer)}

@@ -18,7 +18,7 @@ SECONDS = 60
 
 
 def pytest_addoption(parser):
-    parser.addoption("--cache-peer", default="sluice", choices=("sluice", "nginx"),
+    parser.addoption("--cache-peer", default="sluice", choices=("sluice", "sluice-disk", "nginx"),
                      help="the proxy that test_cache_conformance.py tries")
     parser.addoption("--cache-stress", default="5", metavar="SECONDS",
                      help="how long test_cache_stress.py goes on")

@@ -52,7 +52,7 @@ struct ImportTests {
         "AccessLog": ["Synchronization"],
         "HealthCheck": ["Synchronization"],
         "RateLimit": ["RateLimiting"], "Tracing": ["Synchronization"],
-        "Cache": ["CSluice", "CachePolicy", "Synchronization", "TinyUFO"],
+        "Cache": ["CSluice", "CacheDisk", "CachePolicy", "Synchronization", "TinyUFO"],
     ]
 
     @Test(arguments: table.keys.sorted())

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 /* "ff/0123456789abcdef" or "new/0123456789abcdef" with its end. */
@@ -220,10 +221,10 @@ int cachedisk_remove_new(int folder, uint64_t id) {
     return result_of(unlinkat(folder, name, 0));
 }
 
-int cachedisk_open(int folder, uint64_t id) {
+static int open_object(int folder, uint64_t id, int access) {
     char name[NAME_SIZE];
     name_object(name, id);
-    int file = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    int file = openat(folder, name, access | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (file < 0) return -errno;
     struct stat status;
     int result = fstat(file, &status) != 0 ? -errno
@@ -231,6 +232,12 @@ int cachedisk_open(int folder, uint64_t id) {
                                            : CACHEDISK_FOREIGN;
     if (result < 0) close(file);
     return result;
+}
+
+int cachedisk_open(int folder, uint64_t id) { return open_object(folder, id, O_RDONLY); }
+
+int cachedisk_open_to_rewrite(int folder, uint64_t id) {
+    return open_object(folder, id, O_RDWR);
 }
 
 int cachedisk_remove(int folder, uint64_t id) {
@@ -259,6 +266,14 @@ int cachedisk_read(int file, void *to, size_t count, uint64_t offset) {
     }
     return 0;
 }
+
+int64_t cachedisk_read_cached(int file, void *to, size_t count, uint64_t offset) {
+    struct iovec piece = {.iov_base = to, .iov_len = count};
+    ssize_t got = preadv2(file, &piece, 1, (off_t)offset, RWF_NOWAIT);
+    return got < 0 ? 0 : got;
+}
+
+int cachedisk_duplicate(int file) { return result_of(fcntl(file, F_DUPFD_CLOEXEC, 0)); }
 
 int cachedisk_write(int file, const void *from, size_t count, uint64_t offset) {
     const char *next = from;

@@ -13,7 +13,29 @@ SLUICE_DESCRIPTOR({
         "type": "object",
         "additionalProperties": false,
         "properties": {
-            "memory": { "type": "string", "format": "size", "default": "64MiB" },
+            "memory": { "type": "string", "format": "size" },
+            "storage": {
+                "type": "object",
+                "additionalProperties": false,
+                "properties": {
+                    "memory": { "type": "string", "format": "size" },
+                    "disk": {
+                        "type": "object",
+                        "additionalProperties": false,
+                        "required": ["path", "size"],
+                        "properties": {
+                            "path": { "type": "string", "minLength": 1, "maxLength": 4095 },
+                            "size": { "type": "string", "format": "size" },
+                            "sync": { "enum": ["none", "data"], "default": "none" },
+                            "min_object": { "type": "string", "format": "size" },
+                            "open_files": {
+                                "type": "integer", "minimum": 1, "maximum": 16384,
+                                "default": 256
+                            }
+                        }
+                    }
+                }
+            },
             "max_object": { "type": "string", "format": "size" },
             "key": {
                 "type": "object",

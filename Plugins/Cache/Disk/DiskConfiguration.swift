@@ -2,7 +2,7 @@ public import TinyUFO
 
 extension DiskStore {
     /// Whether an object waits for the disk before it can be found.
-    public enum Sync: UInt8, Sendable {
+    public enum Sync: UInt8, Sendable, BitwiseCopyable {
         /// It does not.
         ///
         /// A process that dies loses nothing, as the kernel has the bytes. A machine that dies may

@@ -50,7 +50,7 @@ extension DiskStore {
 
     /// How far `sweepBlocking` has come.
     public struct Sweep: Sendable {
-        /// Objects that were removed.
+        /// Objects that were removed, or made stale.
         public internal(set) var removed = 0
         var next: UInt32 = 0
 
@@ -66,12 +66,14 @@ extension DiskStore {
     /// - Parameters:
     ///   - sweep: how far it is.
     ///   - objectsMax: 1 or more; for each, a file is opened and its head is read.
+    ///   - staleSince: 0, or nanoseconds since 1970: what is chosen stays, and is stale since then.
     ///   - isUnwanted: takes the key and the metadata, which are valid during the call.
     /// - Returns: whether there is more.
     /// - Throws: as `removeBlocking`; it may be called again.
     public func sweepBlocking(
         _ sweep: inout Sweep,
         objectsMax: Int,
+        staleSince: UInt64 = 0,
         _ isUnwanted: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) -> Bool
     ) throws(DiskError) -> Bool {
         store.recoverIfDueBlocking()
@@ -84,7 +86,11 @@ extension DiskStore {
             guard let (index, id) = store.nextObject(&sweep.next) else { break }
             left -= 1
             guard try store.isUnwantedBlocking(index, id, isUnwanted, &sweep.next) else { continue }
-            if store.kill(index, id) { sweep.removed += 1 }
+            if staleSince != 0, store.markBlocking(index, id, staleSince) {
+                sweep.removed += 1
+            } else if store.kill(index, id) {
+                sweep.removed += 1
+            }
         }
         if let error = store.drainBlocking() { throw error }
         return left == 0

@@ -56,6 +56,18 @@ public struct DiskStore: ~Copyable, @unchecked Sendable {
         }
     }
 
+    /// What of a folder's name, owner or mode forbids to open it; makes the folder if its parent is
+    /// there, and takes nothing over.
+    public static func faultBlocking(path: UnsafePointer<CChar>) -> DiskError? {
+        let folder = cachedisk_folder(path)
+        guard folder >= 0 else { return DiskError(.folder, folder) }
+        let lockFile = cachedisk_open_lock(folder)
+        cachedisk_close(folder)
+        guard lockFile >= 0 else { return DiskError(.ownership, lockFile) }
+        cachedisk_close(lockFile)
+        return nil
+    }
+
     private static func claimBlocking(
         _ folder: Int32,
         _ lockFile: Int32

@@ -47,6 +47,14 @@ public struct DiskWriter: ~Copyable, @unchecked Sendable {
     /// Bytes of the body so far.
     public var bodyCount: UInt64 { draft.pointee.header.bodyCount }
 
+    /// Where in the file the body begins.
+    public var bodyOffset: UInt64 { draft.pointee.header.bodyOffset }
+
+    /// Another descriptor of the file, to read what was written so far: it outlives the writer.
+    ///
+    /// - Returns: a descriptor that is the caller's, or below 0 when there are too many.
+    public func duplicate() -> Int32 { cachedisk_duplicate(draft.pointee.descriptor) }
+
     /// Appends to the body.
     ///
     /// After an error the writer can only be aborted.

@@ -53,6 +53,34 @@ public struct Entry: ~Copyable, @unchecked Sendable {
     /// Until when it is of use, in seconds since 1970; 0: always.
     public var keepUntil: UInt64 { header.keepUntil }
 
+    /// Since when it is stale by order, in nanoseconds since 1970; 0: it is not.
+    public var staleSince: UInt64 { header.staleSince }
+
+    /// What the owner of the store has made of the metadata; nil until it has.
+    ///
+    /// It is the same for all entries of one open file, and valid as long as one of them.
+    public var form: UnsafeMutableRawPointer? {
+        withUnsafeMutablePointer(to: &file.pointee.form) { cachedisk_address($0) }
+    }
+
+    /// Keeps what was made of the metadata, if nobody else has been first.
+    ///
+    /// - Parameter form: memory of `malloc`, which is freed with the file.
+    /// - Returns: whether it was taken; otherwise it stays the caller's.
+    public func setForm(_ form: UnsafeMutableRawPointer) -> Bool {
+        withUnsafeMutablePointer(to: &file.pointee.form) { cachedisk_set_address($0, form) != 0 }
+    }
+
+    /// Another reference to the same open file.
+    public func copy() -> Entry {
+        let file = file
+        file.pointee.store.locked { guarded in
+            file.pointee.references += 1
+            guarded.users += 1
+        }
+        return Entry(file)
+    }
+
     /// Reads a part of the body, where a file can't be sent.
     ///
     /// - Parameters:

@@ -15,7 +15,9 @@ internal import CCacheDisk
 /// | 32, 40 | 8, 8 | where the body begins, and its bytes |
 /// | 48, 56 | 8, 8 | seconds since 1970: when it was stored, until when it is of use (0: always) |
 /// | 64 | 4 | checksum of the body |
-/// | 68 | 28 | 0 |
+/// | 68 | 4 | 0 |
+/// | 72 | 8 | nanoseconds since 1970: since when it is stale by order; 0: it is not |
+/// | 80 | 16 | 0 |
 struct FileHeader: BitwiseCopyable {
     /// "SLUICEDK".
     static let magic: UInt64 = 0x4B44_4543_4955_4C53
@@ -30,6 +32,7 @@ struct FileHeader: BitwiseCopyable {
     var storedAt: UInt64 = 0
     var keepUntil: UInt64 = 0
     var bodyChecksum: UInt32 = 0
+    var staleSince: UInt64 = 0
 
     /// Where the body begins.
     var bodyOffset: UInt64 {
@@ -56,6 +59,7 @@ struct FileHeader: BitwiseCopyable {
         head.storeBytes(of: keepUntil.littleEndian, toByteOffset: 56, as: UInt64.self)
         head.storeBytes(of: bodyChecksum.littleEndian, toByteOffset: 64, as: UInt32.self)
         for offset in 68..<Self.byteCount { head[offset] = 0 }
+        head.storeBytes(of: staleSince.littleEndian, toByteOffset: 72, as: UInt64.self)
         let count = Self.byteCount + keyCount + metaCount
         let checksum = cachedisk_crc(0, head.baseAddress, count)
         head.storeBytes(
@@ -98,6 +102,7 @@ extension FileHeader {
         storedAt = long(48)
         keepUntil = long(56)
         bodyChecksum = number(64)
+        staleSince = long(72)
         guard keyCount <= DiskStore.keyBytesMax, metaCount <= DiskStore.metaBytesMax,
             bodyCount <= DiskStore.bodyBytesLimit, long(32) == bodyOffset
         else { return nil }

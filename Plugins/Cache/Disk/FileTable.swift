@@ -17,6 +17,8 @@ struct OpenFile: BitwiseCopyable {
     var next: UInt16 = 0
     /// Fixed, and there, as long as there are references.
     var head: Head?
+    /// What the owner of the store has made of the metadata: set once, on any thread.
+    var form: UnsafeMutableRawPointer?
 
     init(store: Store.Pointer) { self.store = store }
 }
@@ -74,6 +76,7 @@ struct FileTable {
         file.pointee.record = ObjectTable.none
         file.pointee.blocks = 0
         file.pointee.head = nil
+        file.pointee.form = nil
         file.pointee.next = free
         free = number(file)
         taken -= 1

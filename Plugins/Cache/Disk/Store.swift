@@ -200,6 +200,7 @@ extension UnsafeMutablePointer where Pointee == Store {
             number = file.pointee.next
             if file.pointee.descriptor >= 0 { cachedisk_close(file.pointee.descriptor) }
             file.pointee.head?.free()
+            cachedisk_free(file.pointee.form)
             locked { guarded in
                 guarded.blocks -= UInt64(file.pointee.blocks)
                 guarded.goingBlocks -= UInt64(file.pointee.blocks)

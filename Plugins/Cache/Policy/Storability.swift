@@ -16,6 +16,7 @@ package enum Refusal: UInt8, BitwiseCopyable, Sendable, CaseIterable {
     case tooManyFields
     case purged
     case incomplete
+    case disk
 
     /// For the log and the metrics.
     package var name: Text {
@@ -36,6 +37,7 @@ package enum Refusal: UInt8, BitwiseCopyable, Sendable, CaseIterable {
         case .tooManyFields: "fields"
         case .purged: "purged"
         case .incomplete: "incomplete"
+        case .disk: "disk"
         }
     }
 
@@ -45,7 +47,8 @@ package enum Refusal: UInt8, BitwiseCopyable, Sendable, CaseIterable {
         case .noStore, .isPrivate, .setCookie, .varyAny, .notFresh, .expired, .tooLarge,
             .tooManyFields, .status, .partial:
             true
-        case .requestMethod, .requestNoStore, .authorization, .noMemory, .purged, .incomplete:
+        case .requestMethod, .requestNoStore, .authorization, .noMemory, .purged, .incomplete,
+            .disk:
             false
         }
     }

@@ -6,8 +6,14 @@ import TinyUFO
 struct CacheConfiguration {
     /// Bytes, 1 MiB or more.
     let memoryBytes: Int
+    /// Nil without one.
+    let disk: DiskConfiguration?
     /// Bytes of a body that is stored.
     let objectBytesMax: Int
+    /// Bytes of a body that memory takes.
+    let memoryObjectMax: Int
+    /// Bytes of a body from which on it goes to the disk; `Int.max` without one.
+    let diskObjectMin: Int
     let key: KeyRules
     /// Nanoseconds that a request waits for another one's fetch; 0: it never does.
     let lockWait: UInt64
@@ -33,17 +39,33 @@ struct CacheConfiguration {
     static let rangesLimit = 31
     static let lifetimeSecondsMax = 31_536_000
     private static let keys: [StaticString] = [
-        "memory", "max_object", "key", "lock", "stale", "negative", "ttl", "set_cookie", "ranges",
+        "memory", "storage", "max_object", "key", "lock", "stale", "negative", "ttl", "set_cookie",
+        "ranges",
         "purge", "status_field", "heuristic", "bypass",
     ]
 
     init(_ value: ConfigurationValue, _ host: Host) throws(PluginError) {
         try value.allowKeys(Self.keys)
-        memoryBytes = try Self.size("memory", of: value, in: Self.memoryRange) ?? 67_108_864
+        let storage = try StorageConfiguration(value, host)
+        memoryBytes = storage.memoryBytes
+        disk = storage.disk
         // A shard bounds an object, and an object that takes all of one drives all others out.
-        let most = Self.shardBytes(memoryBytes) / 2
+        let shardMost = Self.shardBytes(memoryBytes) / 2
+        let memoryMost = min(16_777_216, shardMost)
+        let diskMost = (disk?.size ?? 0) / 4
+        let most = max(shardMost, diskMost)
         objectBytesMax =
-            try Self.size("max_object", of: value, in: 1_024...most) ?? min(16_777_216, most)
+            try Self.size("max_object", of: value, in: 1_024...most)
+            ?? max(memoryMost, min(1_073_741_824, diskMost))
+        memoryObjectMax = min(objectBytesMax, disk == nil ? shardMost : memoryMost)
+        let beyondMemory = memoryObjectMax + 1
+        diskObjectMin = disk.map { $0.objectBytesMin ?? beyondMemory } ?? .max
+        if disk != nil, diskObjectMin > beyondMemory {
+            throw PluginError(
+                path: "storage.disk.min_object",
+                "\(diskObjectMin) bytes are more than memory takes, which is \(memoryObjectMax)"
+            )
+        }
         key = try KeyRules(value.member("key"), host)
         let lock = try value.member("lock")
         try lock?.allowKeys(["wait", "age"])
@@ -84,7 +106,7 @@ struct CacheConfiguration {
         return memory / shards
     }
 
-    private static func size(
+    static func size(
         _ key: StaticString,
         of value: ConfigurationValue,
         in range: ClosedRange<Int>

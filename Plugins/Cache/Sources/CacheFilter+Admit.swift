@@ -1,4 +1,5 @@
 import CSluice
+import CacheDisk
 import CachePolicy
 package import SluiceSDK
 import TinyUFO
@@ -75,9 +76,15 @@ extension CacheFilter {
     }
 
     private func drop(_ stale: UnsafeMutableRawPointer) {
-        let pin = Pin(opaque: stale)
-        store.pointee.objects.remove(pin)
-        _ = pin.toOpaque()
+        let held = Held(opaque: stale)
+        drop(held)
+        _ = held.toOpaque()
+    }
+
+    private func drop(_ held: borrowing Held) {
+        held.withPin { pin in _ = store.pointee.objects.remove(pin) }
+        let hash = held.withEntry { store.pointee.hash($0.key) }
+        if let hash { forgetOnDisk(hash) }
     }
 
     /// Adds `Cache-Status` to what the client gets, and takes out what is not for it.
@@ -163,8 +170,12 @@ extension CacheFilter {
         }
         addDate(&builder, assessment, head, response.workerPointer)
         let length = response.contentLength ?? (response.isEndOfStream ? 0 : .max)
-        var room = length == .max ? Self.unknownRoom : Int(length)
-        if room > Self.inlineMax { room = 0 }
+        let isForDisk = goesToDisk(length)
+        if !isForDisk, length != .max, length > UInt64(configuration.memoryObjectMax) {
+            return refuse(response, .disk, status)
+        }
+        var room = length == .max ? Self.unknownRoom : Int(clamping: length)
+        if room > Self.inlineMax || isForDisk { room = 0 }
         guard store.pointee.reserve(ObjectHead.byteCountMax + room, for: fill) else {
             return refuse(response, .noMemory, status)
         }
@@ -181,10 +192,17 @@ extension CacheFilter {
             store.pointee.unreserve(fill)
             return refuse(response, .noMemory, status)
         }
+        if isForDisk, !sendToDisk(fill, ObjectRef(BlockChain.bytes(first)), chain: nil) {
+            store.pointee.unreserve(fill)
+            return refuse(response, .noMemory, status)
+        }
         context.pointee.fill = nil
-        fill.locked {
-            fill.pointee.set(Fill.State.streaming)
-            fill.pointee.wakeAll()
+        // What goes to the disk can be read along once it has a file.
+        if !isForDisk {
+            fill.locked {
+                fill.pointee.set(Fill.State.streaming)
+                fill.pointee.wakeAll()
+            }
         }
         fill.pointee.spill.request = response.request
         response.setWriter(UnsafeMutableRawPointer(fill))
@@ -254,6 +272,8 @@ extension CacheFilter {
         for index in 0..<(before?.listCount ?? 0) {
             if let list = before?.list(index), list.names == names.text { return list.epoch }
         }
+        // What the disk has of the address is of another list of names.
+        forgetOnDisk(name.hash)
         let list = VariantList(names: names.text, epoch: host.random())
         guard let block = ObjectBuilder.marker(list, before: before, now: now) else { return nil }
         let outcome = store.pointee.objects.put(block, key: name.bytes, hash: name.hash)
@@ -286,34 +306,40 @@ extension CacheFilter {
     ) -> CacheAdmission {
         let context = response.contextPointer
         guard let stale = context.pointee.stale else { return .pass }
-        let pin = Pin(opaque: stale)
+        let held = Held(opaque: stale)
         context.pointee.stale = nil
         let time = time(response)
-        let object = ObjectRef(pin.bytes)
+        let object = ObjectRef(held.bytes)
         var validators = Validators()
         let update = Assessment(fields.list, now: time.wall)
         validators.entityTag = update.entityTag
         validators.lastModified = update.lastModified
         let isSelected = validators.selects(stored: object.validators)
-        guard let merged = merge(object, pin, fields, response, time) else {
+        guard let merged = merge(object, held, fields, response, time) else {
             end(context, .over)
-            return answer(response, pin, time.monotonic)
+            let head = held.bytes
+            return answer(response, held, head: head, block: nil, time.monotonic)
         }
+        let flags = ObjectRef(merged.block.bytes).flags
         if isSelected, merged.refusal == nil, let fill = context.pointee.fill {
-            let name = fill.pointee.name
-            _ = store.pointee.objects.put(merged.block.copy(), key: name.bytes, hash: name.hash)
+            if !held.isOnDisk {
+                let name = fill.pointee.name
+                _ = store.pointee.objects.put(merged.block.copy(), key: name.bytes, hash: name.hash)
+            } else if !renew(held, merged.block, context) {
+                drop(held)
+            }
         } else {
-            store.pointee.objects.remove(pin)
+            drop(held)
         }
         // Who waited may have no use for it without an answer of its own.
-        let flags = ObjectRef(merged.block.bytes).flags
         end(context, flags.contains(.noCache) ? .released : .over)
         if response.isInternal {
             metrics.updated.add()
             response.setStatus(UInt32(SLUICE_CACHE_STATUS_UPDATED))
             return .pass
         }
-        return answer(response, merged.block, time.monotonic)
+        let block = merged.block.copy().toOpaque()
+        return answer(response, held, head: merged.block.bytes, block: block, time.monotonic)
     }
 
     private struct Merged: ~Copyable {
@@ -324,7 +350,7 @@ extension CacheFilter {
     /// The stored response with the fields of a 304 (RFC 9111 §3.2), and the same body.
     private func merge(
         _ object: ObjectRef,
-        _ pin: borrowing Pin,
+        _ held: borrowing Held,
         _ fields: Fields,
         _ response: borrowing CacheResponse<CacheFilter>,
         _ time: (monotonic: UInt64, wall: Int64)
@@ -356,12 +382,13 @@ extension CacheFilter {
             time: time
         )
         let body = UnsafeRawBufferPointer(
-            rebasing: pin.bytes[Int(object.head.pointee.bodyOffset)...]
+            rebasing: held.bytes[Int(object.head.pointee.bodyOffset)...]
         )
         guard let block = builder.make(head, bodyCapacity: body.count) else { return nil }
         block.append(body)
         if let length = object.bodyLength { ObjectRef(block.bytes).setBodyLength(length) }
-        if let next = pin.value.next { block.attach(next) }
+        let next = held.withPin { $0.value.next?.toOpaque() }
+        if let next, let next { block.attach(ByteBlock(opaque: next)) }
         return Merged(block: block, refusal: refusal)
     }
 
@@ -371,43 +398,51 @@ extension CacheFilter {
         return false
     }
 
-    private func answer(
-        _ response: borrowing CacheResponse<CacheFilter>,
-        _ pin: borrowing Pin,
-        _ now: UInt64
-    ) -> CacheAdmission {
-        answer(response, pin.value, now)
-    }
-
     /// Serves an object that was validated.
+    ///
+    /// - Parameters:
+    ///   - head: bytes of a block that begin with its head.
+    ///   - block: that block with a reference, which is taken over; nil if it is the held one.
     private func answer(
         _ response: borrowing CacheResponse<CacheFilter>,
-        _ block: borrowing ByteBlock,
+        _ held: consuming Held,
+        head: UnsafeRawBufferPointer,
+        block: UnsafeMutableRawPointer?,
         _ now: UInt64
     ) -> CacheAdmission {
         var note = ServeNote(status: Int(SLUICE_CACHE_STATUS_REVALIDATED))
         note.forward = CacheStatusText.Forward(rawValue: response.contextPointer.pointee.forward)
         note.forwardStatus = 304
-        return serve(response, block, note, now)
+        return serve(response, held, head: head, block: block, note, now)
     }
 
     private func serve(
         _ response: borrowing CacheResponse<CacheFilter>,
-        _ block: borrowing ByteBlock,
+        _ held: consuming Held,
+        head: UnsafeRawBufferPointer,
+        block: UnsafeMutableRawPointer?,
         _ note: ServeNote,
         _ now: UInt64
     ) -> CacheAdmission {
         guard let answer = response.answer,
             let reader = response.workerPointer.pointee.readers.pointee.take()
-        else { return .pass }
+        else {
+            if let block { _ = ByteBlock(opaque: block) }
+            return .pass
+        }
         // What the client asked for itself came as a fetch; conditions here are this cache's own.
         var note = note
         note.isDirect = false
-        let object = ObjectRef(block.bytes)
-        reader.pointee.first = block.bytes.baseAddress
-        reader.pointee.firstCount = block.bytes.count
+        let object = ObjectRef(head)
+        reader.pointee.first = head.baseAddress
+        reader.pointee.firstCount = head.count
         reader.pointee.bodyOffset = Int(object.head.pointee.bodyOffset)
-        reader.pointee.block = block.copy().toOpaque()
+        reader.pointee.block = block ?? held.withPin { $0.value.toOpaque() }
+        if held.isOnDisk {
+            readFile(reader, held)
+            note.isOnDisk = true
+        }
+        reader.pointee.held = held.toOpaque()
         let serving = object.serving(at: now, markerStale: 0)
         compose(answer, reader, object, response.requestFields, serving, note)
         count(note.status)
@@ -432,14 +467,15 @@ extension CacheFilter {
         let context = response.contextPointer
         guard let stale = context.pointee.stale else { return .pass }
         context.pointee.stale = nil
-        let pin = Pin(opaque: stale)
+        let held = Held(opaque: stale)
         let now = response.facts.nowNanoseconds
-        ObjectRef(pin.bytes).setFailed(at: now)
+        ObjectRef(held.bytes).setFailed(at: now)
         end(context, .over)
         if response.isInternal { return .pass }
         var note = ServeNote(status: Int(SLUICE_CACHE_STATUS_STALE_ERROR))
         note.forward = .stale
         note.forwardStatus = status
-        return serve(response, pin.value, note, now)
+        let head = held.bytes
+        return serve(response, held, head: head, block: nil, note, now)
     }
 }

@@ -26,7 +26,7 @@ extension CacheFilter {
             giveUpExpected(found.name)
             return bypass(lookup, .refused)
         }
-        let isHopeless = found.pin == nil && store.pointee.predictor.contains(found.name.hash)
+        let isHopeless = found.held == nil && store.pointee.predictor.contains(found.name.hash)
         // One fetch for a part: if that came to nothing, another one would, too.
         let isSpent = isPartial && context.pointee.hasFetched
         if context.pointee.isUnlocked || isHopeless || configuration.lockWait == 0 {
@@ -136,12 +136,12 @@ extension CacheFilter {
         let context = lookup.contextPointer
         context.pointee.fill = fill
         lookup.setStatus(UInt32(SLUICE_CACHE_STATUS_MISS))
-        guard let pin = found.pin.take() else {
+        guard let held = found.held.take() else {
             if !lookup.isInternal { metrics.miss.add() }
             return .miss
         }
         if !lookup.isInternal { metrics.expired.add() }
-        let object = ObjectRef(pin.bytes)
+        let object = ObjectRef(held.bytes)
         // The values stay: the request has the object until its end.
         if object.head.pointee.entityTag.len > 0 {
             lookup.edits.set(.ifNoneMatch, Bytes(object.head.pointee.entityTag))
@@ -152,7 +152,7 @@ extension CacheFilter {
             lookup.edits.set(.ifModifiedSince, value.bytes)
         }
         dropStale(context)
-        context.pointee.stale = pin.toOpaque()
+        context.pointee.stale = held.toOpaque()
         return .miss
     }
 
@@ -164,14 +164,14 @@ extension CacheFilter {
     ) -> CacheVerdict {
         let context = lookup.contextPointer
         var isStale = true
-        if let pin = found.pin.take() {
-            let serving = ObjectRef(pin.bytes).serving(at: now, markerStale: found.markerStale)
+        if let held = found.held.take() {
+            let serving = ObjectRef(held.bytes).serving(at: now, markerStale: found.markerStale)
             isStale = serving.outcome(RequestDirectives()) != .fresh
             context.pointee.mayServeOnError = serving.mayServeOnError
-            found.pin = consume pin
+            found.held = consume held
         }
         context.pointee.forward =
-            (found.pin == nil ? CacheStatusText.Forward.uriMiss : .stale).rawValue
+            (found.held == nil ? CacheStatusText.Forward.uriMiss : .stale).rawValue
         for _ in 0..<Self.attemptsMax {
             guard let fill = store.pointee.fills.find(found.name) else {
                 guard isStale, let fill = Fill.make(found.name, .fetching, now: now) else { break }
@@ -200,7 +200,7 @@ extension CacheFilter {
 
     // MARK: Waiting
 
-    private enum Wait {
+    enum Wait {
         case waits
         /// The fill is in another state by now.
         case again
@@ -210,7 +210,7 @@ extension CacheFilter {
     }
 
     /// Begins a wait; the reference to the fill is then the wait's.
-    private func wait(
+    func wait(
         _ lookup: borrowing CacheLookup<CacheFilter>,
         _ fill: Fill.Pointer,
         _ now: UInt64

@@ -15,6 +15,7 @@ extension CacheFilter {
             context.pointee.startedAt = now
             if let verdict = pass(lookup) { return verdict }
         } else {
+            if lookup.fields.method == "PURGE" { return purge(lookup) }
             now = max(now, host.nowNanoseconds)
             inherited = takeWait(context)
         }
@@ -128,10 +129,26 @@ extension CacheFilter {
     /// What the store has for a request.
     struct Found: ~Copyable {
         let name: KeyName
-        var pin: Pin?
+        var held: Held?
+        /// Whether the disk may have it, in a file that is to be opened first.
+        var isClosed = false
+        /// Whether it will be on the disk in a moment.
+        var isArriving = false
         /// When a soft purge made the address stale; 0 for never.
         var markerStale: UInt64 = 0
         var isVaried = false
+
+        init(
+            name: KeyName,
+            held: consuming Held? = nil,
+            isClosed: Bool = false,
+            isArriving: Bool = false
+        ) {
+            self.name = name
+            self.held = held
+            self.isClosed = isClosed
+            self.isArriving = isArriving
+        }
     }
 
     private func find(
@@ -149,6 +166,10 @@ extension CacheFilter {
         )
         if key.isOver { return bypass(lookup, .keyTooLong) }
         guard let found = search(key, fields, worker) else { return bypass(lookup, .keyTooLong) }
+        if found.isArriving, let verdict = waitForArrival(lookup, found.name, now) {
+            return verdict
+        }
+        if found.isClosed, let verdict = open(lookup, found.name) { return verdict }
         return decide(lookup, found, now)
     }
 
@@ -162,9 +183,12 @@ extension CacheFilter {
         let name = KeyName(bytes: key.bytes, primaryCount: key.count, hash: hash)
         guard
             let pin = store.pointee.objects.get(key.bytes, hash: hash, worker: worker.pointee.index)
-        else { return Found(name: name) }
+        else {
+            if store.pointee.disk != nil { return searchDisk(name, fields, worker) }
+            return Found(name: name)
+        }
         let marker = ObjectRef(pin.bytes)
-        if !marker.isMarker { return Found(name: name, pin: consume pin) }
+        if !marker.isMarker { return Found(name: name, held: Held(pin)) }
         var newest = 0
         if marker.listCount > 1 {
             guard let index = newestMatch(name, marker, fields, worker) else { return nil }
@@ -176,11 +200,7 @@ extension CacheFilter {
         var found = Found(name: variant)
         found.markerStale = marker.staleSince
         found.isVaried = true
-        found.pin = store.pointee.objects.get(
-            variant.bytes,
-            hash: variant.hash,
-            worker: worker.pointee.index
-        )
+        searchVariant(&found, worker)
         return found
     }
 
@@ -201,10 +221,8 @@ extension CacheFilter {
                 return nil
             }
             let pin = store.pointee.objects.peek(variant.bytes, hash: variant.hash)
-            guard let head = (pin?.bytes).map({ ObjectRef($0).head }) else { continue }
-            let date =
-                head.pointee.date == ObjectHead.timeNone
-                ? head.pointee.storedWall : head.pointee.date
+            let known = (pin?.bytes).map { ObjectRef($0).arrivalDate }
+            guard let date = known ?? dateOnDisk(variant) else { continue }
             // Of two of one second that of the newer list.
             if date > latest { (newest, latest) = (index, date) }
         }
@@ -239,24 +257,24 @@ extension CacheFilter {
         let request = directives(fields)
         if lookup.isInternal { return update(lookup, found, now) }
         var forward = found.isVaried ? CacheStatusText.Forward.varyMiss : .uriMiss
-        if let pin = found.pin.take() {
-            let object = ObjectRef(pin.bytes)
+        if let held = found.held.take() {
+            let object = ObjectRef(held.bytes)
             let serving = object.serving(at: now, markerStale: found.markerStale)
             switch isCurrent(object, context) ? .fresh : serving.outcome(request) {
             case .fresh:
-                return serve(lookup, consume pin, serving, Int(SLUICE_CACHE_STATUS_HIT), now)
+                return serve(lookup, consume held, serving, Int(SLUICE_CACHE_STATUS_HIT), now)
             case .stale:
-                return serve(lookup, consume pin, serving, Int(SLUICE_CACHE_STATUS_STALE), now)
+                return serve(lookup, consume held, serving, Int(SLUICE_CACHE_STATUS_STALE), now)
             case .staleWhileRevalidate:
-                return serveStale(lookup, found.name, consume pin, serving, now)
+                return serveStale(lookup, found.name, consume held, serving, now)
             case .validate(let mayServeOnError):
                 if mayServeOnError, Self.hasFailed(object, context) {
                     let status = Int(SLUICE_CACHE_STATUS_STALE_ERROR)
-                    return serve(lookup, consume pin, serving, status, now)
+                    return serve(lookup, consume held, serving, status, now)
                 }
                 forward = serving.age < serving.lifetime ? .request : .stale
                 context.pointee.mayServeOnError = mayServeOnError
-                found.pin = consume pin
+                found.held = consume held
             }
         }
         context.pointee.forward = forward.rawValue
@@ -302,7 +320,7 @@ extension CacheFilter {
     private func serveStale(
         _ lookup: borrowing CacheLookup<CacheFilter>,
         _ name: KeyName,
-        _ pin: consuming Pin,
+        _ held: consuming Held,
         _ serving: Serving,
         _ now: UInt64
     ) -> CacheVerdict {
@@ -316,7 +334,7 @@ extension CacheFilter {
             }
             fill.release()
         }
-        let verdict = serve(lookup, pin, serving, Int(SLUICE_CACHE_STATUS_STALE), now)
+        let verdict = serve(lookup, held, serving, Int(SLUICE_CACHE_STATUS_STALE), now)
         return verdict == .hit && begins ? .stale : verdict
     }
 

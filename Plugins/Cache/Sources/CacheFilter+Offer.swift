@@ -8,6 +8,8 @@ extension CacheFilter {
         offer.requestEnd = { Export<CacheFilter>.requestEnd($0, $1, $2, $3, $4) }
         offer.upstreamResponse = { Export<CacheFilter>.upstreamResponse($0, $1, $2, $3, $4) }
         offer.perform = { Export<CacheFilter>.perform($0, $1, $2) }
+        offer.run = { Export<CacheFilter>.run($0, $1) }
+        offer.finish = { Export<CacheFilter>.finish($0, $1, $2) }
         offer.exportState = { Export<CacheFilter>.exportState($0, $1, $2) }
         offer.importState = { Export<CacheFilter>.importState($0, $1, $2) }
         offer.warm = { Export<CacheFilter>.warm($0, $1) }

@@ -10,7 +10,7 @@ extension CacheFilter {
     // MARK: Orders
 
     package func purge(_ order: CachePurge) throws(PluginError) -> Int {
-        let count: Int
+        var count: Int
         let value = Text(order.value)
         switch order.kind {
         case .url:
@@ -18,6 +18,7 @@ extension CacheFilter {
                 throw PluginError("no address as \"http://host/path\": \"\(String(order.value))\"")
             }
             count = try purge(address, isSoft: order.isSoft)
+            count += try purgeDisk(address, isSoft: order.isSoft)
         case .prefix:
             guard Address(value) != nil else {
                 throw PluginError(
@@ -25,10 +26,16 @@ extension CacheFilter {
                 )
             }
             count = purge(isSoft: order.isSoft) { key, _ in key.hasPrefix(value) }
+            count += try purgeDisk(isSoft: order.isSoft) { key, _ in key.hasPrefix(value) }
         case .tag:
             guard !value.isEmpty else { throw PluginError("an empty tag") }
             count = purge(isSoft: order.isSoft) { _, object in object.hasTag(value) }
-        case .all: count = purge(isSoft: order.isSoft) { _, _ in true }
+            count += try purgeDisk(isSoft: order.isSoft) { _, view in
+                view?.hasTag(value) ?? true
+            }
+        case .all:
+            count = purge(isSoft: order.isSoft) { _, _ in true }
+            count += try purgeDisk(isSoft: order.isSoft) { _, _ in true }
         }
         metrics.purges.add()
         metrics.purgedObjects.add(count)
@@ -57,9 +64,9 @@ extension CacheFilter {
     private func purge(isSoft: Bool, _ body: (Text, ObjectRef) -> Bool) -> Int {
         // Those that are on their way first, so that none arrives behind the search.
         store.pointee.fills.forEach { fill in
-            guard fill.pointee.state == .streaming, let head = fill.pointee.head else {
-                return
-            }
+            guard fill.pointee.state == .streaming || fill.pointee.disk != nil,
+                let head = fill.pointee.head
+            else { return }
             if body(Text(fill.pointee.name.bytes), ObjectRef(BlockChain.bytes(head))) {
                 fill.pointee.isDoomed.store(true, ordering: .releasing)
             }
@@ -83,7 +90,7 @@ extension CacheFilter {
         return count
     }
 
-    private func name(
+    func name(
         _ address: Address,
         _ room: UnsafeMutablePointer<UInt8>
     ) -> KeyName? {
@@ -112,11 +119,19 @@ extension CacheFilter {
             target: Text(lookup.fields.target)
         )
         if address.target.isEmpty { address.target = "/" }
-        metrics.purges.add()
         let isSoft = lookup.fields.first(named: "sluice-purge") == "soft"
-        guard let name = name(address, lookup.workerPointer.pointee.primary),
-            forget(name, isSoft: isSoft)
-        else { return lookup.respond(status: 404, body: "not found\n") }
+        guard let name = name(address, lookup.workerPointer.pointee.primary) else {
+            return lookup.respond(status: 404, body: "not found\n")
+        }
+        // The disk comes first: what memory gets from there meanwhile goes behind it.
+        if store.pointee.disk != nil, lookup.again == .first, purgeDisk(lookup, name, isSoft) {
+            return .wait
+        }
+        metrics.purges.add()
+        let isFound = forget(name, isSoft: isSoft)
+        guard isFound || lookup.contextPointer.pointee.isPurged else {
+            return lookup.respond(status: 404, body: "not found\n")
+        }
         metrics.purgedObjects.add()
         return lookup.respond(status: 200, body: "purged\n")
     }
@@ -135,6 +150,7 @@ extension CacheFilter {
             fill.pointee.isDoomed.store(true, ordering: .releasing)
             if fill.pointee.state == .streaming { isFound = true }
         }
+        if !isSoft, removeOnDisk(name.hash) { isFound = true }
         guard let pin = store.pointee.objects.peek(name.bytes, hash: name.hash) else {
             return isFound
         }

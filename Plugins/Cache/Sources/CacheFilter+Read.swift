@@ -15,8 +15,10 @@ extension CacheFilter {
     ) -> CacheProgress {
         let reader = reader.assumingMemoryBound(to: Reader.self)
         if reader.pointee.waiter.fill != nil { Self.endWait(reader) }
-        let progress = Self.step(reader, chunk)
-        guard progress == .again, let fill = reader.pointee.fill else { return progress }
+        let progress = step(reader, chunk, worker)
+        guard progress == .again, let fill = reader.pointee.fill, !reader.waitsForDisk else {
+            return progress
+        }
         let waiter = reader.waiterPointer
         let isWaiting = fill.locked {
             guard let token = try? chunk.suspend(nanoseconds: 0) else { return false }
@@ -27,7 +29,7 @@ extension CacheFilter {
         }
         guard isWaiting else { return .broken }
         // The writer looks for those who wait after it has written, so one of both sees the other.
-        let again = Self.step(reader, chunk)
+        let again = step(reader, chunk, worker)
         if again != .again { Self.endWait(reader) }
         return again
     }
@@ -41,7 +43,24 @@ extension CacheFilter {
     }
 
     /// Finds the bytes at the chunk's offset.
-    private static func step(
+    private func step(
+        _ reader: Reader.Pointer,
+        _ chunk: borrowing CacheChunk,
+        _ worker: UnsafeMutablePointer<Worker>
+    ) -> CacheProgress {
+        if reader.pointee.file >= 0 { return stepInFile(reader, chunk, worker) }
+        let progress = Self.stepInMemory(reader, chunk)
+        guard progress != .bytes, let diskFill = reader.pointee.fill?.pointee.disk else {
+            return progress
+        }
+        // It has gone to the disk meanwhile: all of it, also what was in memory.
+        guard readFile(reader, diskFill) else {
+            return diskFill.pointee.phase == .failed ? .broken : .again
+        }
+        return stepInFile(reader, chunk, worker)
+    }
+
+    private static func stepInMemory(
         _ reader: Reader.Pointer,
         _ chunk: borrowing CacheChunk
     ) -> CacheProgress {
@@ -103,7 +122,10 @@ extension CacheFilter {
     ) {
         let reader = reader.assumingMemoryBound(to: Reader.self)
         if reader.pointee.waiter.fill != nil { Self.endWait(reader) }
-        if let pin = reader.pointee.pin { _ = Pin(opaque: pin) }
+        if let load = reader.pointee.load, load.abandon() {
+            worker.pointee.loads.pointee.give(load)
+        }
+        if let held = reader.pointee.held { _ = Held(opaque: held) }
         if let block = reader.pointee.block { _ = ByteBlock(opaque: block) }
         if let fill = reader.pointee.fill {
             leave(fill, reader)
@@ -133,7 +155,12 @@ extension CacheFilter {
         guard fill.pointee.writtenBytes + UInt64(rest.count) <= UInt64(configuration.objectBytesMax)
         else {
             refuse(fill, .tooLarge)
-            return beginSpill(fill) && writeSpilled(fill, rest)
+            return goOnUnstored(fill, rest)
+        }
+        if configuration.disk != nil, let isTaken = writeBeyondMemory(fill, rest) {
+            // A task has counted what it could not write.
+            if !isTaken, fill.pointee.disk?.pointee.phase != .failed { refuse(fill, .disk) }
+            return isTaken || goOnUnstored(fill, rest)
         }
         while !rest.isEmpty {
             guard let tail = fill.pointee.tail else { return false }
@@ -153,6 +180,11 @@ extension CacheFilter {
             fill.locked { fill.pointee.wakeAll() }
         }
         return true
+    }
+
+    /// Goes on for those who read along with what can't be stored; who reads a file is cut.
+    private func goOnUnstored(_ fill: Fill.Pointer, _ rest: UnsafeRawBufferPointer) -> Bool {
+        fill.pointee.disk == nil && beginSpill(fill) && writeSpilled(fill, rest)
     }
 
     /// The rest at once when its length is known; otherwise a part of what is there already.
@@ -186,6 +218,10 @@ extension CacheFilter {
         }
         guard let head = fill.pointee.head else { return abort(writer, on: worker) }
         ObjectRef(BlockChain.bytes(head)).setBodyLength(fill.pointee.writtenBytes)
+        if let diskFill = fill.pointee.disk {
+            diskFill.end(.commit)
+            return startTasks()
+        }
         fill.pointee.set(Fill.End.complete)
         let name = fill.pointee.name
         if fill.pointee.isDoomed.load(ordering: .acquiring) {
@@ -197,6 +233,7 @@ extension CacheFilter {
                 hash: name.hash
             )
             if outcome.isTaken { metrics.fills.add() } else { log(.noMemory, name) }
+            forgetOnDisk(name.hash)
             // One that came while it was put: it looked for what was not there yet.
             if fill.pointee.isDoomed.load(ordering: .acquiring) {
                 store.pointee.objects.remove(name.bytes, hash: name.hash)
@@ -210,12 +247,16 @@ extension CacheFilter {
         on worker: UnsafeMutablePointer<Worker>
     ) {
         let fill = writer.assumingMemoryBound(to: Fill.self)
+        if let diskFill = fill.pointee.disk {
+            diskFill.end(.abort)
+            return startTasks()
+        }
         fill.pointee.set(Fill.End.broken)
         metrics.fillsAborted.add()
         endWriting(fill)
     }
 
-    private func endWriting(_ fill: Fill.Pointer) {
+    func endWriting(_ fill: Fill.Pointer) {
         store.pointee.fills.remove(fill)
         fill.locked {
             fill.pointee.set(Fill.State.over)

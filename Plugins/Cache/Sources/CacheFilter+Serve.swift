@@ -15,6 +15,8 @@ struct ServeNote: BitwiseCopyable {
     var isCollapsed = false
     /// Whether conditions and ranges of the request's fields are the client's.
     var isDirect = true
+    /// Whether the body comes from the disk.
+    var isOnDisk = false
 }
 
 // Answers of what is stored.
@@ -23,7 +25,7 @@ extension CacheFilter {
     /// Serves an object of the store.
     func serve(
         _ lookup: borrowing CacheLookup<CacheFilter>,
-        _ pin: consuming Pin,
+        _ held: consuming Held,
         _ serving: Serving,
         _ status: Int,
         _ now: UInt64
@@ -31,17 +33,22 @@ extension CacheFilter {
         guard let answer = lookup.answer,
             let reader = lookup.workerPointer.pointee.readers.pointee.take()
         else { return bypass(lookup, .noMemory) }
-        let bytes = pin.bytes
+        let bytes = held.bytes
         let object = ObjectRef(bytes)
+        var note = note(lookup, status)
         reader.pointee.first = bytes.baseAddress
         reader.pointee.firstCount = bytes.count
         reader.pointee.bodyOffset = Int(object.head.pointee.bodyOffset)
-        if let length = object.bodyLength, length > UInt64(bytes.count - reader.pointee.bodyOffset)
+        if held.isOnDisk {
+            readFile(reader, held)
+            note.isOnDisk = true
+        } else if let length = object.bodyLength,
+            length > UInt64(bytes.count - reader.pointee.bodyOffset)
         {
-            reader.pointee.block = pin.value.toOpaque()
+            reader.pointee.block = held.withPin { $0.value.toOpaque() }
         }
-        reader.pointee.pin = pin.toOpaque()
-        compose(answer, reader, object, lookup.fields, serving, note(lookup, status))
+        reader.pointee.held = held.toOpaque()
+        compose(answer, reader, object, lookup.fields, serving, note)
         count(status)
         return .hit
     }
@@ -172,6 +179,7 @@ extension CacheFilter {
             text.addHit()
         }
         text.add(timeToLive: serving.lifetime - serving.age)
+        if note.isOnDisk { text.add(detail: "disk") }
         reader.pointee.textCount += text.count
         reader.add("cache-status", Int(SLUICE_FIELD_CACHE_STATUS), text.text)
     }

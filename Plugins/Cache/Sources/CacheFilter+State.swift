@@ -17,7 +17,8 @@ extension CacheFilter {
             memoryBytes: configuration.memoryBytes,
             workerCount: host.workerCount,
             rules: configuration.rules,
-            seed: (cache_random(), cache_random())
+            seed: (cache_random(), cache_random()),
+            disk: configuration.diskTier
         )
     }
 
@@ -46,13 +47,22 @@ extension CacheFilter {
         guard let other = slot.take() else { throw PluginError("the state was taken already") }
         guard other.pointee.memoryBytes == configuration.memoryBytes,
             other.pointee.workerCount == host.workerCount,
-            other.pointee.rules == configuration.rules
+            other.pointee.rules == configuration.rules, hasDisk(of: other)
         else {
             other.release()
-            host.log(.info, "the cache begins empty: its memory or the rules for keys have changed")
+            host.log(
+                .info,
+                "the cache begins empty: its storage or the rules for keys have changed"
+            )
             return
         }
         place.pointee.store?.release()
         place.pointee.store = other
+    }
+
+    /// Whether a store has the disk that this instance is to have.
+    private func hasDisk(of other: Store.Pointer) -> Bool {
+        guard let own = configuration.diskTier else { return other.pointee.disk == nil }
+        return other.pointee.disk?.pointee.isFor(own.settings, own.path) ?? false
     }
 }

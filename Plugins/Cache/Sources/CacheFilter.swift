@@ -1,5 +1,6 @@
 import CCache
 import CSluice
+import CacheDisk
 import CachePolicy
 package import SluiceSDK
 import Synchronization
@@ -19,7 +20,7 @@ package struct CacheFilter: ResponseCache, RequestEndHook, UpstreamResponseHook,
         var waiter: Waiter
         /// What it fetches, with a reference; nil when it fetches nothing.
         var fill: Fill.Pointer?
-        /// `Pin.toOpaque` of the object that it validates.
+        /// `Held.toOpaque` of the object that it validates.
         var stale: UnsafeMutableRawPointer?
         /// When waiting must end; 0 before it began.
         var waitUntil: UInt64
@@ -37,6 +38,10 @@ package struct CacheFilter: ResponseCache, RequestEndHook, UpstreamResponseHook,
         var hasFetched: Bool
         /// Whether it fetches without the lock.
         var isUnlocked: Bool
+        /// Whether the disk had what it orders to forget.
+        var isPurged: Bool
+        /// Attempts to have a file of the disk opened.
+        var openings: UInt8
         /// Whether the stale object may be served if the origin fails.
         var mayServeOnError: Bool
     }
@@ -46,6 +51,7 @@ package struct CacheFilter: ResponseCache, RequestEndHook, UpstreamResponseHook,
         let index: Int
         let memory: WorkerMemory
         let readers: UnsafeMutablePointer<ReaderPool>
+        let loads: UnsafeMutablePointer<LoadPool>
         let primary: UnsafeMutablePointer<UInt8>
         let variant: UnsafeMutablePointer<UInt8>
         let names: UnsafeMutablePointer<UInt8>
@@ -58,16 +64,21 @@ package struct CacheFilter: ResponseCache, RequestEndHook, UpstreamResponseHook,
     final class WorkerMemory {
         let bytes: UnsafeMutableRawPointer
         let readers: UnsafeMutablePointer<ReaderPool>
+        let loads: UnsafeMutablePointer<LoadPool>
 
         init(_ count: Int) {
             bytes = .allocate(byteCount: count, alignment: 16)
             readers = .allocate(capacity: 1)
             readers.initialize(to: ReaderPool())
+            loads = .allocate(capacity: 1)
+            loads.initialize(to: LoadPool())
         }
 
         deinit {
             readers.pointee.destroy()
             readers.deallocate()
+            loads.pointee.destroy()
+            loads.deallocate()
             bytes.deallocate()
         }
     }
@@ -82,6 +93,9 @@ package struct CacheFilter: ResponseCache, RequestEndHook, UpstreamResponseHook,
     /// The store's address, which `importState` or `warm` sets before any worker starts.
     let place: UnsafeMutablePointer<Place>
     private let scheduler: Scheduler<CacheFilter>
+    let jobs: Jobs<CacheFilter>
+    /// Jobs that run tasks of the disk now.
+    let jobCount: UnsafeMutablePointer<Atomic<Int>>
     let sets = FieldSets()
 
     /// Fields that most requests don't have, made once: a set of a literal costs some fifty
@@ -113,6 +127,9 @@ package struct CacheFilter: ResponseCache, RequestEndHook, UpstreamResponseHook,
         self.host = host
         self.metrics = metrics
         scheduler = Scheduler(host)
+        jobs = Jobs(host)
+        jobCount = .allocate(capacity: 1)
+        jobCount.initialize(to: Atomic(0))
         place = .allocate(capacity: 1)
         place.initialize(to: Place(store: nil, lock: lock, handOver: nil))
     }
@@ -123,6 +140,7 @@ package struct CacheFilter: ResponseCache, RequestEndHook, UpstreamResponseHook,
         place.pointee.store?.release()
         place.pointee.lock.destroy()
         place.deallocate()
+        jobCount.deallocate()
     }
 
     private static let textBytes = 512
@@ -130,7 +148,10 @@ package struct CacheFilter: ResponseCache, RequestEndHook, UpstreamResponseHook,
     package func makeWorker(_ index: Int) -> Worker {
         // A host that hands nothing over need not have called `warm`.
         do throws(PluginError) { try makeStore() } catch { fatalError(error.line) }
-        if index == 0 { _ = try? scheduler.every(nanoseconds: 1_000_000_000, .measure) }
+        if index == 0 {
+            _ = try? scheduler.every(nanoseconds: 1_000_000_000, .measure)
+            tick()
+        }
         let fieldBytes = ObjectHead.fieldsMax * MemoryLayout<sluice_field>.stride
         let keyBytes = KeyRules.byteCountMax
         let memory = WorkerMemory(
@@ -142,6 +163,7 @@ package struct CacheFilter: ResponseCache, RequestEndHook, UpstreamResponseHook,
             index: index,
             memory: memory,
             readers: memory.readers,
+            loads: memory.loads,
             primary: bytes,
             variant: bytes + keyBytes,
             names: bytes + 2 * keyBytes,
@@ -162,6 +184,7 @@ package struct CacheFilter: ResponseCache, RequestEndHook, UpstreamResponseHook,
             metrics.evictions.add(statistics.evicted - worker.evicted)
         }
         worker.evicted = statistics.evicted
+        tick()
     }
 
     // MARK: A request's beginning and end
@@ -200,7 +223,7 @@ package struct CacheFilter: ResponseCache, RequestEndHook, UpstreamResponseHook,
     func dropStale(_ context: UnsafeMutablePointer<Context>) {
         guard let stale = context.pointee.stale else { return }
         context.pointee.stale = nil
-        _ = Pin(opaque: stale)
+        _ = Held(opaque: stale)
     }
 
     // MARK: Fills that come to nothing
@@ -235,4 +258,16 @@ package struct CacheFilter: ResponseCache, RequestEndHook, UpstreamResponseHook,
 extension CacheConfiguration {
     /// Of the rules that keys are made by.
     var rules: UInt64 { key.fingerprint(KeyHash(low: 0x5375_6c69, high: 0x6361_6368)) }
+
+    /// What a tier on the disk is made of; nil without one.
+    var diskTier: (settings: DiskTier.Settings, path: Bytes)? {
+        guard let disk, !disk.path.isEmpty else { return nil }
+        let settings = DiskTier.Settings(
+            size: UInt64(disk.size),
+            bodyBytesMax: min(UInt64(objectBytesMax), DiskStore.bodyBytesLimit),
+            openFilesMax: disk.openFilesMax,
+            sync: disk.sync
+        )
+        return (settings, disk.path)
+    }
 }

@@ -55,6 +55,7 @@ struct CacheMetrics {
     let bytes: Gauge
     let objects: Gauge
     let fillBytes: Gauge
+    let disk: DiskMetrics
 
     init(_ host: Host) throws(PluginError) {
         let requests = try host.counters(
@@ -112,5 +113,38 @@ struct CacheMetrics {
         bytes = try host.gauge("cache_stored_bytes", help: "Memory of objects and tables.")
         objects = try host.gauge("cache_stored_objects", help: "Objects, markers included.")
         fillBytes = try host.gauge("cache_fill_bytes", help: "Memory of fetches under way.")
+        disk = try DiskMetrics(host)
+    }
+}
+
+/// What an instance counts of its disk tier.
+struct DiskMetrics {
+    let hits: Counter
+    let stored: Counter
+    let evictions: Counter
+    let damaged: Counter
+    let failures: Counter
+    let bytes: Gauge
+    let objects: Gauge
+    let openFiles: Gauge
+
+    init(_ host: Host) throws(PluginError) {
+        hits = try host.counter("cache_disk_hits_total", help: "Answers from the disk.")
+        stored = try host.counter("cache_disk_stored_total", help: "Objects written to the disk.")
+        evictions = try host.counter(
+            "cache_disk_evictions_total",
+            help: "Objects driven out of the disk."
+        )
+        damaged = try host.counter(
+            "cache_disk_damaged_total",
+            help: "Files that were not as they were written, and are gone."
+        )
+        failures = try host.counter(
+            "cache_disk_failures_total",
+            help: "Calls of the disk that failed."
+        )
+        bytes = try host.gauge("cache_disk_bytes", help: "Bytes of all files.")
+        objects = try host.gauge("cache_disk_objects", help: "Objects on the disk.")
+        openFiles = try host.gauge("cache_disk_open_files", help: "Files open to be read.")
     }
 }

@@ -54,6 +54,8 @@ struct Fill: ~Copyable {
     /// Set by a purge: it will not be stored, and nobody new reads it.
     let isDoomed = Atomic<Bool>(false)
     let waiterCount = Atomic<Int>(0)
+    /// Address of the way to the disk; 0 as long as there is none.
+    private let diskWord = Atomic<UInt>(0)
     let lock: WriteLock
     private(set) var firstWaiter: UnsafeMutablePointer<Waiter>?
     private var lastWaiter: UnsafeMutablePointer<Waiter>?
@@ -127,6 +129,15 @@ struct Fill: ~Copyable {
     var state: State { State(rawValue: stateWord.load(ordering: .acquiring)) ?? .over }
     var end: End { End(rawValue: endWord.load(ordering: .acquiring)) ?? .broken }
 
+    /// Its way to the disk; set once, by the one who fetches.
+    var disk: DiskFill.Pointer? {
+        DiskFill.Pointer(bitPattern: diskWord.load(ordering: .acquiring))
+    }
+
+    func set(_ diskFill: DiskFill.Pointer) {
+        diskWord.store(UInt(bitPattern: diskFill), ordering: .releasing)
+    }
+
     func set(_ state: State) { stateWord.store(state.rawValue, ordering: .releasing) }
     func set(_ end: End) { endWord.store(end.rawValue, ordering: .releasing) }
 
@@ -160,6 +171,7 @@ struct Fill: ~Copyable {
     }
 
     deinit {
+        disk?.retire()
         if let head { _ = ByteBlock(opaque: head) }
         if let tail = spill.tail { _ = ByteBlock(opaque: tail) }
         cache_free(key)

@@ -144,6 +144,11 @@ struct ObjectRef: BitwiseCopyable {
         return min(head.pointee.initialAge + resident, ResponseDirectives.secondsMax)
     }
 
+    /// What says which of two responses is the more recent one (RFC 9111 §4).
+    var arrivalDate: Int64 {
+        head.pointee.date == ObjectHead.timeNone ? head.pointee.storedWall : head.pointee.date
+    }
+
     /// A marker's lists, the newest first.
     var listCount: Int { Int(head.pointee.fieldCount) }
 
@@ -199,26 +204,7 @@ struct ObjectRef: BitwiseCopyable {
 
     /// Whether one of its tags is this one.
     func hasTag(_ tag: Text) -> Bool {
-        if tag.isEmpty { return false }
-        for field in fields {
-            switch Int(field.id) {
-            case Int(SLUICE_FIELD_SURROGATE_KEY):
-                if hasWord(field.valueText, tag, 0x20) { return true }
-            case Int(SLUICE_FIELD_CACHE_TAG):
-                if hasWord(field.valueText, tag, 0x2C) { return true }
-            default: break
-            }
-        }
-        return false
-    }
-
-    private func hasWord(_ list: Text, _ word: Text, _ separator: UInt8) -> Bool {
-        var rest = list
-        while !rest.isEmpty {
-            let end = rest.firstIndex(of: separator) ?? rest.count
-            if rest[0..<end].trimmed == word { return true }
-            rest = rest.dropFirst(min(end + 1, rest.count))
-        }
+        for field in fields where field.hasTag(tag) { return true }
         return false
     }
 }
@@ -230,6 +216,26 @@ extension sluice_field {
 
     var valueText: Text {
         value.map { Text($0, count: Int(value_len)) } ?? .empty
+    }
+
+    /// Whether it is a list of tags, and this is one of them.
+    func hasTag(_ tag: Text) -> Bool {
+        if tag.isEmpty { return false }
+        switch Int(id) {
+        case Int(SLUICE_FIELD_SURROGATE_KEY): return hasWord(tag, 0x20)
+        case Int(SLUICE_FIELD_CACHE_TAG): return hasWord(tag, 0x2C)
+        default: return false
+        }
+    }
+
+    private func hasWord(_ word: Text, _ separator: UInt8) -> Bool {
+        var rest = valueText
+        while !rest.isEmpty {
+            let end = rest.firstIndex(of: separator) ?? rest.count
+            if rest[0..<end].trimmed == word { return true }
+            rest = rest.dropFirst(min(end + 1, rest.count))
+        }
+        return false
     }
 }
 

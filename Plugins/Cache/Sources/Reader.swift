@@ -14,8 +14,8 @@ struct Reader: BitwiseCopyable {
     /// Fields beside those that are stored.
     typealias More = (sluice_field, sluice_field, sluice_field, sluice_field)
 
-    /// `Pin.toOpaque` of an object of the store.
-    var pin: UnsafeMutableRawPointer?
+    /// `Held.toOpaque` of an object of the store.
+    var held: UnsafeMutableRawPointer?
     /// `ByteBlock.toOpaque` of an object that is not in the store, or not yet.
     var block: UnsafeMutableRawPointer?
     /// What the bytes still come from, with a reference.
@@ -42,6 +42,15 @@ struct Reader: BitwiseCopyable {
     /// Parts and texts of an answer with several ranges, allocated.
     var ranges: UnsafeMutableRawPointer?
     var textCount = 0
+    /// A file that the body is in; below 0 when it is in memory.
+    var file: Int32 = -1
+    /// Where in the file the body begins.
+    var fileOffset: UInt64 = 0
+    /// Bytes of the body that are there; of one that arrives, the fill knows.
+    var fileCount: UInt64 = 0
+    /// What it has waited for; nil before that.
+    var load: Load.Pointer?
+    /// The next one of the pool.
     var next: Pointer?
 
     /// Bytes behind the reader for texts: an age, `Cache-Status` and `Content-Range`.

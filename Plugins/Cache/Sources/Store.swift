@@ -20,7 +20,8 @@ struct Store: ~Copyable {
         for size in [
             MemoryLayout<Store>.size, MemoryLayout<ObjectHead>.size, MemoryLayout<Fill>.size,
             MemoryLayout<Waiter>.size, MemoryLayout<Reader>.size, MemoryLayout<Along>.size,
-            MemoryLayout<TinyUFO>.size,
+            MemoryLayout<TinyUFO>.size, MemoryLayout<DiskTier>.size, MemoryLayout<DiskFill>.size,
+            MemoryLayout<Load>.size,
         ] {
             word = (word &+ UInt64(size)) &* 0x9e37_79b9_7f4a_7c15
         }
@@ -34,6 +35,8 @@ struct Store: ~Copyable {
     let objects: TinyUFO
     let fills: FillTable
     let predictor: Predictor
+    /// Nil without one.
+    let disk: DiskTier.Pointer?
     /// Bytes of memory that it was made for.
     let memoryBytes: Int
     let workerCount: Int
@@ -47,7 +50,8 @@ struct Store: ~Copyable {
         memoryBytes: Int,
         workerCount: Int,
         rules: UInt64,
-        seed: (UInt64, UInt64)
+        seed: (UInt64, UInt64),
+        disk: (settings: DiskTier.Settings, path: Bytes)? = nil
     ) throws(PluginError) -> Pointer {
         let configuration = TinyUFO.Configuration(
             memoryBytes: memoryBytes,
@@ -65,13 +69,20 @@ struct Store: ~Copyable {
         guard let fills = FillTable(), let predictor = Predictor() else {
             throw PluginError(path: "memory", "there is not as much memory")
         }
+        let hash = KeyHash(low: seed.0, high: seed.1)
+        var tier: DiskTier.Pointer?
+        if let disk {
+            tier = DiskTier.make(disk.settings, path: disk.path, rules: rules, keyHash: hash)
+            if tier == nil { throw PluginError(path: "storage.disk", "there is no memory for it") }
+        }
         let store = Pointer.allocate(capacity: 1)
         store.initialize(
             to: Store(
                 objects,
                 fills,
                 predictor,
-                hash: KeyHash(low: seed.0, high: seed.1),
+                tier,
+                hash: hash,
                 sizes: (memoryBytes, workerCount),
                 rules: rules
             )
@@ -85,6 +96,7 @@ struct Store: ~Copyable {
         _ objects: consuming TinyUFO,
         _ fills: FillTable,
         _ predictor: Predictor,
+        _ disk: DiskTier.Pointer?,
         hash: KeyHash,
         sizes: (memory: Int, workers: Int),
         rules: UInt64
@@ -92,6 +104,7 @@ struct Store: ~Copyable {
         self.objects = objects
         self.fills = fills
         self.predictor = predictor
+        self.disk = disk
         self.hash = hash
         number = Self.numbers.wrappingAdd(1, ordering: .relaxed).newValue ^ cache_random()
         memoryBytes = sizes.memory
@@ -100,6 +113,7 @@ struct Store: ~Copyable {
     }
 
     deinit {
+        disk?.destroy()
         fills.destroy()
         predictor.destroy()
     }
@@ -117,14 +131,20 @@ struct Store: ~Copyable {
     ///
     /// - Returns: whether there is room.
     func reserve(_ bytes: Int, for fill: Fill.Pointer) -> Bool {
-        let sum = fillBytes.wrappingAdd(bytes, ordering: .relaxed).newValue
-        guard sum <= fillBytesMax else {
-            fillBytes.wrappingSubtract(bytes, ordering: .relaxed)
-            return false
-        }
+        guard reserve(bytes) else { return false }
         fill.pointee.countedBytes += bytes
         return true
     }
+
+    /// The same for bytes that no fill keeps.
+    func reserve(_ bytes: Int) -> Bool {
+        let sum = fillBytes.wrappingAdd(bytes, ordering: .relaxed).newValue
+        if sum <= fillBytesMax { return true }
+        unreserve(bytes)
+        return false
+    }
+
+    func unreserve(_ bytes: Int) { fillBytes.wrappingSubtract(bytes, ordering: .relaxed) }
 
     /// Counts what a fill keeps that can't be stored: it is small, and there is no other way.
     func count(_ bytes: Int, of fill: Fill.Pointer) {
@@ -133,7 +153,7 @@ struct Store: ~Copyable {
     }
 
     func unreserve(_ fill: Fill.Pointer) {
-        fillBytes.wrappingSubtract(fill.pointee.countedBytes, ordering: .relaxed)
+        unreserve(fill.pointee.countedBytes)
         fill.pointee.countedBytes = 0
     }
 }

@@ -3,7 +3,8 @@
  * memory that may be refused, clocks, and a checksum. Embedded Swift has no module of the C
  * library.
  *
- * Nothing here is for a worker's thread but memory and clocks: the rest may wait for a disk.
+ * Nothing here is for a worker's thread but memory, clocks and what is in memory already: the rest
+ * may wait for a disk.
  * Results below 0 are a negative errno, or one of CACHEDISK_*.
  */
 #ifndef CCACHEDISK_H
@@ -48,6 +49,18 @@ static inline void *_Nullable cachedisk_allocate(size_t count) { return malloc(c
 
 static inline void cachedisk_free(void *_Nullable memory) { free(memory); }
 
+/* The address in a place that is set once, by whichever thread is first. */
+static inline void *_Nullable cachedisk_address(void *_Nullable *_Nonnull place) {
+    return __atomic_load_n(place, __ATOMIC_ACQUIRE);
+}
+
+/* Whether the address was set; not if there was one before. */
+static inline int cachedisk_set_address(void *_Nullable *_Nonnull place, void *_Nonnull address) {
+    void *none = NULL;
+    return __atomic_compare_exchange_n(
+        place, &none, address, 0, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
+}
+
 /* ------------------------------------------------------------------ clocks */
 
 /* Nanoseconds of the clock that only goes on. */
@@ -57,11 +70,16 @@ static inline uint64_t cachedisk_monotonic(void) {
     return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
 
-/* Seconds since 1970. */
-static inline uint64_t cachedisk_wall(void) {
+/* Nanoseconds since 1970. */
+static inline uint64_t cachedisk_wall_nanoseconds(void) {
     struct timespec time;
     clock_gettime(CLOCK_REALTIME, &time);
-    return (uint64_t)time.tv_sec;
+    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+/* Seconds since 1970. */
+static inline uint64_t cachedisk_wall(void) {
+    return cachedisk_wall_nanoseconds() / 1000000000u;
 }
 
 /* ---------------------------------------------------------------- checksum */
@@ -128,6 +146,9 @@ int cachedisk_remove_new(int folder, uint64_t id);
 /* Opens an object; a link or anything but a regular file is -ELOOP or CACHEDISK_FOREIGN. */
 int cachedisk_open(int folder, uint64_t id);
 
+/* The same, to write its head as well. */
+int cachedisk_open_to_rewrite(int folder, uint64_t id);
+
 int cachedisk_remove(int folder, uint64_t id);
 
 /* Bytes of a file. */
@@ -135,6 +156,13 @@ int64_t cachedisk_length(int file);
 
 /* Reads all of the bytes; CACHEDISK_SHORT if the file ends before. */
 int cachedisk_read(int file, void *_Nonnull to, size_t count, uint64_t offset);
+
+/* Reads what is in memory already, without waiting for the disk: how many bytes, 0 when the first
+ * of them is not there, or nobody can tell. */
+int64_t cachedisk_read_cached(int file, void *_Nonnull to, size_t count, uint64_t offset);
+
+/* Another descriptor of the same open file. */
+int cachedisk_duplicate(int file);
 
 /* Writes all of the bytes. */
 int cachedisk_write(int file, const void *_Nonnull from, size_t count, uint64_t offset);
