@@ -248,6 +248,10 @@ extension CacheFilter {
     ) {
         let fill = writer.assumingMemoryBound(to: Fill.self)
         if let diskFill = fill.pointee.disk {
+            // At once, and not when the task comes to it: nobody is to join any more.
+            fill.pointee.set(Fill.End.broken)
+            store.pointee.fills.remove(fill)
+            fill.locked { fill.pointee.wakeAll() }
             diskFill.end(.abort)
             return startTasks()
         }
