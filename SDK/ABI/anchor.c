@@ -28,6 +28,7 @@ sluice_host *anchor_sluice_host;
 sluice_metric *anchor_sluice_metric;
 sluice_task *anchor_sluice_task;
 sluice_core *anchor_sluice_core;
+sluice_slow_hook *anchor_sluice_slow_hook;
 sluice_http *anchor_sluice_http;
 sluice_instance *anchor_sluice_instance;
 sluice_create_args *anchor_sluice_create_args;

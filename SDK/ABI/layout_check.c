@@ -316,6 +316,7 @@ VALUE(SLUICE_ATTEMPT_CONNECT, 1);
 VALUE(SLUICE_ATTEMPT_TIMEOUT, 2);
 VALUE(SLUICE_ATTEMPT_CLOSED, 3);
 VALUE(SLUICE_ATTEMPT_MALFORMED, 4);
+VALUE(SLUICE_ATTEMPT_ABANDONED, 5);
 VALUE(SLUICE_HTTP_1_0, 10);
 VALUE(SLUICE_HTTP_1_1, 11);
 VALUE(SLUICE_HTTP_2, 20);
@@ -478,6 +479,15 @@ MEMBER(sluice_core, reserved, 184, void *[38]);
 /* sluice/request.h */
 VALUE(SLUICE_ATTR_U64, 1);
 VALUE(SLUICE_ATTR_BYTES, 2);
+VALUE(SLUICE_SLOW_HOOKS_MAX, 16);
+STRUCT(sluice_slow_hook, 64, 8);
+MEMBER(sluice_slow_hook, instance, 0, sluice_slice);
+MEMBER(sluice_slow_hook, phase, 16, uint32_t);
+MEMBER(sluice_slow_hook, waits, 20, uint32_t);
+MEMBER(sluice_slow_hook, start, 24, uint64_t);
+MEMBER(sluice_slow_hook, end, 32, uint64_t);
+MEMBER(sluice_slow_hook, busy, 40, uint64_t);
+MEMBER(sluice_slow_hook, reserved, 48, uint64_t[2]);
 TEXT(SLUICE_HTTP_ID, "sluice.http/1");
 STRUCT(sluice_http, 248, 8);
 MEMBER(sluice_http, size, 0, uint32_t);
@@ -489,7 +499,9 @@ MEMBER(sluice_http, attr_set_bytes, 32, int32_t (*)(sluice_req *, uint32_t, slui
 MEMBER(sluice_http, attr_get_u64, 40, int32_t (*)(sluice_req *, uint32_t, uint64_t *));
 MEMBER(sluice_http, attr_get_bytes, 48, int32_t (*)(sluice_req *, uint32_t, sluice_slice *));
 MEMBER(sluice_http, set_hash_key, 56, int32_t (*)(sluice_req *, sluice_slice));
-MEMBER(sluice_http, reserved, 64, void *[23]);
+MEMBER(sluice_http, watch_hooks, 64, int32_t (*)(sluice_req *, uint64_t));
+MEMBER(sluice_http, slow_hooks, 72, uint32_t (*)(sluice_req *, const sluice_slow_hook **));
+MEMBER(sluice_http, reserved, 80, void *[21]);
 
 /* sluice/plugin.h */
 STRUCT(sluice_instance, 152, 8);

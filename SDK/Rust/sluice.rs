@@ -612,6 +612,8 @@ pub const SLUICE_ATTEMPT_TIMEOUT: u32 = 2;
 pub const SLUICE_ATTEMPT_CLOSED: u32 = 3;
 /// the response breaks HTTP
 pub const SLUICE_ATTEMPT_MALFORMED: u32 = 4;
+/// given up for another one beside it: no fault of the peer
+pub const SLUICE_ATTEMPT_ABANDONED: u32 = 5;
 
 pub const SLUICE_HTTP_1_0: u32 = 10;
 pub const SLUICE_HTTP_1_1: u32 = 11;
@@ -1029,6 +1031,36 @@ unsafe impl Sync for sluice_core {}
 pub const SLUICE_ATTR_U64: u32 = 1;
 pub const SLUICE_ATTR_BYTES: u32 = 2;
 
+pub const SLUICE_SLOW_HOOKS_MAX: u32 = 16;
+
+/// A call of a hook that took long: from its begin to its last verdict, the waits that it
+/// began included, and in them whatever it waited for, as a callout or offloaded work. Times
+/// are nanoseconds of CLOCK_MONOTONIC. Lifetime: hook.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sluice_slow_hook {
+    pub instance: sluice_slice,
+    pub phase: u32,
+    pub waits: u32,
+    pub start: u64,
+    pub end: u64,
+    pub busy: u64,
+    pub reserved: [u64; 2],
+}
+
+impl sluice_slow_hook {
+    /// All zeroes.
+    pub const INIT: Self = Self {
+        instance: sluice_slice::INIT,
+        phase: 0,
+        waits: 0,
+        start: 0,
+        end: 0,
+        busy: 0,
+        reserved: [0; 2],
+    };
+}
+
 pub const SLUICE_HTTP_ID: &str = "sluice.http/1";
 /// The same with a NUL, as C passes it.
 pub const SLUICE_HTTP_ID_C: &str = concat!("sluice.http/1", "\0");
@@ -1052,7 +1084,11 @@ pub struct sluice_http {
         sluice_slice) -> i32>,
     pub set_hash_key: Option<unsafe extern "C" fn(request: *mut sluice_req, key: sluice_slice) ->
         i32>,
-    pub reserved: [*mut c_void; 23],
+    pub watch_hooks: Option<unsafe extern "C" fn(request: *mut sluice_req, threshold_ns: u64) ->
+        i32>,
+    pub slow_hooks: Option<unsafe extern "C" fn(request: *mut sluice_req, hooks: *mut *const
+        sluice_slow_hook) -> u32>,
+    pub reserved: [*mut c_void; 21],
 }
 
 impl sluice_http {
@@ -1067,7 +1103,9 @@ impl sluice_http {
         attr_get_u64: None,
         attr_get_bytes: None,
         set_hash_key: None,
-        reserved: [std::ptr::null_mut(); 23],
+        watch_hooks: None,
+        slow_hooks: None,
+        reserved: [std::ptr::null_mut(); 21],
     };
 }
 
@@ -1570,7 +1608,7 @@ impl sluice_cache_response {
     };
 }
 
-/// `bytes`: 1 or more, valid until `close`
+/// `bytes`: 1 or more, valid until `close` or a `read` whose offset is behind them.
 pub const SLUICE_CACHE_BYTES: u32 = 0;
 /// `file`, `file_offset`, `file_length`: 1 or more, until `close`
 pub const SLUICE_CACHE_FILE: u32 = 1;
@@ -2737,6 +2775,19 @@ const _: () = {
 };
 
 const _: () = {
+    type S = sluice_slow_hook;
+    assert!(std::mem::size_of::<S>() == 64);
+    assert!(std::mem::align_of::<S>() == 8);
+    assert!(end(0, |s: &S| &s.instance) == 16);
+    assert!(end(16, |s: &S| &s.phase) == 20);
+    assert!(end(20, |s: &S| &s.waits) == 24);
+    assert!(end(24, |s: &S| &s.start) == 32);
+    assert!(end(32, |s: &S| &s.end) == 40);
+    assert!(end(40, |s: &S| &s.busy) == 48);
+    assert!(end(48, |s: &S| &s.reserved) == 64);
+};
+
+const _: () = {
     type S = sluice_http;
     assert!(std::mem::size_of::<S>() == 248);
     assert!(std::mem::align_of::<S>() == 8);
@@ -2749,7 +2800,9 @@ const _: () = {
     assert!(end(40, |s: &S| &s.attr_get_u64) == 48);
     assert!(end(48, |s: &S| &s.attr_get_bytes) == 56);
     assert!(end(56, |s: &S| &s.set_hash_key) == 64);
-    assert!(end(64, |s: &S| &s.reserved) == 248);
+    assert!(end(64, |s: &S| &s.watch_hooks) == 72);
+    assert!(end(72, |s: &S| &s.slow_hooks) == 80);
+    assert!(end(80, |s: &S| &s.reserved) == 248);
 };
 
 const _: () = {

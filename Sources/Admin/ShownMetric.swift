@@ -12,6 +12,11 @@ package enum ShownMetric: String, CaseIterable, Sendable {
     case callSeconds = "sluice_plugin_hook_duration_seconds"
     case faults = "sluice_plugin_faults_total"
 
+    /// The class of a request that became a tunnel by 101, such as a WebSocket.
+    package static let tunnelCode = "1xx"
+    /// What stands as the route of requests that none was found for, or that were refused before.
+    package static let noRoute = "none"
+
     /// Labels of these.
     package enum Label: String, CaseIterable, Sendable {
         case route
@@ -28,6 +33,7 @@ extension AdminPage {
         let metrics = ShownMetric.allCases.map { "\($0): \"\($0.rawValue)\"" }
         let labels = ShownMetric.Label.allCases.map { "\($0): \"\($0.rawValue)\"" }
         return "const names = {\(metrics.joined(separator: ", ")),\n"
-            + "  \(labels.joined(separator: ", "))};"
+            + "  \(labels.joined(separator: ", ")),\n"
+            + "  tunnelCode: \"\(ShownMetric.tunnelCode)\", noRoute: \"\(ShownMetric.noRoute)\"};"
     }
 }

@@ -102,7 +102,8 @@ struct CheckContext {
         _ name: String,
         index: Int = 0,
         failureStatus: UInt16 = 500,
-        workerCount: Int = 1
+        workerCount: Int = 1,
+        guards: PluginGuards = PluginGuards()
     ) throws(PluginError) -> PluginInstance {
         // That of `Scene`, for plugins whose configuration names one.
         CalloutPort.setUpstreams(["app"])
@@ -113,7 +114,8 @@ struct CheckContext {
             failureStatus: failureStatus,
             configuration: configuration,
             workerCount: workerCount,
-            logLevel: 2
+            logLevel: 2,
+            guards: guards
         )
     }
 

@@ -40,16 +40,18 @@ struct HeaderView {
 
     /// The view of a message, built anew when it is not current.
     ///
+    /// - Parameter secure: `sluice_facts.secure` of a request, which is all that its scheme says.
     /// - Returns: nil when the arena's bound is reached.
     @inline(__always)
     func make(
         _ message: inout Message,
         _ view: inout UnsafeMutablePointer<sluice_headers>?,
         _ isCurrent: inout Bool,
-        _ arena: inout Arena
+        _ arena: inout Arena,
+        secure: UInt32 = 0
     ) -> UnsafeMutablePointer<sluice_headers>? {
         if isCurrent { return view }
-        return build(&message, &view, &isCurrent, &arena)
+        return build(&message, &view, &isCurrent, &arena, secure: secure)
     }
 
     @inline(never)
@@ -57,7 +59,8 @@ struct HeaderView {
         _ message: inout Message,
         _ view: inout UnsafeMutablePointer<sluice_headers>?,
         _ isCurrent: inout Bool,
-        _ arena: inout Arena
+        _ arena: inout Arena,
+        secure: UInt32
     ) -> UnsafeMutablePointer<sluice_headers>? {
         let countMax = message.fieldCount &+ message.addedCount &+ 4
         if view == nil {
@@ -85,6 +88,8 @@ struct HeaderView {
         if message.isRequest {
             builder.add(known: .pseudoMethod, message.method)
             builder.add(known: .pseudoScheme, Slice("http"))
+            // Put right behind: a choice in front would cost requests in the clear as well.
+            if secure != 0 { builder.makeSecure(list + 1) }
             builder.add(known: .pseudoAuthority, message.authority)
             builder.add(known: .pseudoPath, message.path)
         } else if message.status != 0,
@@ -152,6 +157,14 @@ struct HeaderView {
                 reserved: 0
             )
             count &+= 1
+        }
+
+        /// Makes the scheme "https".
+        @inline(never)
+        func makeSecure(_ scheme: UnsafeMutablePointer<sluice_field>) {
+            let text = Slice("https")
+            scheme.pointee.value = text.bytes
+            scheme.pointee.value_len = UInt32(text.count)
         }
 
         /// Adds the fields that are not dropped; false when the arena's bound is reached.

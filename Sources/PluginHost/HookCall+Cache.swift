@@ -68,6 +68,15 @@ public enum CacheAdmission {
     case failed
 }
 
+/// What came of bytes for a writer.
+public enum CacheWrite: Sendable {
+    case taken
+    /// The same, and `HookCall.takeWait` names a wait before which there is to come no more.
+    case wait
+    /// They can't be stored.
+    case refused
+}
+
 /// What came of a read.
 public enum CacheRead {
     case bytes(UnsafePointer<UInt8>, Int)
@@ -109,7 +118,8 @@ extension HookCall {
         lookup.pointee.facts = args.pointee.facts
         clearAnswer()
         let call = cache.pointee.lookup
-        let verdict = enter(cache, context) { call($0, $1, $2, $3, lookup) }
+        let waiting: UInt32 = 1 << SLUICE_CACHE_WAIT | 1 << SLUICE_CACHE_FETCH
+        let verdict = enter(cache, context, waiting: waiting) { call($0, $1, $2, $3, lookup) }
         switch Int(verdict) {
         case SLUICE_CACHE_WAIT where hasWait: return .wait
         case SLUICE_CACHE_FETCH where hasWait: return .fetch
@@ -243,16 +253,26 @@ extension HookCall {
 
     // MARK: Writing
 
-    /// Gives a writer bytes; false when they can't be stored, and `end` is to follow.
+    /// Gives a writer bytes; when they are refused, `end` is to follow.
+    ///
+    /// - Parameter context: of the request that was admitted.
     public mutating func write(
         _ cache: UnsafePointer<ChainCache>,
+        _ context: UnsafeMutablePointer<RequestContext>,
         _ writer: UnsafeMutableRawPointer?,
         _ bytes: UnsafePointer<UInt8>,
         _ count: Int
-    ) -> Bool {
+    ) -> CacheWrite {
         let call = cache.pointee.write
         let piece = sluice_slice(ptr: bytes, len: UInt64(count))
-        return enterAlone(cache) { call($0, $1, writer, piece) } == SLUICE_OK
+        worker.pointee.entry = cache.pointee.entry
+        worker.pointee.context = context
+        args.pointee.phase = UInt32(SLUICE_PHASE_CACHE_LOOKUP)
+        let result = enterAlone(cache) { call($0, $1, writer, piece) }
+        worker.pointee.context = nil
+        if result == SLUICE_OK { return hasWait ? .wait : .taken }
+        cancelWait()
+        return .refused
     }
 
     /// Ends a writer.
@@ -291,7 +311,8 @@ extension HookCall {
         chunk.pointee.length = UInt64(count)
         chunk.pointee.file = -1
         let call = cache.pointee.read
-        let verdict = enter(cache, context) { state, slot, request, _ in
+        let waiting: UInt32 = 1 << SLUICE_CACHE_AGAIN
+        let verdict = enter(cache, context, waiting: waiting) { state, slot, request, _ in
             call(state, slot, request, reader, chunk)
         }
         if Int(verdict) == SLUICE_CACHE_AGAIN, hasWait { return .again }
@@ -420,10 +441,13 @@ extension HookCall {
     // MARK: Calling
 
     /// Calls the cache for a request.
+    ///
+    /// - Parameter waiting: a bit for each result with which the host takes a wait.
     @inline(__always)
     private mutating func enter(
         _ cache: UnsafePointer<ChainCache>,
         _ context: UnsafeMutablePointer<RequestContext>,
+        waiting: UInt32 = 0,
         _ call: (
             UnsafeMutableRawPointer?, UnsafeMutableRawPointer?, OpaquePointer?,
             UnsafeMutableRawPointer?
@@ -439,7 +463,7 @@ extension HookCall {
         if worker.pointee.isCounting {
             worker.pointee.cells.increment(entry.pointee.meter.calls)
         }
-        let isTimed = worker.pointee.isTimed || context.pointee.isSampled
+        let isTimed = worker.pointee.isTimed || !context.pointee.timing.isEmpty
         if isTimed { beginTime() }
         let result = call(
             entry.pointee.state,
@@ -448,7 +472,9 @@ extension HookCall {
             base?.advanced(by: Int(entry.pointee.contextOffset))
         )
         worker.pointee.context = nil
-        if isTimed { noteTime(entry, isSampled: context.pointee.isSampled) }
+        if isTimed {
+            noteTime(entry, context, isResumed: true, result, waiting: waiting)
+        }
         return result
     }
 
@@ -464,7 +490,7 @@ extension HookCall {
         let result = Breadcrumb.mark(.write, of: PluginRecord.label(entry.pointee.plugin)) {
             call(entry.pointee.state, slot)
         }
-        if worker.pointee.isTimed { noteTime(entry, isSampled: false) }
+        if worker.pointee.isTimed { noteTime(entry, nil, isResumed: false, 0, waiting: 0) }
         return result
     }
 

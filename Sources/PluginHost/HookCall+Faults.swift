@@ -25,12 +25,36 @@ extension HookCall {
     func beginTime() { worker.pointee.hookStart = Clock.monotonicNanoseconds() }
 
     /// The time of a hook is over.
+    ///
+    /// - Parameters:
+    ///   - context: the request's; nil of a call that is no hook of one.
+    ///   - isResumed: whether it went on after a wait.
+    ///   - verdict: what it returned.
+    ///   - waiting: a bit for each verdict with which the host takes a wait that it began.
     @inline(never)
-    func noteTime(_ entry: UnsafeMutablePointer<HookEntry>, isSampled: Bool) {
+    func noteTime(
+        _ entry: UnsafeMutablePointer<HookEntry>,
+        _ context: UnsafeMutablePointer<RequestContext>?,
+        isResumed: Bool,
+        _ verdict: UInt32,
+        waiting: UInt32
+    ) {
         let most = entry.pointee.plugin.pointee.guards.hookNanoseconds
-        let time = Clock.monotonicNanoseconds() &- worker.pointee.hookStart
-        if isSampled {
-            MetricRegistry.shared.observe(entry.pointee.meter.times, Double(time) / 1e9)
+        let (start, end) = (worker.pointee.hookStart, Clock.monotonicNanoseconds())
+        let time = end &- start
+        if let context {
+            if context.pointee.timing.contains(.sampled) {
+                MetricRegistry.shared.observe(entry.pointee.meter.times, Double(time) / 1e9)
+            }
+            if context.pointee.timing.contains(.watched) {
+                let waits = hasWait && verdict < 32 && waiting & 1 &<< verdict != 0
+                RequestContext.note(
+                    TimedCall(start: start, end: end, isResumed: isResumed, waits: waits),
+                    of: entry,
+                    phase: args.pointee.phase,
+                    context
+                )
+            }
         }
         guard worker.pointee.isTimed, most > 0, time > most else { return }
         noteFault(.overrun, entry)

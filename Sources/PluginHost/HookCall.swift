@@ -235,7 +235,7 @@ public struct HookCall: ~Copyable {
         if worker.pointee.isCounting {
             worker.pointee.cells.increment(entry.pointee.meter.calls)
         }
-        let isTimed = worker.pointee.isTimed || context.pointee.isSampled
+        let isTimed = worker.pointee.isTimed || !context.pointee.timing.isEmpty
         if isTimed { beginTime() }
         let verdict = hook(
             entry.pointee.state,
@@ -245,7 +245,15 @@ public struct HookCall: ~Copyable {
             args
         )
         worker.pointee.context = nil
-        if isTimed { noteTime(entry, isSampled: context.pointee.isSampled) }
+        if isTimed {
+            noteTime(
+                entry,
+                context,
+                isResumed: resumption != nil,
+                verdict,
+                waiting: 1 &<< UInt32(SLUICE_SUSPEND)
+            )
+        }
         if resumption != nil { args.pointee.resume_reason = 0 }
         return verdict
     }
@@ -366,7 +374,8 @@ public struct HookCall: ~Copyable {
                 &context.pointee.request,
                 &context.pointee.requestView,
                 &context.pointee.requestViewIsCurrent,
-                &context.pointee.arena
+                &context.pointee.arena,
+                secure: context.pointee.facts.secure
             )
         else { return false }
         args.pointee.request_headers = UnsafePointer(request)

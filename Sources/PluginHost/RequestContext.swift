@@ -30,8 +30,8 @@ public struct RequestContext {
     public internal(set) var bodyWishes: UnsafeMutablePointer<BodyWishes>?
     /// Id of the attempt's peer (`sluice.peers/1`); 0 before there is one.
     public var peerID: UInt64 = 0
-    /// Its hooks are timed, for the metrics.
-    public var isSampled = false
+    /// Why its hooks are timed; one byte, so that a hook that is not asks once.
+    public var timing: HookTiming = []
     /// `SLUICE_ARGS_INTERNAL` of a request that the host made itself, else 0.
     public var flags: UInt32 = 0
     /// Callouts that run for the request.
@@ -42,6 +42,10 @@ public struct RequestContext {
     var attributes: UnsafeMutablePointer<Attributes.Table>?
     /// What the balancer hashes in place of what the manifest says; nil unless a plugin set it.
     public internal(set) var hashKey: Slice?
+    /// Nanoseconds from which on a call is kept in `slowHooks`, while `timing` says `watched`.
+    var slowFrom: UInt64 = 0
+    /// Calls that took long; nil until there is one.
+    var slowHooks: UnsafeMutablePointer<SlowHooks>?
     /// Views as built last, and whether they still hold.
     var requestView: UnsafeMutablePointer<sluice_headers>?
     var responseView: UnsafeMutablePointer<sluice_headers>?

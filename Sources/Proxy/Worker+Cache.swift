@@ -205,16 +205,34 @@ extension Worker {
     // MARK: Storing
 
     /// Gives the cache a run of the origin's body, as the `upstream_body` hooks left it.
-    mutating func store(_ exchange: UnsafeMutablePointer<Exchange>, _ run: StageRun) {
-        guard let state = exchange.pointee.cache, state.pointee.hasWriter else { return }
-        if run.count > 0,
-            !calls.write(state.pointee.cache, state.pointee.writer, run.bytes, run.count)
-        {
-            endStoring(state, isWhole: false)
-            return
-        }
+    ///
+    /// - Returns: whether the cache has begun a wait, before which it wants no more.
+    mutating func store(
+        _ exchange: UnsafeMutablePointer<Exchange>,
+        _ run: StageRun
+    ) -> Bool {
+        guard let state = exchange.pointee.cache, state.pointee.hasWriter else { return false }
         // The body's end is given on only when its framing was right.
-        if run.flags & UInt32(SLUICE_BODY_EOS) != 0 { endStoring(state, isWhole: true) }
+        let isEnd = run.flags & UInt32(SLUICE_BODY_EOS) != 0
+        if run.count > 0 {
+            let outcome = calls.write(
+                state.pointee.cache,
+                context(of: exchange),
+                state.pointee.writer,
+                run.bytes,
+                run.count
+            )
+            switch outcome {
+            case .taken: break
+            case .wait where isEnd: calls.dropWait()
+            case .wait: return true
+            case .refused:
+                endStoring(state, isWhole: false)
+                return false
+            }
+        }
+        if isEnd { endStoring(state, isWhole: true) }
+        return false
     }
 
     /// What came of a body is not stored.

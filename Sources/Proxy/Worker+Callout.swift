@@ -80,7 +80,7 @@ extension Worker {
         }
         guard let callout = callouts.take() else {
             if place >= 0 { giveProbe(place) }
-            calloutPort.ended(request)
+            fail(request)
             return
         }
         callout.initialize(

@@ -147,7 +147,7 @@ extension Worker {
         }
         changePlaces(other, exchange)
         tally(exchange, UpstreamWords.abandoned)
-        if reports { tellAttempt(exchange, SLUICE_ATTEMPT_TIMEOUT) }
+        if reports { tellAttempt(exchange, SLUICE_ATTEMPT_ABANDONED) }
         _ = goOnBeside(exchange)
         exchange.pointee.context.facts.time_first_byte = first
     }

@@ -224,7 +224,7 @@ extension Worker {
         )
         if unsampled == 0 {
             unsampled = HookSampling.period
-            exchange.pointee.context.isSampled = true
+            exchange.pointee.context.timing.insert(.sampled)
         }
         down.pointee.exchange = exchange
         down.pointee.state = .exchange

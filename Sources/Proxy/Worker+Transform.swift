@@ -217,8 +217,13 @@ extension Worker {
         while index < end {
             let stage = transform.pointee.stages + index
             if stage.pointee.phase == .cacheLookup {
-                store(exchange, run)
+                // What it has taken goes on; it is the next bytes that wait.
+                if store(exchange, run) {
+                    stage.pointee.isWaiting = true
+                    guard wait(exchange, .upstreamBody, index: index) else { return .left }
+                }
                 index &+= 1
+                if run.count == 0, run.flags == 0 { return .more }
                 continue
             }
             let isCalled = exchange.pointee.context.isInterested(

@@ -2,6 +2,7 @@
 client has left, and what becomes of all of them when things end."""
 import signal
 import threading
+import time
 
 import pytest
 
@@ -10,7 +11,7 @@ from h2wire import H2, get
 from harness import eventually, serve
 from keeper import LARGE, ended, fetch_h2, keeper, library, page, stats  # noqa: F401
 from reloading import manifest_of, reload, wait_gone
-from wire import DEADLINE, Message, pattern, reply, request
+from wire import DEADLINE, Message, chunk, pattern, reply, request
 
 
 class Gate:
@@ -136,6 +137,47 @@ def test_readers_that_leave(keeper, origin, client):
         h.until(lambda: h.streams[stream].fields, "the head")
         h.close()
     eventually(lambda: stats(p)["closes"] == 10, "all are closed")
+
+
+@pytest.mark.parametrize("speaks", ["h1", "h2"])
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+def test_a_writer_lets_the_origin_wait(keeper, origin, client, speaks, framing):
+    body = pattern(3_000_000)
+
+    def script(connection):
+        while connection.read_request():
+            if framing == "length":
+                connection.send(reply(body))
+                continue
+            connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+            for at in range(0, len(body), 40_009):
+                connection.send(chunk(body[at:at + 40_009]))
+            connection.send(b"0\r\n\r\n")
+
+    p = keeper(origin(script))
+    fields = [("x-write", "wait:500000")]
+    begin = time.monotonic()
+    if speaks == "h1":
+        got = client(p).request(target="/w", fields=fields).body
+    else:
+        got = fetch_h2(p.address, "/w", fields)[2]
+    # A write has no more than 256 KiB.
+    assert time.monotonic() - begin > 9 * 0.02
+    assert got == body
+    again = client(p).request(target="/w")
+    assert again.body == body and again.get("x-kept") == "yes"
+
+
+def test_a_client_leaves_while_the_origin_waits(keeper, origin, client):
+    body = pattern(6_000_000)
+    app = origin(page(body))
+    p = keeper(app)
+    c = client(p)
+    c.send(request(target="/w", fields=[("x-write", "wait:0")]))
+    c.until(b"\r\n\r\n")
+    c.reset()
+    eventually(lambda: stats(p)["commits"] == 1, "the fill goes on")
+    assert client(p).request(target="/w").body == body
 
 
 # ------------------------------------------------------------------------ in the background

@@ -1,5 +1,7 @@
 """Requests of plugins' own (`sluice.http_client/1`) through the binary."""
 import os
+import re
+import socket
 import subprocess
 import threading
 
@@ -208,3 +210,19 @@ def test_a_cancelled_callout_is_not_heard_of(proxy, origin, client):
 def test_bounds_of_a_callout(proxy, origin, client, config, status):
     app, auth = origin(serve(reply())), origin(allow())
     assert client(proxy(app, auth, **config)).request().status == status
+
+
+def test_as_many_callouts_as_a_worker_has(proxy, origin, client):
+    """1,024 run at the same time, one more is refused when it is begun, and each of those that were
+    taken has an outcome; then there is room for as many again."""
+    # Nobody takes its connections, so nobody answers.
+    auth = socket.create_server(("127.0.0.1", 0), backlog=2_100)
+    p = proxy(origin(serve(reply())), "127.0.0.1:%d" % auth.getsockname()[1],
+              crowd=1030, timeout_ms=1_000)
+    for number in range(1, 3):
+        assert client(p).request().status == 204
+        p.wait_log("(?s)" + "crowd begun=1024 refused=6 by -2\\D.*" * number)
+        p.wait_log("(?s)" + "crowd done ok=0 failed=(\\d+) timeout=(\\d+).*" * number)
+        failed, late = re.findall(r"crowd done ok=0 failed=(\d+) timeout=(\d+)", p.log)[-1]
+        assert int(failed) + int(late) == 1024
+    auth.close()

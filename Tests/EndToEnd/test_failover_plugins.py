@@ -13,7 +13,7 @@ from test_phases import EVERYTHING, library, proxy  # noqa: F401  fixtures
 from wire import Truncated, reply, request
 
 RESULT = r"call upstream_result status=(\d+) attempt=(\d) result=(\d)"
-RESPONSE, TIMEOUT, CLOSED = "0", "2", "3"
+RESPONSE, TIMEOUT, CLOSED, ABANDONED = "0", "2", "3", "5"
 
 
 def first(origin):
@@ -54,7 +54,7 @@ def test_both_attempts_of_a_hedge_are_told(proxy, origin, client):  # noqa: F811
     bad, good = origin(silent), origin(serve(reply(b"good")))
     p = proxy(first(bad), then(good), plugins=[EVERYTHING], upstream={"hedge": {"after": "100ms"}})
     assert client(p).request().body == b"good"
-    assert results(p) == [("0", "1", TIMEOUT), ("200", "2", RESPONSE)]
+    assert results(p) == [("0", "1", ABANDONED), ("200", "2", RESPONSE)]
     bad.wait_closed(1)
 
 

@@ -71,6 +71,8 @@ def failed(found):
     ("Tracing", '{ collector: "app", response: ["traceresponse"], batch: { delay: "50ms" } }'),
     ("Tracing", '{ collector: "app", encoding: "json", sampling: { ratio: 0 }, b3: true }'),
     ("Metrics", '{ path: "/", allow: ["192.0.2.0/24"] }'),
+    ("Cache", "{}"),
+    ("Cache", '{ memory: "1MiB", key: { headers: ["x-a"] }, purge: { allow: ["0.0.0.0/0"] } }'),
 ])
 def test_shipped_plugins_pass(name, config):
     status, found = validate("%s/lib%s.so" % (PLUGINS, name), "--config", config)

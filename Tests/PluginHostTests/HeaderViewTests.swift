@@ -40,7 +40,8 @@ struct HeaderViewTests {
                 &context.pointee.request,
                 &context.pointee.requestView,
                 &context.pointee.requestViewIsCurrent,
-                &context.pointee.arena
+                &context.pointee.arena,
+                secure: context.pointee.facts.secure
             )
             : views.make(
                 &context.pointee.response,
@@ -96,6 +97,12 @@ struct HeaderViewTests {
             exchange.requestFields.hasPrefix("X-Odd-NAME: V\n"),
             "the message keeps its case"
         )
+    }
+
+    @Test func `the scheme of a request that came over TLS is https`() throws {
+        let exchange = Exchange()
+        exchange.context.pointee.facts.secure = 1
+        #expect(fields(try view(exchange))[1] == Seen(":scheme", "https", 2, pseudo))
     }
 
     @Test(arguments: [100, 200, 404, 999])

@@ -197,6 +197,7 @@ extension LineFormat {
             index += 1
             switch variable {
             case .upstreamAddr: line.append(peer, as: escape)
+            case .upstreamStatus where attempt.status == 0: line.append(LineFormat.absent)
             case .upstreamStatus: line.append(decimal: UInt64(attempt.status))
             case .upstreamConnectTime:
                 let connected = attempt.isReused ? attempt.begin : attempt.connected

@@ -166,11 +166,13 @@ package struct Record: BitwiseCopyable {
         attemptCount &+= 1
     }
 
-    /// The status that nginx shows for an attempt without a response.
+    /// The status that nginx shows for an attempt without a response; 0 for one that has none of
+    /// its own, because another beside it was quicker.
     private static func status(_ facts: Facts) -> UInt16 {
         switch facts.attemptResult {
         case .response: UInt16(truncatingIfNeeded: facts.status)
         case .timeout: 504
+        case .abandoned: 0
         case .connect, .closed, .malformed: 502
         }
     }

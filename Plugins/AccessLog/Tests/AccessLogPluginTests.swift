@@ -166,6 +166,21 @@ struct AccessLogPluginTests {
         )
     }
 
+    @Test func `an attempt that was given up for another has no status`() throws {
+        let plugin = try plugin(template("$upstream_addr|$upstream_status"))
+        let request = RequestFixture()
+        plugin.requestHeaders(request)
+        request.setFacts(peer: "10.0.0.1:80")
+        plugin.upstreamResult(request, .abandoned)
+        request.setFacts(peer: "10.0.0.2:80")
+        request.setStatus(200)
+        plugin.upstreamResult(request, .response)
+        plugin.requestEnd(request)
+        plugin.advance(nanoseconds: 1_000_000_000)
+        plugin.runJobs()
+        #expect(folder.lines() == ["10.0.0.1:80, 10.0.0.2:80|-, 200"])
+    }
+
     @Test func `attempts that are over the bound are not told`() throws {
         let plugin = try plugin(template("$upstream_status"))
         let request = RequestFixture()

@@ -96,6 +96,14 @@ public struct ByteBlock: ~Copyable, @unchecked Sendable {
         precondition(old == 0, "a block has one that follows")
     }
 
+    /// Gives up the block that follows, so that this one keeps none of the others.
+    ///
+    /// Only when nobody else reads this one's `next`.
+    public func detach() {
+        let old = header.pointee.next.exchange(0, ordering: .acquiringAndReleasing)
+        if let next = Pointer(bitPattern: old) { Self.release(next) }
+    }
+
     /// A reference to the block that follows; nil as long as there is none.
     public var next: ByteBlock? {
         guard let next = Self.following(header) else { return nil }

@@ -6,7 +6,7 @@ SLUICE_DESCRIPTOR({
     "version": "0.1.0",
     "description": "Keeps responses in memory and answers from them.",
     "hooks": ["request_end", "upstream_response"],
-    "roles": ["sluice.cache/1"],
+    "roles": ["sluice.cache/1", "sluice.handover/1"],
     "required": ["sluice.core/1", "sluice.http/1"],
     "attributes": { "produces": [], "consumes": [] },
     "config": {

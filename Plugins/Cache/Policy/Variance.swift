@@ -4,6 +4,8 @@ package enum Variance {
     package static let namesMax = 16
     /// Bytes of all names together.
     package static let nameBytesMax = 512
+    /// Lists of names that an address is known to have had; with a new one the oldest goes.
+    package static let listsMax = 4
 
     /// The codings of `Accept-Encoding` that clients accept in any order and quality are one set.
     ///

@@ -186,6 +186,7 @@ extension CacheFilter {
             fill.pointee.set(Fill.State.streaming)
             fill.pointee.wakeAll()
         }
+        fill.pointee.spill.request = response.request
         response.setWriter(UnsafeMutableRawPointer(fill))
         if response.isInternal { response.setStatus(UInt32(SLUICE_CACHE_STATUS_UPDATED)) }
         if response.isInternal { metrics.updated.add() }
@@ -233,8 +234,7 @@ extension CacheFilter {
         guard let epoch = marker(name, names, response.facts.nowNanoseconds),
             let variant = variant(
                 of: name,
-                names: names.text,
-                epoch: epoch,
+                VariantList(names: names.text, epoch: epoch),
                 response.requestFields,
                 worker
             )
@@ -244,21 +244,20 @@ extension CacheFilter {
 
     /// The epoch of the address's marker, which is made if there is none for these names.
     private func marker(_ name: KeyName, _ names: Names, _ now: UInt64) -> UInt64? {
-        if let pin = store.pointee.objects.peek(name.bytes, hash: name.hash) {
-            let marker = ObjectRef(pin.bytes)
+        let pin = store.pointee.objects.peek(name.bytes, hash: name.hash)
+        var before: ObjectRef?
+        if let bytes = pin?.bytes {
+            let marker = ObjectRef(bytes)
             // After a soft purge new variants must not be taken for old ones.
-            if marker.isMarker, Text(marker.head.pointee.names) == names.text,
-                marker.staleSince == 0
-            {
-                return marker.head.pointee.epoch
-            }
+            if marker.isMarker, marker.staleSince == 0 { before = marker }
         }
-        let epoch = host.random()
-        guard let block = ObjectBuilder.marker(names.text, epoch: epoch, now: now) else {
-            return nil
+        for index in 0..<(before?.listCount ?? 0) {
+            if let list = before?.list(index), list.names == names.text { return list.epoch }
         }
+        let list = VariantList(names: names.text, epoch: host.random())
+        guard let block = ObjectBuilder.marker(list, before: before, now: now) else { return nil }
         let outcome = store.pointee.objects.put(block, key: name.bytes, hash: name.hash)
-        return outcome.isTaken ? epoch : nil
+        return outcome.isTaken ? list.epoch : nil
     }
 
     private func dropMarker(_ name: KeyName) {

@@ -165,7 +165,14 @@ extension CacheFilter {
         else { return Found(name: name) }
         let marker = ObjectRef(pin.bytes)
         if !marker.isMarker { return Found(name: name, pin: consume pin) }
-        guard let variant = variant(of: name, marker, fields, worker) else { return nil }
+        var newest = 0
+        if marker.listCount > 1 {
+            guard let index = newestMatch(name, marker, fields, worker) else { return nil }
+            newest = index
+        }
+        guard let variant = variant(of: name, marker.list(newest), fields, worker) else {
+            return nil
+        }
         var found = Found(name: variant)
         found.markerStale = marker.staleSince
         found.isVaried = true
@@ -177,31 +184,43 @@ extension CacheFilter {
         return found
     }
 
-    /// The key of a variant, in memory of the worker.
-    func variant(
-        of name: KeyName,
+    /// Where the most recent response is that matches, of an address whose responses have come to
+    /// vary by other fields (RFC 9111 §4.1).
+    ///
+    /// - Returns: a list; the newest one when none matches. Nil when a key is too long.
+    private func newestMatch(
+        _ name: KeyName,
         _ marker: ObjectRef,
         _ fields: Fields,
         _ worker: UnsafeMutablePointer<Worker>
-    ) -> KeyName? {
-        variant(
-            of: name,
-            names: Text(marker.head.pointee.names),
-            epoch: marker.head.pointee.epoch,
-            fields,
-            worker
-        )
+    ) -> Int? {
+        var newest = 0
+        var latest = Int64.min
+        for index in 0..<marker.listCount {
+            guard let variant = variant(of: name, marker.list(index), fields, worker) else {
+                return nil
+            }
+            let pin = store.pointee.objects.peek(variant.bytes, hash: variant.hash)
+            guard let head = (pin?.bytes).map({ ObjectRef($0).head }) else { continue }
+            let date =
+                head.pointee.date == ObjectHead.timeNone
+                ? head.pointee.storedWall : head.pointee.date
+            // Of two of one second that of the newer list.
+            if date > latest { (newest, latest) = (index, date) }
+        }
+        return newest
     }
 
+    /// The key of a variant, in memory of the worker.
     func variant(
         of name: KeyName,
-        names: Text,
-        epoch: UInt64,
+        _ list: VariantList,
         _ fields: Fields,
         _ worker: UnsafeMutablePointer<Worker>
     ) -> KeyName? {
         var key = KeyWriter(worker.pointee.variant)
         key.append(Text(name.primary))
+        let (names, epoch) = (list.names, list.epoch)
         configuration.key.write(variantOf: fields, names: names, epoch: epoch, to: &key)
         if key.isOver { return nil }
         let hash = store.pointee.hash(key.bytes)

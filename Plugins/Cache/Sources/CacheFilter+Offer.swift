@@ -10,6 +10,7 @@ extension CacheFilter {
         offer.perform = { Export<CacheFilter>.perform($0, $1, $2) }
         offer.exportState = { Export<CacheFilter>.exportState($0, $1, $2) }
         offer.importState = { Export<CacheFilter>.importState($0, $1, $2) }
+        offer.warm = { Export<CacheFilter>.warm($0, $1) }
         offer.cache.lookup = { Export<CacheFilter>.cacheLookup($0, $1, $2, $3, $4) }
         offer.cache.admit = { Export<CacheFilter>.cacheAdmit($0, $1, $2, $3, $4) }
         offer.cache.failed = { Export<CacheFilter>.cacheFailed($0, $1, $2, $3, $4) }

@@ -51,9 +51,14 @@ extension CacheFilter {
             reader.pointee.currentStart = 0
         }
         let chain = reader.pointee.block ?? reader.pointee.fill.flatMap { $0.pointee.head }
+        var end: Fill.End?
+        var isSpilled = false
         while true {
             // In this order: what is seen first is older than what is seen after it.
-            let end = reader.pointee.fill.map { $0.pointee.end }
+            if let fill = reader.pointee.fill {
+                end = fill.pointee.end
+                isSpilled = fill.pointee.isSpilled.load(ordering: .acquiring)
+            }
             let current = reader.pointee.current ?? chain
             let next = current.flatMap { BlockChain.next($0) }
             let isFirst = reader.pointee.current == nil
@@ -73,7 +78,9 @@ extension CacheFilter {
             if place < UInt64(bytes.count), let start = bytes.baseAddress {
                 let rest = bytes.count - Int(place)
                 let bytes = (start + Int(place)).assumingMemoryBound(to: UInt8.self)
-                chunk.give(Bytes(bytes, count: min(rest, Int(clamping: chunk.length))))
+                var most = min(rest, Int(clamping: chunk.length))
+                if isSpilled { most = Self.note(reader, offset, most) }
+                chunk.give(Bytes(bytes, count: most))
                 return .bytes
             }
             if let next {
@@ -81,6 +88,7 @@ extension CacheFilter {
                 reader.pointee.current = next
                 continue
             }
+            if isSpilled { return stepSpilled(reader, chunk) }
             switch end {
             case .running: return .again
             case .broken: return .broken
@@ -97,7 +105,10 @@ extension CacheFilter {
         if reader.pointee.waiter.fill != nil { Self.endWait(reader) }
         if let pin = reader.pointee.pin { _ = Pin(opaque: pin) }
         if let block = reader.pointee.block { _ = ByteBlock(opaque: block) }
-        if let fill = reader.pointee.fill { fill.release() }
+        if let fill = reader.pointee.fill {
+            leave(fill, reader)
+            fill.release()
+        }
         if let ranges = reader.pointee.ranges { cache_free(ranges) }
         worker.pointee.readers.pointee.give(reader)
     }
@@ -118,10 +129,11 @@ extension CacheFilter {
     ) -> Bool {
         let fill = writer.assumingMemoryBound(to: Fill.self)
         var rest = Text(bytes).raw
+        if fill.pointee.isSpilled.load(ordering: .relaxed) { return writeSpilled(fill, rest) }
         guard fill.pointee.writtenBytes + UInt64(rest.count) <= UInt64(configuration.objectBytesMax)
         else {
             refuse(fill, .tooLarge)
-            return false
+            return beginSpill(fill) && writeSpilled(fill, rest)
         }
         while !rest.isEmpty {
             guard let tail = fill.pointee.tail else { return false }
@@ -131,7 +143,7 @@ extension CacheFilter {
             if rest.isEmpty { break }
             guard let block = nextBlock(fill, rest.count) else {
                 refuse(fill, .noMemory)
-                return false
+                return beginSpill(fill) && writeSpilled(fill, rest)
             }
             fill.pointee.tail = BlockChain.attach(block, to: tail)
         }
@@ -168,6 +180,10 @@ extension CacheFilter {
         on worker: UnsafeMutablePointer<Worker>
     ) {
         let fill = writer.assumingMemoryBound(to: Fill.self)
+        if fill.pointee.isSpilled.load(ordering: .relaxed) {
+            fill.pointee.set(Fill.End.complete)
+            return endWriting(fill)
+        }
         guard let head = fill.pointee.head else { return abort(writer, on: worker) }
         ObjectRef(BlockChain.bytes(head)).setBodyLength(fill.pointee.writtenBytes)
         fill.pointee.set(Fill.End.complete)

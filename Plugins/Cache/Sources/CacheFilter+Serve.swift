@@ -2,6 +2,7 @@ import CCache
 import CSluice
 import CachePolicy
 import SluiceSDK
+import Synchronization
 import TinyUFO
 
 /// How an answer came about, for `Cache-Status` and the facts.
@@ -46,18 +47,31 @@ extension CacheFilter {
     }
 
     /// Serves what is still arriving; takes over the reference to the fill.
+    ///
+    /// - Returns: nil when it has just turned out that it can't be stored.
     func serve(
         _ lookup: borrowing CacheLookup<CacheFilter>,
         _ fill: Fill.Pointer,
         _ object: ObjectRef,
         _ serving: Serving,
         _ now: UInt64
-    ) -> CacheVerdict {
+    ) -> CacheVerdict? {
         guard let answer = lookup.answer,
             let reader = lookup.workerPointer.pointee.readers.pointee.take()
         else {
             fill.release()
             return bypass(lookup, .noMemory)
+        }
+        let isJoined = fill.locked {
+            // Its beginning is there, and what follows may be no more.
+            guard !fill.pointee.isSpilled.load(ordering: .relaxed) else { return false }
+            fill.pointee.link(reader: reader)
+            return true
+        }
+        guard isJoined else {
+            lookup.workerPointer.pointee.readers.pointee.give(reader)
+            fill.release()
+            return nil
         }
         reader.pointee.fill = fill
         reader.pointee.first = UnsafeRawPointer(object.head)

@@ -1,11 +1,29 @@
 import CCache
 package import SluiceSDK
+import TinyUFO
 
 // A hot swap: the next instance goes on with the same store.
 
 extension CacheFilter {
+    /// Makes the store unless another instance's was taken over: it is large.
+    package func warm() throws(PluginError) { try makeStore() }
+
+    func makeStore() throws(PluginError) {
+        let lock = place.pointee.lock
+        lock.lock()
+        defer { lock.unlock() }
+        guard place.pointee.store == nil else { return }
+        place.pointee.store = try Store.make(
+            memoryBytes: configuration.memoryBytes,
+            workerCount: host.workerCount,
+            rules: configuration.rules,
+            seed: (cache_random(), cache_random())
+        )
+    }
+
     package func exportState(to sink: inout StateSink) throws(PluginError) {
         place.pointee.handOver?.take()?.release()
+        try makeStore()
         guard let slot = HandOverSlot(store) else {
             throw PluginError("more than \(HandOverSlot.countMax) caches are handed over at once")
         }
@@ -34,8 +52,7 @@ extension CacheFilter {
             host.log(.info, "the cache begins empty: its memory or the rules for keys have changed")
             return
         }
-        let own = store
+        place.pointee.store?.release()
         place.pointee.store = other
-        own.release()
     }
 }

@@ -6,7 +6,7 @@ import Synchronization
 import TinyUFO
 
 /// Keeps responses in memory and answers from them (RFC 9111).
-package struct CacheFilter: ResponseCache, RequestEndHook, UpstreamResponseHook, StatefulPlugin,
+package struct CacheFilter: ResponseCache, RequestEndHook, UpstreamResponseHook, HandoverPlugin,
     WorkHook, ~Copyable
 {
     package static let id: StaticString = "org.sluice.cache"
@@ -79,7 +79,7 @@ package struct CacheFilter: ResponseCache, RequestEndHook, UpstreamResponseHook,
     let configuration: CacheConfiguration
     let host: Host
     let metrics: CacheMetrics
-    /// The store's address, which `importState` may replace before any worker starts.
+    /// The store's address, which `importState` or `warm` sets before any worker starts.
     let place: UnsafeMutablePointer<Place>
     private let scheduler: Scheduler<CacheFilter>
     let sets = FieldSets()
@@ -95,7 +95,10 @@ package struct CacheFilter: ResponseCache, RequestEndHook, UpstreamResponseHook,
 
     /// What an instance owns that changes while it is handed over, on the control thread.
     struct Place: BitwiseCopyable {
+        /// Nil until it is made, or handed over.
         var store: Store.Pointer?
+        /// Who makes it.
+        let lock: WriteLock
         /// A hand-over that was written.
         var handOver: HandOverSlot?
     }
@@ -105,33 +108,28 @@ package struct CacheFilter: ResponseCache, RequestEndHook, UpstreamResponseHook,
     package init(_ value: ConfigurationValue, _ host: Host) throws(PluginError) {
         let configuration = try CacheConfiguration(value, host)
         let metrics = try CacheMetrics(host)
-        var made: Store.Pointer?
-        if !host.isChecking {
-            made = try Store.make(
-                memoryBytes: configuration.memoryBytes,
-                workerCount: host.workerCount,
-                rules: configuration.rules,
-                seed: (cache_random(), cache_random())
-            )
-        }
+        guard let lock = WriteLock() else { throw PluginError("there is no memory") }
         self.configuration = configuration
         self.host = host
         self.metrics = metrics
         scheduler = Scheduler(host)
         place = .allocate(capacity: 1)
-        place.initialize(to: Place(store: made, handOver: nil))
+        place.initialize(to: Place(store: nil, lock: lock, handOver: nil))
     }
 
     deinit {
         // A hand-over that nobody took.
         place.pointee.handOver?.take()?.release()
         place.pointee.store?.release()
+        place.pointee.lock.destroy()
         place.deallocate()
     }
 
     private static let textBytes = 512
 
     package func makeWorker(_ index: Int) -> Worker {
+        // A host that hands nothing over need not have called `warm`.
+        do throws(PluginError) { try makeStore() } catch { fatalError(error.line) }
         if index == 0 { _ = try? scheduler.every(nanoseconds: 1_000_000_000, .measure) }
         let fieldBytes = ObjectHead.fieldsMax * MemoryLayout<sluice_field>.stride
         let keyBytes = KeyRules.byteCountMax

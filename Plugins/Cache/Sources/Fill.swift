@@ -70,6 +70,14 @@ struct Fill: ~Copyable {
     /// When it was begun or taken over: nanoseconds of the monotonic clock.
     let startedAt: Atomic<UInt64>
 
+    /// Those who read along, newest first.
+    ///
+    /// Guarded by the fill's lock, as are their links.
+    private(set) var firstReader: Reader.Pointer?
+    /// Whether it can't be stored, and goes on for those who read along: set once, with the lock.
+    let isSpilled = Atomic<Bool>(false)
+    var spill = Spill()
+
     // The one's who fetches.
     /// `ByteBlock.toOpaque` of the first block; set before `streaming`.
     var head: UnsafeMutableRawPointer?
@@ -153,8 +161,30 @@ struct Fill: ~Copyable {
 
     deinit {
         if let head { _ = ByteBlock(opaque: head) }
+        if let tail = spill.tail { _ = ByteBlock(opaque: tail) }
         cache_free(key)
         lock.destroy()
+    }
+
+    // MARK: Those who read along; with the lock
+
+    mutating func link(reader: Reader.Pointer) {
+        reader.along.initialize(to: Along())
+        reader.along.pointee.next = firstReader
+        firstReader?.along.pointee.previous = reader
+        firstReader = reader
+    }
+
+    mutating func unlink(reader: Reader.Pointer) {
+        let along = reader.along
+        guard along.pointee.isLinked else { return }
+        along.pointee.isLinked = false
+        along.pointee.next?.along.pointee.previous = along.pointee.previous
+        if let previous = along.pointee.previous {
+            previous.along.pointee.next = along.pointee.next
+        } else {
+            firstReader = along.pointee.next
+        }
     }
 
     // MARK: Those who wait; with the lock

@@ -128,20 +128,35 @@ struct ObjectBuilder {
 
     /// A marker for a key whose variants differ by these fields.
     ///
-    /// - Parameter names: as in `ObjectHead.names`.
-    static func marker(_ names: Text, epoch: UInt64, now: UInt64) -> ByteBlock? {
+    /// - Parameters:
+    ///   - list: the newest one.
+    ///   - before: a marker whose lists stay behind it, as many as there may be.
+    static func marker(_ list: VariantList, before: ObjectRef?, now: UInt64) -> ByteBlock? {
+        let names = list.names
         let size = MemoryLayout<ObjectHead>.stride
-        guard let block = ByteBlock(capacity: size + names.count) else { return nil }
+        let others = min(before?.listCount ?? 0, Variance.listsMax - 1)
+        var capacity = size + names.count
+        for index in 0..<others {
+            capacity += VariantList.overheadBytes + (before?.list(index).names.count ?? 0)
+        }
+        guard let block = ByteBlock(capacity: capacity) else { return nil }
         let home = block.bytes.baseAddress.unsafelyUnwrapped
         var head = ObjectHead()
         head.kind = ObjectHead.Kind.marker.rawValue
-        head.epoch = epoch
+        head.epoch = list.epoch
+        head.fieldCount = UInt32(1 + others)
         head.storedAt = now
         // Safe: the names follow the head.
         let text = (home + size).assumingMemoryBound(to: UInt8.self)
         head.names = sluice_slice(ptr: text, len: UInt64(names.count))
         withUnsafeBytes(of: head) { bytes in _ = block.append(bytes) }
         block.append(names.raw)
+        for index in 0..<others {
+            guard let other = before?.list(index) else { break }
+            let start = (other.epoch, UInt64(other.names.count))
+            withUnsafeBytes(of: start) { bytes in _ = block.append(bytes) }
+            block.append(other.names.raw)
+        }
         return block
     }
 }

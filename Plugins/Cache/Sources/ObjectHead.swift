@@ -34,7 +34,7 @@ struct ObjectHead: BitwiseCopyable {
     var staleWhileRevalidate: Int64 = 0
     /// Likewise, when the origin fails.
     var staleIfError: Int64 = 0
-    /// Of a marker: what its variants' keys have in common, and no other's.
+    /// Of a marker: what the keys of the newest list's variants have in common, and no other's.
     var epoch: UInt64 = 0
     /// Atomic: bytes of the body; `UInt64.max` until that is known.
     var bodyLength = UInt64.max
@@ -49,9 +49,11 @@ struct ObjectHead: BitwiseCopyable {
     /// Empty without.
     var entityTag = sluice_slice()
     var contentType = sluice_slice()
-    /// Of a marker: names of fields in lower case, each behind its length in one byte.
+    /// Of a marker: names of fields in lower case, each behind its length in one byte; the newest
+    /// list, behind which others may lie in the block.
     var names = sluice_slice()
     var fields: UnsafePointer<sluice_field>?
+    /// Of a marker: its lists.
     var fieldCount: UInt32 = 0
     /// How many of them, from the first one on, a 304 has.
     var notModifiedCount: UInt32 = 0
@@ -65,6 +67,15 @@ struct ObjectHead: BitwiseCopyable {
     static let fieldsMax = 256
     /// Bytes of a head that is stored, with all its fields.
     static let byteCountMax = 65_536
+}
+
+/// Names of fields that responses of an address vary by, and what the variants' keys have of it.
+struct VariantList: BitwiseCopyable {
+    let names: Text
+    let epoch: UInt64
+
+    /// Bytes of a list that is not a marker's first, beside its names.
+    static let overheadBytes = 16
 }
 
 /// Where a head lies: valid as long as somebody holds its block.
@@ -131,6 +142,25 @@ struct ObjectRef: BitwiseCopyable {
         let stored = head.pointee.storedAt
         let resident = now > stored ? Int64((now - stored) / 1_000_000_000) : 0
         return min(head.pointee.initialAge + resident, ResponseDirectives.secondsMax)
+    }
+
+    /// A marker's lists, the newest first.
+    var listCount: Int { Int(head.pointee.fieldCount) }
+
+    /// - Parameter index: 0 up to `listCount`.
+    func list(_ index: Int) -> VariantList {
+        precondition(index < listCount, "list \(index) of \(listCount)")
+        var names = Text(head.pointee.names)
+        var epoch = head.pointee.epoch
+        for _ in 0..<index {
+            // Safe: `ObjectBuilder.marker` wrote epoch, count and names behind those before.
+            let next = UnsafeRawPointer(names.start + names.count)
+            epoch = next.loadUnaligned(as: UInt64.self)
+            let count = next.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
+            let start = next + VariantList.overheadBytes
+            names = Text(start.assumingMemoryBound(to: UInt8.self), count: Int(count))
+        }
+        return VariantList(names: names, epoch: epoch)
     }
 
     var flags: ResponseDirectives.Flags { .init(rawValue: head.pointee.flags) }

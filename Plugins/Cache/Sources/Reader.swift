@@ -50,7 +50,30 @@ struct Reader: BitwiseCopyable {
     fileprivate init() {}
 }
 
+/// What a reader has beside when it reads along with a fill; guarded by the fill's lock.
+///
+/// A hit has none: the memory is there, and `Fill.link` makes one of it.
+struct Along: BitwiseCopyable {
+    var next: Reader.Pointer?
+    var previous: Reader.Pointer?
+    var isLinked = true
+    /// `ByteBlock.toOpaque`, with a reference: where it goes on behind the fill's chain.
+    var block: UnsafeMutableRawPointer?
+    /// Where that block begins in the body.
+    var start: UInt64 = 0
+    /// Where it read last, and where it did when the fill began to wait for it.
+    var place: UInt64 = 0
+    var placeBefore: UInt64 = 0
+}
+
 extension UnsafeMutablePointer where Pointee == Reader {
+    /// Made by `Fill.link`.
+    var along: UnsafeMutablePointer<Along> {
+        // Safe: `ReaderPool` allocates its room behind that of the text.
+        (UnsafeMutableRawPointer(self) + MemoryLayout<Reader>.stride + Reader.textCapacity)
+            .assumingMemoryBound(to: Along.self)
+    }
+
     /// Where a text goes.
     var text: UnsafeMutablePointer<UInt8> {
         // Safe: `ReaderPool` allocates the text's room behind each reader.
@@ -110,8 +133,8 @@ struct ReaderPool: BitwiseCopyable {
             reader.initialize(to: Reader())
             return reader
         }
-        guard let memory = cache_allocate(MemoryLayout<Reader>.stride + Reader.textCapacity)
-        else { return nil }
+        let size = MemoryLayout<Reader>.stride + Reader.textCapacity + MemoryLayout<Along>.size
+        guard let memory = cache_allocate(size) else { return nil }
         let reader = memory.bindMemory(to: Reader.self, capacity: 1)
         reader.initialize(to: Reader())
         return reader
@@ -168,6 +191,13 @@ enum BlockChain {
         let copy = block.copy()
         _ = block.toOpaque()
         return copy
+    }
+
+    /// Gives up the block that follows.
+    static func detach(_ address: UnsafeMutableRawPointer) {
+        let block = ByteBlock(opaque: address)
+        block.detach()
+        _ = block.toOpaque()
     }
 
     static func append(

@@ -12,14 +12,15 @@ struct Store: ~Copyable {
     typealias Pointer = UnsafeMutablePointer<Store>
 
     /// Changes whenever the meaning of something in a store does.
-    static let version: UInt64 = 1
+    static let version: UInt64 = 2
 
     /// What the memory of a store looks like to this image.
     static var layout: UInt64 {
         var word = version
         for size in [
             MemoryLayout<Store>.size, MemoryLayout<ObjectHead>.size, MemoryLayout<Fill>.size,
-            MemoryLayout<Waiter>.size, MemoryLayout<TinyUFO>.size,
+            MemoryLayout<Waiter>.size, MemoryLayout<Reader>.size, MemoryLayout<Along>.size,
+            MemoryLayout<TinyUFO>.size,
         ] {
             word = (word &+ UInt64(size)) &* 0x9e37_79b9_7f4a_7c15
         }
@@ -123,6 +124,12 @@ struct Store: ~Copyable {
         }
         fill.pointee.countedBytes += bytes
         return true
+    }
+
+    /// Counts what a fill keeps that can't be stored: it is small, and there is no other way.
+    func count(_ bytes: Int, of fill: Fill.Pointer) {
+        fillBytes.wrappingAdd(bytes, ordering: .relaxed)
+        fill.pointee.countedBytes += bytes
     }
 
     func unreserve(_ fill: Fill.Pointer) {

@@ -118,13 +118,37 @@ struct ObjectTests {
 
     @Test func `a marker has its names`() throws {
         let names = text("\u{3}x-a\u{6}accept")
-        guard let block = ObjectBuilder.marker(names, epoch: 5, now: 1) else {
+        let list = VariantList(names: names, epoch: 5)
+        guard let block = ObjectBuilder.marker(list, before: nil, now: 1) else {
             preconditionFailure("no block")
         }
         let marker = ObjectRef(block.bytes)
         #expect(marker.isMarker)
-        #expect(Text(marker.head.pointee.names) == names)
-        #expect(marker.head.pointee.epoch == 5)
+        #expect(marker.listCount == 1)
+        #expect(marker.list(0).names == names)
+        #expect(marker.list(0).epoch == 5)
+    }
+
+    @Test func `a marker keeps the lists before, up to the bound`() {
+        let lists = ["\u{1}a", "\u{2}bc", "\u{3}def", "\u{1}g", "\u{1}h", "\u{2}ij"].map {
+            text($0)
+        }
+        var blocks: [UnsafeMutableRawPointer] = []
+        defer { for block in blocks { _ = ByteBlock(opaque: block) } }
+        for (index, names) in lists.enumerated() {
+            let list = VariantList(names: names, epoch: UInt64(index))
+            let before = blocks.last.map { ObjectRef(BlockChain.bytes($0)) }
+            guard let block = ObjectBuilder.marker(list, before: before, now: 1) else {
+                preconditionFailure("no block")
+            }
+            let marker = ObjectRef(block.bytes)
+            #expect(marker.listCount == min(index + 1, Variance.listsMax))
+            for place in 0..<marker.listCount {
+                #expect(marker.list(place).names == lists[index - place])
+                #expect(marker.list(place).epoch == UInt64(index - place))
+            }
+            blocks.append(block.toOpaque())
+        }
     }
 }
 

@@ -146,6 +146,8 @@ package struct HealthChecker: WorkHook, PeersHook, ProbeHook, UpstreamResultHook
             let record = exchange.worker.map.pointee.find(exchange.peerID)
         else { return .next }
         let facts = exchange.facts
+        // Another peer was quicker: that says nothing of this one's health.
+        guard facts.attemptResult != .abandoned else { return .next }
         let isError = facts.attemptResult != .response || facts.status >= 500
         let verdict = record.pointee.note(
             isError: isError,

@@ -165,11 +165,16 @@ struct HealthCheckerTests {
 
     // MARK: Requests
 
-    private func request(_ fixture: PluginFixture, _ address: String, status: Int) {
+    private func request(
+        _ fixture: PluginFixture,
+        _ address: String,
+        status: Int,
+        _ result: AttemptResult = .response
+    ) {
         let request = RequestFixture()
         request.peerID = fixture.host.peer(address)?.id ?? 0
         request.setStatus(status)
-        fixture.upstreamResult(request, .response)
+        fixture.upstreamResult(request, result)
     }
 
     private static func passive(_ members: [String: TestValue] = [:]) -> TestValue {
@@ -192,6 +197,16 @@ struct HealthCheckerTests {
         #expect(fixture.host.peer("192.0.2.1:80")?.health == .ejected)
         pass(fixture, seconds: 2)
         #expect(fixture.host.peer("192.0.2.1:80")?.health == .healthy)
+    }
+
+    @Test func `an attempt that another has beaten is neither an error nor a success`() throws {
+        let fixture = try start(Self.passive(["consecutive": 2]))
+        for _ in 0..<5 { request(fixture, "192.0.2.1:80", status: 0, .abandoned) }
+        #expect(fixture.host.peer("192.0.2.1:80")?.health == .healthy)
+        request(fixture, "192.0.2.1:80", status: 0, .timeout)
+        request(fixture, "192.0.2.1:80", status: 0, .abandoned)
+        request(fixture, "192.0.2.1:80", status: 0, .timeout)
+        #expect(fixture.host.peer("192.0.2.1:80")?.reason == "2 errors in a row")
     }
 
     @Test func `a second ejection is longer`() throws {

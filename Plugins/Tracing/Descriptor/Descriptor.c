@@ -57,6 +57,7 @@ SLUICE_DESCRIPTOR({
                     "slow": { "type": "string", "format": "duration" }
                 }
             },
+            "slow_hook": { "type": "string", "format": "duration", "default": "1ms" },
             "b3": { "type": "boolean", "default": false },
             "response": {
                 "type": "array",

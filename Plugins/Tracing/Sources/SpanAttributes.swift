@@ -32,8 +32,13 @@ extension SpanPlace {
 
     var isCache: Bool { record.pointee.kind == SpanRecord.Kind.cache.rawValue }
 
+    var isHook: Bool { record.pointee.kind == SpanRecord.Kind.hook.rawValue }
+
+    /// Name of a hook's phase.
+    var phaseName: Bytes { SlowHook.phaseName(UInt32(record.pointee.phase)) }
+
     /// Whether the span failed (`STATUS_CODE_ERROR`): a server's at 5xx, a client's at 4xx, too.
-    var isError: Bool { !isCache && (failedBy != nil || isErrorStatus) }
+    var isError: Bool { !isCache && !isHook && (failedBy != nil || isErrorStatus) }
 
     private var isErrorStatus: Bool {
         let status = record.pointee.status
@@ -84,6 +89,10 @@ extension SpanPlace {
     func visitAttributes<Visitor: AttributeVisitor & ~Copyable>(_ visitor: inout Visitor) {
         if isCache {
             visitor.text("sluice.cache.status", cacheName)
+            return
+        }
+        if isHook {
+            visitHook(&visitor)
             return
         }
         visitMethod(&visitor)
@@ -141,7 +150,7 @@ extension SpanPlace {
         if !upstream.isEmpty { visitor.text("sluice.upstream", upstream) }
         visitor.number("sluice.attempts", UInt64(numbers.attempt))
         visitor.text("sluice.outcome", outcomeName)
-        let plugin = text(.answeredBy)
+        let plugin = text(.plugin)
         if !plugin.isEmpty { visitor.text("sluice.answered_by", plugin) }
         let reason = text(.reason)
         if !reason.isEmpty { visitor.text("sluice.reason", reason) }
@@ -162,6 +171,17 @@ extension SpanPlace {
             visitor.number("http.request.resend_count", UInt64(numbers.attempt - 1))
         }
         visitor.flag("sluice.connection.reused", numbers.marks & SpanRecord.Mark.reused != 0)
+        if numbers.result == AttemptEnd.cancelled.rawValue {
+            visitor.flag("sluice.cancelled", true)
+        }
+    }
+
+    private func visitHook<Visitor: AttributeVisitor & ~Copyable>(_ visitor: inout Visitor) {
+        let numbers = record.pointee
+        visitor.text("sluice.plugin", text(.plugin))
+        visitor.text("sluice.phase", phaseName)
+        visitor.number("sluice.hook.busy_ns", numbers.busy)
+        visitor.number("sluice.hook.waits", UInt64(numbers.attempt))
         if numbers.result == AttemptEnd.cancelled.rawValue {
             visitor.flag("sluice.cancelled", true)
         }

@@ -62,7 +62,7 @@ extension SpanEncoder {
         sink.append(decimal: UInt64(place.spanFlags))
         name(place, &sink)
         sink.append(",\"kind\":")
-        sink.append(decimal: UInt64(record.kind))
+        sink.append(decimal: record.protocolKind)
         sink.append(",\"startTimeUnixNano\":\"")
         sink.append(decimal: record.start)
         sink.append("\",\"endTimeUnixNano\":\"")
@@ -86,6 +86,11 @@ extension SpanEncoder {
         sink.append(",\"name\":\"")
         if place.isCache {
             sink.append("cache")
+        } else if place.isHook {
+            sink.append("plugin ")
+            sink.append(escaped: place.text(.plugin))
+            sink.append(0x2F)
+            sink.append(place.phaseName)
         } else {
             sink.append(escaped: place.methodName)
             let route = place.routeName

@@ -52,6 +52,11 @@ extension SpanEncoder {
         let name = sink.begin(5)
         if place.isCache {
             sink.append("cache")
+        } else if place.isHook {
+            sink.append("plugin ")
+            sink.append(place.text(.plugin))
+            sink.append(0x2F)
+            sink.append(place.phaseName)
         } else {
             sink.append(place.methodName)
             let route = place.routeName
@@ -61,7 +66,7 @@ extension SpanEncoder {
             }
         }
         sink.end(name)
-        sink.field(6, number: UInt64(record.kind))
+        sink.field(6, number: record.protocolKind)
         sink.field(7, fixed64: record.start)
         sink.field(8, fixed64: record.end)
         var visitor = ProtobufAttributes(sink: sink)

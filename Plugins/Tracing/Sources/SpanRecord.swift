@@ -10,7 +10,7 @@ package struct SpanRecord: BitwiseCopyable {
     /// Bytes of the numbers.
     static let headBytes = 144
 
-    /// What a span is of (`SpanKind` of OTLP).
+    /// What a span is of.
     package enum Kind: UInt8, BitwiseCopyable {
         /// The cache's look.
         case cache = 1
@@ -18,6 +18,8 @@ package struct SpanRecord: BitwiseCopyable {
         case request = 2
         /// One attempt at a peer.
         case attempt = 3
+        /// A call of a plugin's hook that took long.
+        case hook = 4
     }
 
     /// Why a span is exported.
@@ -56,7 +58,7 @@ package struct SpanRecord: BitwiseCopyable {
     package var bytesOut: UInt64 = 0
     package var status: UInt16 = 0
     package var clientPort: UInt16 = 0
-    /// Attempts of a request, or the number of one.
+    /// Attempts of a request, the number of one, or the waits of a hook.
     package var attempt: UInt16 = 0
     package var tlsVersion: UInt16 = 0
     /// 10, 11 or 20.
@@ -67,18 +69,35 @@ package struct SpanRecord: BitwiseCopyable {
     package var cause: UInt8 = 0
     /// Of the request: a number of `SLUICE_OUTCOME_`.
     package var outcome: UInt8 = 0
-    /// Of an attempt: an `AttemptEnd`.
+    /// Of an attempt: an `AttemptEnd`; of a hook `cancelled` when it waited to the request's end.
     package var result: UInt8 = 0
     /// A number of `SLUICE_CACHE_STATUS_`.
     package var cacheStatus: UInt8 = 0
     package var traceFlags: UInt8 = 0
     package var linkFlags: UInt8 = 0
     package var marks: UInt8 = 0
-    private var padding: (UInt8, UInt8, UInt8) = (0, 0, 0)
+    /// Of a hook: a number of `SLUICE_PHASE_`.
+    package var phase: UInt8 = 0
+    private var padding: (UInt8, UInt8) = (0, 0)
     /// Bytes of each text, and two more for the alignment.
     private var lengths: InlineArray<14, UInt16> = InlineArray(repeating: 0)
 
     package init() {}
+
+    /// Of a hook: nanoseconds that it did not wait, which stand where a request has `bytesIn`.
+    package var busy: UInt64 {
+        get { bytesIn }
+        set { bytesIn = newValue }
+    }
+
+    /// `SpanKind` of OTLP.
+    var protocolKind: UInt64 {
+        switch Kind(rawValue: kind) {
+        case .request: 2
+        case .attempt: 3
+        default: 1
+        }
+    }
 
     func length(of text: SpanText) -> Int { Int(lengths[text.rawValue]) }
 
@@ -102,7 +121,7 @@ package enum AttemptEnd: UInt8, BitwiseCopyable {
     case timeout = 2
     case closed = 3
     case malformed = 4
-    /// The client left, or another attempt had answered.
+    /// The client left, or another attempt had answered (`SLUICE_ATTEMPT_ABANDONED`).
     case cancelled = 5
     /// None yet.
     case open = 6

@@ -2,7 +2,7 @@ package import SluiceSDK
 
 /// Texts of a span, in the order in which they lie in its record.
 enum SpanText: Int, CaseIterable {
-    case method, path, query, host, route, userAgent, client, upstream, peer, answeredBy, reason
+    case method, path, query, host, route, userAgent, client, upstream, peer, plugin, reason
     case state
 
     /// Bytes that are kept; the rest is cut.
@@ -17,7 +17,7 @@ enum SpanText: Int, CaseIterable {
         case .client: 48
         case .upstream: 64
         case .peer: 64
-        case .answeredBy: 40
+        case .plugin: 40
         case .reason: 64
         case .state: TraceState.bytesMax
         }

@@ -23,6 +23,8 @@ package struct TracingConfiguration: BitwiseCopyable {
     let exportsErrors: Bool
     /// Nanoseconds from which on a request is slow; 0 for never.
     let slow: UInt64
+    /// Nanoseconds from which on a call of a hook is slow; 0 for never.
+    let slowHook: UInt64
     let readsB3: Bool
     let response: ResponseFields
     let query: QueryRule
@@ -31,7 +33,7 @@ package struct TracingConfiguration: BitwiseCopyable {
     init(_ value: ConfigurationValue, _ host: Host) throws(PluginError) {
         try value.allowKeys([
             "collector", "path", "encoding", "headers", "timeout", "service", "resource",
-            "sampling", "b3", "response", "query", "redact", "batch",
+            "sampling", "slow_hook", "b3", "response", "query", "redact", "batch",
         ])
         export = try ExportSettings(value, host)
         let sampling = try value.member("sampling")
@@ -42,6 +44,9 @@ package struct TracingConfiguration: BitwiseCopyable {
         exportsErrors = try sampling?.bool("on_error") ?? true
         slow = UInt64(
             try sampling?.duration("slow", in: 1_000_000...Self.nanosecondsMax) ?? 0
+        )
+        slowHook = UInt64(
+            try value.duration("slow_hook", in: 0...Self.nanosecondsMax) ?? 1_000_000
         )
         readsB3 = try value.bool("b3") ?? false
         response = try Self.response(value)

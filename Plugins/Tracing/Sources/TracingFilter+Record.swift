@@ -9,7 +9,7 @@ extension TracingFilter {
         let facts = exchange.facts
         let hasCache = facts.cacheStatus > 0
         let attempts = Int(trace.pointee.attemptCount)
-        let number = 1 + attempts + (hasCache ? 1 : 0)
+        let number = 1 + attempts + (hasCache ? 1 : 0) + slowHookCount(exchange)
         guard export.pointee.queue.room >= number else {
             counters.queueFull.add(number)
             return
@@ -23,7 +23,57 @@ extension TracingFilter {
         shared.parentID = trace.pointee.context.spanID
         if hasCache { cache(exchange, shared, export) }
         for index in 0..<attempts { attempt(exchange, index, shared, export) }
+        for hook in exchange.slowHooks where isSlow(hook) { span(of: hook, shared, export, facts) }
         ask(export)
+    }
+
+    // MARK: Hooks
+
+    private func slowHookCount(_ exchange: borrowing Exchange<TracingFilter>) -> Int {
+        var count = 0
+        for hook in exchange.slowHooks where isSlow(hook) { count += 1 }
+        return count
+    }
+
+    /// Whether a call gets a span: another plugin may have asked for quicker ones.
+    private func isSlow(_ hook: SlowHook) -> Bool {
+        guard configuration.slowHook > 0 else { return false }
+        return hook.endNanoseconds == 0
+            || hook.endNanoseconds &- hook.startNanoseconds >= configuration.slowHook
+    }
+
+    /// When the request was over: the loop's clock stands still while a hook runs.
+    func endOfRequest(_ exchange: borrowing Exchange<TracingFilter>) -> UInt64 {
+        var end = max(exchange.facts.nowNanoseconds, exchange.facts.startNanoseconds)
+        for hook in exchange.slowHooks {
+            end = max(end, hook.endNanoseconds, hook.startNanoseconds)
+        }
+        return end
+    }
+
+    /// The span of a call of a hook that took long.
+    private func span(
+        of hook: SlowHook,
+        _ shared: SpanRecord,
+        _ export: UnsafeMutablePointer<WorkerExport>,
+        _ facts: Facts
+    ) {
+        var record = shared
+        record.kind = SpanRecord.Kind.hook.rawValue
+        record.spanID = newSpanID()
+        record.start = export.pointee.wall(hook.startNanoseconds)
+        record.phase = UInt8(truncatingIfNeeded: hook.phase)
+        record.attempt = UInt16(truncatingIfNeeded: hook.waits)
+        record.busy = hook.busyNanoseconds
+        if hook.endNanoseconds == 0 {
+            record.result = AttemptEnd.cancelled.rawValue
+            let end = max(facts.nowNanoseconds, hook.startNanoseconds)
+            record.end = export.pointee.wall(end)
+        } else {
+            record.end = export.pointee.wall(hook.endNanoseconds)
+        }
+        var writer = SpanWriter(export.pointee.queue.add(), record)
+        writer.put(.plugin, hook.instance)
     }
 
     /// The span of the request itself.
@@ -40,7 +90,7 @@ extension TracingFilter {
         record.spanID = trace.pointee.context.spanID
         record.parentID = trace.pointee.parentID
         record.start = export.pointee.wall(facts.startNanoseconds)
-        record.end = export.pointee.wall(max(facts.nowNanoseconds, facts.startNanoseconds))
+        record.end = export.pointee.wall(endOfRequest(exchange))
         record.bytesIn = facts.bytesIn
         record.bytesOut = facts.bytesOut
         record.status = UInt16(truncatingIfNeeded: facts.status)
@@ -85,7 +135,7 @@ extension TracingFilter {
         writer.put(.userAgent, fields[.userAgent] ?? .empty)
         writer.put(.client, facts.clientAddress)
         writer.put(.upstream, facts.upstream)
-        writer.put(.answeredBy, facts.answeredBy)
+        writer.put(.plugin, facts.answeredBy)
         writer.put(.reason, facts.reason)
         if exchange.contextPointer.pointee.marks & RequestTrace.Mark.keepsState != 0 {
             writer.put(.state) { copier in
@@ -141,20 +191,14 @@ extension TracingFilter {
         record.status = attempt.status
         if attempt.isReused { record.marks |= SpanRecord.Mark.reused }
         if attempt.firstByte != 0 { record.firstByte = export.pointee.wall(attempt.firstByte) }
-        let answers = lastAnswer(trace)
-        if attempt.end == 0 || answers == index {
+        if attempt.end == 0 || lastAnswer(trace) == index {
             record.end = export.pointee.wall(now)
         } else {
             record.end = export.pointee.wall(max(attempt.end, attempt.start))
         }
-        let isOpen = attempt.result == AttemptEnd.open.rawValue
-        // Another one had answered in the same moment: it was ended for that, not for its time.
-        let isBeaten =
-            attempt.result == AttemptEnd.timeout.rawValue
-            && answers.map {
-                $0 != index && trace.pointee.attempts[$0].end == attempt.end
-            } == true
-        if isOpen || isBeaten { record.result = AttemptEnd.cancelled.rawValue }
+        if attempt.result == AttemptEnd.open.rawValue {
+            record.result = AttemptEnd.cancelled.rawValue
+        }
         var writer = SpanWriter(export.pointee.queue.add(), record)
         writer.put(.method, exchange.requestFields.method)
         writer.put(.upstream, facts.upstream)

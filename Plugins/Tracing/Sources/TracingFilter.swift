@@ -170,7 +170,7 @@ package struct TracingFilter: RequestHeadersHook, UpstreamRequestHook, UpstreamR
         if trace.pointee.context.isSampled {
             cause = .sampled
             counters.sampled.add()
-        } else if let late = lateCause(exchange.facts) {
+        } else if let late = lateCause(exchange) {
             cause = late
             (late == .error ? counters.forError : counters.forSlow).add()
         } else {
@@ -181,12 +181,12 @@ package struct TracingFilter: RequestHeadersHook, UpstreamRequestHook, UpstreamR
     }
 
     /// Why a request that is not recorded is exported all the same; nil for one that is not.
-    private func lateCause(_ facts: Facts) -> SpanRecord.Cause? {
+    private func lateCause(_ exchange: borrowing Exchange<TracingFilter>) -> SpanRecord.Cause? {
+        let facts = exchange.facts
         if configuration.exportsErrors, facts.status >= 500 || facts.isFault { return .error }
         guard configuration.slow > 0 else { return nil }
-        let (time, isBefore) = facts.nowNanoseconds
-            .subtractingReportingOverflow(facts.startNanoseconds)
-        return !isBefore && time >= configuration.slow ? .slow : nil
+        let time = endOfRequest(exchange) &- facts.startNanoseconds
+        return time >= configuration.slow ? .slow : nil
     }
 
     // MARK: Ids
@@ -222,6 +222,10 @@ package struct TracingFilter: RequestHeadersHook, UpstreamRequestHook, UpstreamR
             marks |= RequestTrace.Mark.keepsState
         }
         trace.pointee.marks = marks
+        // Of what is not recorded only a slow request needs to be explained.
+        if configuration.slowHook > 0, decision.context.isSampled || configuration.slow > 0 {
+            exchange.watchHooks(nanoseconds: configuration.slowHook)
+        }
         let text = trace.traceparent(trace.pointee.context.spanID)
         exchange.setAttribute(traceAttribute, text[3..<35])
         exchange.setAttribute(spanAttribute, text[36..<52])
@@ -234,7 +238,7 @@ package struct TracingFilter: RequestHeadersHook, UpstreamRequestHook, UpstreamR
         return value
     }
 
-    private func newSpanID() -> UInt64 {
+    func newSpanID() -> UInt64 {
         let number = host.random()
         return number == 0 ? 1 : number
     }

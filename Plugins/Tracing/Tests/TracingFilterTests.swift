@@ -178,6 +178,86 @@ struct TracingFilterTests {
         #expect(spans[1].end == spans[0].end && spans[3].end == spans[4].start)
     }
 
+    @Test func `a call of a hook that took long has a span`() throws {
+        let plugin = try Self.plugin()
+        let request = RequestFixture()
+        let start = plugin.host.nowNanoseconds
+        request.addSlowHook(of: "auth", phase: 0, start: start, end: start + 1_000_000)
+        request.addSlowHook(of: "auth", phase: 4, start: start, end: start + 999_999)
+        request.addSlowHook(
+            of: "store",
+            phase: 1,
+            start: start + 1_000,
+            end: start + 9_000_000,
+            busy: 2_000,
+            waits: 2
+        )
+        request.addSlowHook(of: "gate", phase: 9, start: start + 2_000, end: 0, waits: 1)
+        Self.run(plugin, request)
+        #expect(request.slowHookThreshold == 1_000_000)
+        let spans = try Self.export(plugin)
+        #expect(spans.map(\.kind) == [2, 3, 1, 1, 1])
+        let hooks = Array(spans.dropFirst(2))
+        #expect(
+            hooks.map(\.name) == [
+                "plugin auth/request_headers", "plugin store/cache_lookup",
+                "plugin gate/response_body",
+            ]
+        )
+        #expect(hooks.allSatisfy { $0.parent == spans[0].id && !$0.isError })
+        let begin = try #require(spans[0].start)
+        #expect(hooks.map { ($0.start ?? 0) - begin } == [0, 1_000, 2_000])
+        // The one that waited to the request's end ends with what the loop's clock says.
+        #expect(hooks.map { ($0.end ?? 0) - begin } == [1_000_000, 9_000_000, 3_000])
+        #expect(spans[0].end == hooks[1].end)
+        #expect(
+            hooks[1].attributes == [
+                "sluice.plugin": "store", "sluice.phase": "cache_lookup",
+                "sluice.hook.busy_ns": "2000", "sluice.hook.waits": "2",
+            ]
+        )
+        #expect(hooks.map { $0.attributes["sluice.cancelled"] } == [nil, nil, "true"])
+        #expect(plugin.host.misuses == [])
+    }
+
+    @Test(
+        arguments: [
+            (["slow_hook": .measured("0s", 0)], nil),
+            (["slow_hook": .measured("20us", 20_000)], 20_000),
+            (["sampling": ["ratio": 0]], nil),
+            (["sampling": ["ratio": 0, "slow": .measured("1s", 1_000_000_000)]], 1_000_000),
+        ] as [([String: TestValue], UInt64?)]
+    )
+    func `hooks are timed for what may be exported with them`(
+        configuration: [String: TestValue],
+        threshold: UInt64?
+    ) throws {
+        let plugin = try Self.plugin(configuration)
+        let request = Self.run(plugin)
+        #expect(request.slowHookThreshold == threshold)
+    }
+
+    @Test func `a hook that blocks makes its request a slow one`() throws {
+        let plugin = try Self.plugin([
+            "sampling": ["ratio": 0, "slow": .measured("1s", 1_000_000_000)]
+        ])
+        let request = RequestFixture()
+        let start = plugin.host.nowNanoseconds
+        request.addSlowHook(of: "auth", phase: 8, start: start, end: start + Self.second)
+        Self.run(plugin, request)
+        let spans = try Self.export(plugin)
+        #expect(spans[0].attributes["sluice.exported_for"] == "slow")
+        #expect(spans.last?.name == "plugin auth/response_headers")
+    }
+
+    @Test func `an attempt that another has beaten is no error`() throws {
+        let plugin = try Self.plugin()
+        Self.run(plugin, attempts: [.abandoned, .response])
+        let spans = try Self.export(plugin)
+        #expect(spans[1].attributes["sluice.cancelled"] == "true" && !spans[1].isError)
+        #expect(spans[1].attributes["error.type"] == nil)
+    }
+
     @Test func `a request that no hook saw has a span`() throws {
         let plugin = try Self.plugin()
         let request = RequestFixture()

@@ -15,6 +15,8 @@ public protocol ResponseCache: Plugin, ~Copyable {
     func failed(_ response: borrowing CacheResponse<Self>) -> CacheAdmission
 
     /// Takes bytes of a body; false when it can't be stored: the host then calls `abort`.
+    ///
+    /// It may call `CacheRequest.suspend` of the request, and then takes them.
     func write(
         _ writer: UnsafeMutableRawPointer,
         _ bytes: Bytes,
@@ -242,9 +244,39 @@ public struct CacheResponse<Owner: Plugin & ~Copyable>: ~Copyable {
     @inlinable
     public func setStatus(_ status: UInt32) { response.pointee.cache_status = status }
 
+    /// The request, for a wait in `write`.
+    @inlinable
+    public var request: CacheRequest { CacheRequest(call) }
+
     /// What the body is written to, with `store`.
     @inlinable
     public func setWriter(_ writer: UnsafeMutableRawPointer) { response.pointee.writer = writer }
+}
+
+/// The request whose response is stored; valid until its writer is ended.
+public struct CacheRequest: BitwiseCopyable {
+    private let request: UInt
+    private let services: UnsafePointer<Services>
+
+    @usableFromInline
+    init(_ call: CacheCall) {
+        request = UInt(bitPattern: call.request)
+        services = call.services
+    }
+
+    /// Begins a wait in `write`, which must then take the bytes: the host brings no more before the
+    /// wait is over.
+    ///
+    /// - Parameter nanoseconds: as of `Exchange.suspend`.
+    /// - Throws: as `Exchange.suspend`; `unsupported` outside of `write`.
+    public func suspend(nanoseconds: UInt64) throws(ServiceError) -> Token {
+        guard let http = services.pointee.http else { throw .unsupported }
+        var token = sluice_token()
+        try ServiceError.check(
+            http.pointee.suspend(OpaquePointer(bitPattern: request), nanoseconds, &token)
+        )
+        return Token(token, of: http)
+    }
 }
 
 /// A read of an answer's body; valid until `read` returns.
@@ -270,7 +302,7 @@ public struct CacheChunk: ~Copyable {
     @inlinable
     public var wantsBytes: Bool { chunk.pointee.wants_bytes != 0 }
 
-    /// Gives bytes, 1 or more, that stay until `close`.
+    /// Gives bytes, 1 or more, that stay until `close` or a read behind them.
     @inlinable
     public func give(_ bytes: Bytes) { chunk.pointee.bytes = bytes.slice }
 

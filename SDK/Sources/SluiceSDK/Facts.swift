@@ -143,6 +143,8 @@ public enum AttemptResult: UInt32, Sendable {
     case closed = 3
     /// The response breaks HTTP.
     case malformed = 4
+    /// Given up for another attempt beside it: no fault of the peer.
+    case abandoned = 5
 }
 
 /// What is known of a client's TLS connection.

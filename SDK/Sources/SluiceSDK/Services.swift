@@ -8,7 +8,7 @@ public struct HostTables: OptionSet, Sendable, BitwiseCopyable {
     /// Takes the bits as they are.
     public init(rawValue: UInt32) { self.rawValue = rawValue }
 
-    /// `sluice.http/1`: waiting, attributes, the hash key.
+    /// `sluice.http/1`: waiting, attributes, the hash key, hooks that took long.
     public static var http: HostTables { HostTables(rawValue: 1) }
     /// `sluice.http_client/1`: requests of the plugin's own.
     public static var httpClient: HostTables { HostTables(rawValue: 2) }

@@ -137,6 +137,8 @@ extension FakeHost {
             return Int32(SLUICE_OK)
         }
         http.set_hash_key = { RequestFixture.of($0).setHashKey($1) }
+        http.watch_hooks = { RequestFixture.of($0).watchHooks($1) }
+        http.slow_hooks = { RequestFixture.of($0).listSlowHooks($1) }
         return place(http)
     }()
 
@@ -212,6 +214,51 @@ extension RequestFixture {
         guard key.len <= UInt64(FakeHost.textBytesMax) else { return Int32(SLUICE_EINVAL) }
         hashKey = String(key)
         return Int32(SLUICE_OK)
+    }
+
+    func watchHooks(_ threshold: UInt64) -> Int32 {
+        guard running != nil, threshold > 0 else { return Int32(SLUICE_EINVAL) }
+        slowHookThreshold = min(threshold, slowHookThreshold ?? .max)
+        return Int32(SLUICE_OK)
+    }
+
+    func listSlowHooks(
+        _ hooks: UnsafeMutablePointer<UnsafePointer<sluice_slow_hook>?>?
+    ) -> UInt32 {
+        let kept = slowHooks.prefix(Int(SLUICE_SLOW_HOOKS_MAX))
+        guard let threshold = slowHookThreshold, !kept.isEmpty else { return 0 }
+        let list = arena.allocate(sluice_slow_hook(), count: kept.count)
+        var count = 0
+        for hook in kept where hook.end == 0 || hook.end - hook.start >= threshold {
+            list[count] = hook
+            count += 1
+        }
+        hooks?.pointee = UnsafePointer(list)
+        return UInt32(count)
+    }
+
+    /// Adds a call of a hook of some plugin, as the host would keep it once it is asked to.
+    ///
+    /// - Parameters:
+    ///   - start: nanoseconds of the host's clock.
+    ///   - end: likewise; 0 for one that waited until the request was over.
+    ///   - busy: nanoseconds of it that were no wait; nil for all.
+    public func addSlowHook(
+        of instance: String,
+        phase: Int,
+        start: UInt64,
+        end: UInt64,
+        busy: UInt64? = nil,
+        waits: Int = 0
+    ) {
+        var hook = sluice_slow_hook()
+        hook.instance = arena.slice(instance)
+        hook.phase = UInt32(phase)
+        hook.waits = UInt32(waits)
+        hook.start = start
+        hook.end = end
+        hook.busy = busy ?? (end == 0 ? 0 : end - start)
+        slowHooks.append(hook)
     }
 
     /// What an attribute holds; nil when nothing was set.

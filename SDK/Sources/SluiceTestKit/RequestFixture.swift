@@ -38,9 +38,12 @@ public final class RequestFixture {
     public internal(set) var isDetached = false
     /// What the balancer hashes, when a plugin has said so.
     public internal(set) var hashKey: String?
+    /// From how many nanoseconds on plugins asked for calls that took long; nil when none did.
+    public internal(set) var slowHookThreshold: UInt64?
     /// Whether the request waits for somebody to resume it.
     public var isSuspended: Bool { wait.map { wait in locked { wait.end == nil } } ?? false }
 
+    var slowHooks: [sluice_slow_hook] = []
     var attributes: [UInt32: AttributeValue] = [:]
     var attributeSlices: [UInt32: sluice_slice] = [:]
     var wait: Wait?

@@ -125,6 +125,7 @@ private struct User: RequestHeadersHook, WorkHook, JobHook, CalloutHook, Resumed
         case "/call": return call(exchange)
         case "/alone": return callAlone()
         case "/shared": return share(exchange)
+        case "/slow": return watch(exchange)
         case "/key":
             try? exchange.setHashKey("abc")
             return .next
@@ -140,6 +141,19 @@ private struct User: RequestHeadersHook, WorkHook, JobHook, CalloutHook, Resumed
         seconds.observe(0.25)
         for why in ["a", "b", "c", "d"] as [Bytes] { try? denied.counter(why).add() }
         return (try? denied.gauge("a")) == nil && (try? denied.counter()) == nil ? .next : .error
+    }
+
+    func watch(_ exchange: borrowing Exchange<User>) -> Verdict {
+        // Nothing is kept before somebody asks.
+        guard exchange.slowHooks.count == 0, !exchange.watchHooks(nanoseconds: 0),
+            exchange.watchHooks(nanoseconds: 100)
+        else { return .error }
+        for hook in exchange.slowHooks {
+            let name = "\(String(hook.instance))/\(String(SlowHook.phaseName(hook.phase)))"
+            let times = "\(hook.startNanoseconds) \(hook.endNanoseconds) \(hook.busyNanoseconds)"
+            host.log(.info) { "\(name) \(times) \(hook.waits)" }
+        }
+        return .next
     }
 
     func pass(_ exchange: borrowing Exchange<User>) -> Verdict {
@@ -264,6 +278,27 @@ struct ServiceTests {
         #expect(plugin.requestHeaders(RequestFixture("GET", "/key")) == .next)
         let (keyed, _) = get("/key", plugin)
         #expect(keyed.hashKey == "abc")
+    }
+
+    @Test
+    func `is told which hooks took long`() throws {
+        let plugin = try PluginFixture(User.self)
+        let request = RequestFixture("GET", "/slow")
+        request.addSlowHook(of: "quick", phase: 0, start: 1_000, end: 1_099)
+        request.addSlowHook(of: "slow", phase: 11, start: 1_000, end: 1_100)
+        request.addSlowHook(of: "store", phase: 1, start: 1_000, end: 0, busy: 10, waits: 2)
+        #expect(plugin.requestHeaders(request) == .next)
+        #expect(request.slowHookThreshold == 100)
+        #expect(
+            lines(plugin) == [
+                "slow/request_end 1000 1100 100 0", "store/cache_lookup 1000 0 10 2",
+            ]
+        )
+        // As many as the host keeps.
+        let full = RequestFixture("GET", "/slow")
+        for _ in 0..<20 { full.addSlowHook(of: "slow", phase: 0, start: 1, end: 101) }
+        #expect(plugin.requestHeaders(full) == .next)
+        #expect(lines(plugin).count == 2 + 16)
     }
 
     @Test

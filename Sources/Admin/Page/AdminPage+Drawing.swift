@@ -52,8 +52,7 @@ extension AdminPage {
             tile("failed", "5xx / s", failed, number(failed)),
           ];
           for (const [q, title] of [[0.5, "Half within"], [0.99, "99 % within"]]) {
-            const value = quantile(now, names.duration, q);
-            tiles.push(tile("q" + q, title, value, time(value)));
+            tiles.push(tile("q" + q, title, ...duration(now, q)));
           }
           const open = total(sums(now.metrics, names.inFlight));
           tiles.push(tile("open", "Requests in flight", open, number(open)));
@@ -69,13 +68,17 @@ extension AdminPage {
 
         function drawRoutes(now) {
           const perRoute = rates(now, names.requests, names.route);
-          const rows = now.routes.routes.map(route => {
+          const begin = (name, match) => {
             const row = make("div", undefined, "route");
-            const what = make("div", route.match, "what");
-            const slow = quantile(now, names.duration, 0.99, l => l[names.route] === route.name);
-            what.append(make("small", route.name + ": " +
-              number(perRoute.get(route.name) || 0) + "/s, 99 % within " + time(slow)));
+            const what = make("div", match, "what");
+            const [, slow] = duration(now, 0.99, l => l[names.route] === name);
+            what.append(make("small", name + ": " +
+              number(perRoute.get(name) || 0) + "/s, 99 % within " + slow));
             row.append(what);
+            return row;
+          };
+          const rows = now.routes.routes.map(route => {
+            const row = begin(route.name, route.match);
             const boxes = route.chain.map(name => make("span", name, "box plugin"));
             if (route.upstream) boxes.push(make("span", route.upstream, "box upstream"));
             for (const box of boxes) row.append(make("span", "→", "arrow"), box);
@@ -88,6 +91,8 @@ extension AdminPage {
             }
             return row;
           });
+          // They are in the total, and would be looked for in vain.
+          if (perRoute.get(names.noRoute)) rows.push(begin(names.noRoute, "refused, or no route"));
           byID("routes").replaceChildren(...rows);
         }
 
@@ -106,7 +111,8 @@ extension AdminPage {
           const kinds = {healthy: "good", draining: "warn", ejected: "bad", unhealthy: "bad"};
           const rows = now.upstreams.upstreams.flatMap(upstream => upstream.peers.map(peer => [
             upstream.name, peer.address, make("td", peer.health, kinds[peer.health]),
-            number(peer.in_flight), time(peer.latency_microseconds / 1e6), String(peer.weight),
+            number(peer.in_flight), time(peer.latency_microseconds / 1e6 || NaN),
+            String(peer.weight),
             [peer.zone, peer.backup && "backup", peer.reason].filter(Boolean).join(", ")]));
           table("upstreams", [["Upstream"], ["Peer"], ["Health"], ["In flight", "number"],
             ["First byte", "number"], ["Weight", "number"], [""]], rows);
@@ -118,7 +124,7 @@ extension AdminPage {
           const sampled = rates(now, names.callSeconds + "_count", names.plugin);
           const faults = sums(now.metrics, names.faults, names.plugin);
           const rows = now.status.plugins.map(p => [
-            p.name, p.id, p.version, number(calls.get(p.name) || 0),
+            p.name, p.id, p.version, number(calls.has(p.name) ? calls.get(p.name) : NaN),
             time((spent.get(p.name) || 0) / (sampled.get(p.name) || 0)),
             number(faults.get(p.name) || 0), p.state || ""]);
           table("plugins", [["Plugin"], ["Library"], ["Version"], ["Calls / s", "number"],
@@ -141,7 +147,7 @@ extension AdminPage {
           try {
             const [status, metrics, upstreams, routes] = await Promise.all(
               ["/v1/status", "/v1/metrics", "/v1/upstreams", "/v1/routes"].map(ask));
-            show({time: performance.now(), status, metrics, upstreams, routes});
+            show({time: metrics.time, metrics: metrics.samples, status, upstreams, routes});
             byID("problem").hidden = true;
             byID("login").hidden = true;
           } catch (error) {

@@ -12,7 +12,9 @@ extension AdminPage {
           const answer = await fetch(path, {headers, cache: "no-store"});
           if (answer.status === 401) throw new Locked();
           if (!answer.ok) throw new Error(path + ": " + answer.status);
-          return path === "/v1/metrics" ? parse(await answer.text()) : answer.json();
+          if (path !== "/v1/metrics") return answer.json();
+          // Rates are those of the metrics, so it is their time that counts.
+          return {time: performance.now(), samples: parse(await answer.text())};
         }
 
         class Locked extends Error {}
@@ -58,23 +60,29 @@ extension AdminPage {
 
         const total = map => [...map.values()].reduce((a, b) => a + b, 0);
 
-        // The quantile of a histogram's last period, in seconds; NaN when nothing was counted.
-        function quantile(now, name, q, keep) {
-          const rows = [...rates(now, name + "_bucket", "le", keep)]
+        // The quantile of how long requests took in the last period, and its text: with a sign
+        // where the buckets know no more than a bound. NaN when nothing was counted. Tunnels are
+        // left out: they take as long as they stand.
+        function duration(now, q, keep = () => true) {
+          const rows = [...rates(now, names.duration + "_bucket", "le",
+              l => l[names.code] !== names.tunnelCode && keep(l))]
             .map(([le, value]) => [le === "+Inf" ? Infinity : Number(le), value])
             .sort((a, b) => a[0] - b[0]);
           const all = rows.length ? rows[rows.length - 1][1] : 0;
-          if (!all) return NaN;
+          if (!all) return [NaN, time(NaN)];
           let low = 0, under = 0;
           for (const [bound, count] of rows) {
             if (count >= q * all) {
-              if (bound === Infinity) return low;
-              return low + (bound - low) * (q * all - under) / Math.max(count - under, 1e-9);
+              if (bound === Infinity) break;
+              if (!low) return [bound, "<" + time(bound)];
+              const part = (q * all - under) / Math.max(count - under, 1e-9);
+              const value = low + (bound - low) * part;
+              return [value, time(value)];
             }
             low = bound;
             under = count;
           }
-          return low;
+          return [low, ">" + time(low)];
         }
         """#
 }

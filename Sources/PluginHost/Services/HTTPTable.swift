@@ -28,6 +28,14 @@ enum HTTPTable {
             guard let request else { return Int32(SLUICE_EINVAL) }
             return Attributes.setHashKey(HTTPTable.context(request), key)
         }
+        table.pointee.watch_hooks = { request, threshold in
+            guard let request else { return Int32(SLUICE_EINVAL) }
+            return RequestContext.watch(HTTPTable.context(request), threshold: threshold)
+        }
+        table.pointee.slow_hooks = { request, hooks in
+            guard let request, let hooks else { return 0 }
+            return RequestContext.slowHooks(HTTPTable.context(request), hooks)
+        }
         return UnsafePointer(table)
     }()
 

@@ -51,11 +51,11 @@ enum UpstreamWords {
     /// Requests that were sent on a connection that was made for them; behind it, on one that was
     /// there already.
     static let sentNew = 0
-    /// Attempts that failed, by `SLUICE_ATTEMPT_*`; that of a response stays 0.
+    /// Attempts without a response, by `SLUICE_ATTEMPT_*`; that of a response stays 0.
     static let failed = 2
     static let failedNames = ["response", "connect", "timeout", "closed", "malformed", "abandoned"]
     /// An attempt that was given up for another one beside it.
-    static let abandoned = failed + 5
+    static let abandoned = failed + Int(SLUICE_ATTEMPT_ABANDONED)
     static let retries = 8
     static let hedges = 14
     static let budgetRefusals = 15

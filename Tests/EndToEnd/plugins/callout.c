@@ -1,6 +1,9 @@
 /*
  * Asks an upstream of the manifest before a request goes on: 200 lets it pass with what the answer
  * says in x-user, anything else answers 403. Configuration: {"upstream": "auth"}.
+ *
+ * {"crowd": N}: each request begins N callouts that belong to none, and answers 204; a line of the
+ * log says what `start` said, and one how many there were of each outcome when all have ended.
  */
 #include <sluice/sluice.h>
 #include <stdio.h>
@@ -16,6 +19,7 @@ typedef struct state {
     sluice_slice upstream, method, path;
     uint64_t timeout, body_max, count;
     int cancels;
+    uint64_t crowd, left, outcomes[4];
     sluice_http_hooks hooks;
 } state;
 
@@ -59,6 +63,43 @@ static void done(void *instance, void *slot, void *context, const sluice_call_re
     if (--own->left == 0) http->resume(&own->wait, result->body.len);
 }
 
+static void one_done(void *instance, void *slot, void *context, const sluice_call_result *result) {
+    (void)slot, (void)context;
+    state *self = instance;
+    self->outcomes[result->outcome]++;
+    if (--self->left) return;
+    char line[120];
+    snprintf(line, sizeof line, "crowd done ok=%llu failed=%llu timeout=%llu",
+        (unsigned long long)self->outcomes[SLUICE_CALL_OK],
+        (unsigned long long)self->outcomes[SLUICE_CALL_FAILED],
+        (unsigned long long)self->outcomes[SLUICE_CALL_TIMEOUT]);
+    memset(self->outcomes, 0, sizeof self->outcomes);
+    core->log(self->host, SLUICE_LOG_INFO, slice(line));
+}
+
+static uint32_t begin_crowd(state *self, sluice_call *call, sluice_args *args) {
+    uint64_t refused = 0;
+    int32_t last = SLUICE_OK;
+    call->done = one_done;
+    call->context = 0;
+    for (uint64_t i = 0; i < self->crowd; i++) {
+        sluice_token token;
+        int32_t result = client->start(self->host, 0, call, &token);
+        if (result == SLUICE_OK) {
+            self->left++;
+        } else {
+            last = result;
+            refused++;
+        }
+    }
+    char line[120];
+    snprintf(line, sizeof line, "crowd begun=%llu refused=%llu by %d",
+        (unsigned long long)self->left, (unsigned long long)refused, last);
+    core->log(self->host, SLUICE_LOG_INFO, slice(line));
+    args->reply->status = 204;
+    return SLUICE_RESPOND;
+}
+
 static uint32_t on_request(void *instance, void *slot, sluice_req *req, void *context,
     sluice_args *args) {
     (void)slot;
@@ -73,6 +114,7 @@ static uint32_t on_request(void *instance, void *slot, sluice_req *req, void *co
         .path = self->path, .fields = fields, .field_count = 1, .done = done, .context = own,
         .timeout_ns = self->timeout, .body_max = self->body_max};
     if (self->method.len) call.body = slice("question");
+    if (self->crowd) return begin_crowd(self, &call, args);
     uint64_t count = self->count ? self->count : 1;
     for (uint64_t i = 0; i < count; i++) {
         sluice_token token;
@@ -122,6 +164,8 @@ static int32_t create(const sluice_create_args *args, sluice_instance *out, slui
     self->body_max = value ? (uint64_t)value->integer : 0;
     value = member(args->config, "count");
     self->count = value ? (uint64_t)value->integer : 0;
+    value = member(args->config, "crowd");
+    self->crowd = value ? (uint64_t)value->integer : 0;
     self->cancels = member(args->config, "cancels") != 0;
     self->hooks = (sluice_http_hooks){
         .size = sizeof self->hooks, .request_headers = on_request, .resumed = resumed};

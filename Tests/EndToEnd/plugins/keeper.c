@@ -7,6 +7,7 @@
  *   x-admit:  pass answer fail bad-edit  (else STORE what has status 200)
  *   x-failed: answer fail                (else PASS)
  *   x-write:  N       bytes after which the writer refuses
+ *             wait:N  bytes after which each write lets the origin wait for 20 ms
  *   x-read:   file again:N broken:N short fail unknown   of an answer that is read
  *   x-parts:  A-B,C-D ranges with a text before each
  *
@@ -57,7 +58,8 @@ typedef struct writer {
     instance *self;
     object *to;
     request *own;
-    uint64_t most;
+    uint64_t most, waits;
+    sluice_req *request;
 } writer;
 
 typedef struct reader {
@@ -304,8 +306,9 @@ static uint32_t decide(instance *self, request *own, sluice_cache_response *r) {
     object *to = make(self, path, r->headers, 200);
     if (!to) return SLUICE_CACHE_PASS;
     writer *w = calloc(1, sizeof *w);
-    *w = (writer){self, to, own, number(field(r->request_headers, "x-write"), "", ROOM)};
-    if (!field(r->request_headers, "x-write").len) w->most = ROOM;
+    sluice_slice limit = field(r->request_headers, "x-write");
+    *w = (writer){self, to, own, number(limit, "", ROOM), number(limit, "wait:", ROOM), 0};
+    if (!limit.len || w->waits < ROOM) w->most = ROOM;
     r->writer = w;
     own->filling = to;
     own->open++;
@@ -316,9 +319,10 @@ static uint32_t decide(instance *self, request *own, sluice_cache_response *r) {
 static uint32_t admit(
     void *state, void *slot, sluice_req *req, void *context, sluice_cache_response *r) {
     instance *self = state;
-    (void)slot, (void)req;
+    (void)slot;
     pthread_mutex_lock(&self->lock);
     uint32_t verdict = decide(self, context, r);
+    if (verdict == SLUICE_CACHE_STORE) ((writer *)r->writer)->request = req;
     pthread_mutex_unlock(&self->lock);
     if (verdict != SLUICE_CACHE_STORE)
         waitset->wake(self->host, key_of(path_of(r->request_headers)), UINT32_MAX, 0);
@@ -344,6 +348,9 @@ static int32_t write_some(void *state, void *slot, void *to, sluice_slice bytes)
     if (w->to->count + bytes.len > w->most || w->to->count + bytes.len > ROOM) return SLUICE_ENOMEM;
     memcpy(w->to->body + w->to->count, bytes.ptr, bytes.len);
     w->to->count += bytes.len;
+    sluice_token token;
+    if (w->to->count > w->waits && http->suspend(w->request, 20000000u, &token) != SLUICE_OK)
+        return SLUICE_ENOMEM;
     waitset->wake(((instance *)state)->host, key_of(slice(w->to->path)), UINT32_MAX, 0);
     return SLUICE_OK;
 }

@@ -91,7 +91,22 @@ static void *wake(void *argument) {
     return 0;
 }
 
-/* suspend:now, :thread, :twice, :never, :deadline (20 ms) */
+static void pause_for(int milliseconds) {
+    struct timespec time = {milliseconds / 1000, milliseconds % 1000 * 1000000L};
+    nanosleep(&time, 0);
+}
+
+static void work(void *instance, void *context) {
+    (void)instance, (void)context;
+    pause_for(20);
+}
+
+static void worked(void *instance, void *slot, void *context) {
+    (void)instance, (void)slot;
+    wake(context);
+}
+
+/* suspend:now, :thread, :twice, :never, :deadline (20 ms), :job (of 20 ms) */
 static uint32_t suspend(state *self, sluice_req *req, const char *action) {
     sluice_token token;
     uint64_t timeout = strstr(action, "deadline") ? 20000000 : 0;
@@ -100,6 +115,10 @@ static uint32_t suspend(state *self, sluice_req *req, const char *action) {
     self->last = token;
     if (strstr(action, "now")) {
         http->resume(&token, 7);
+    } else if (strstr(action, "job")) {
+        wakeup *job = malloc(sizeof *job);
+        *job = (wakeup){self, token, 1};
+        if (core->offload(self->host, work, worked, job) != SLUICE_OK) return SLUICE_ERROR;
     } else if (strstr(action, "thread") || strstr(action, "twice")) {
         wakeup *job = malloc(sizeof *job);
         *job = (wakeup){self, token, strstr(action, "twice") ? 3 : 1};
@@ -112,6 +131,10 @@ static uint32_t suspend(state *self, sluice_req *req, const char *action) {
 
 static uint32_t verdict(state *self, sluice_req *req, sluice_args *args, const char *action) {
     if (is(action, "suspend")) return suspend(self, req, action);
+    if (is(action, "sleep")) {
+        pause_for(argument(action));
+        return SLUICE_CONTINUE;
+    }
     if (is(action, "respond")) {
         args->reply->status = (uint32_t)argument(action);
         args->reply->body = slice("from the plugin\n");

@@ -95,11 +95,16 @@ struct TopCommand {
     // MARK: Asking
 
     private func sample(_ client: AdminClient) throws(AdminProblem) -> TopSample {
-        TopSample(
-            time: Double(Clock.monotonicNanoseconds()) / 1e9,
-            status: try ask(client, "/v1/status"),
-            routes: try ask(client, "/v1/routes"),
-            metrics: MetricSamples(try ask(client, "/v1/metrics").string ?? "")
+        let status = try ask(client, "/v1/status")
+        let routes = try ask(client, "/v1/routes")
+        let metrics = try ask(client, "/v1/metrics").string ?? ""
+        // Rates are those of the metrics, so it is their time that counts.
+        let time = Double(Clock.monotonicNanoseconds()) / 1e9
+        return TopSample(
+            time: time,
+            status: status,
+            routes: routes,
+            metrics: MetricSamples(metrics)
         )
     }
 

@@ -43,13 +43,22 @@ struct TopPeriod {
         rates(metric.rawValue, where: isWanted).values.reduce(0, +)
     }
 
-    /// Below which value a share of the period's observations was: between the bounds of a bucket
-    /// as if its observations were even in it; nil when there were none.
+    /// As far as buckets tell below which value a share of the observations was.
+    enum Quantile: Equatable {
+        /// Between the bounds of a bucket, as if its observations were even in it.
+        case about(Double)
+        /// In the first bucket, where most observations may be near 0 or near its bound.
+        case below(Double)
+        /// Above the last bound.
+        case above(Double)
+    }
+
+    /// A quantile of the period's observations; nil when there were none.
     func quantile(
         _ share: Double,
         of metric: ShownMetric,
         where isWanted: ([String: String]) -> Bool = { _ in true }
-    ) -> Double? {
+    ) -> Quantile? {
         let old = Dictionary(
             before.metrics.buckets(metric, where: isWanted).map { ($0.bound, $0.count) },
             uniquingKeysWith: +
@@ -61,11 +70,23 @@ struct TopPeriod {
         var (low, under) = (0.0, 0.0)
         for (bound, count) in counts {
             if count >= share * all {
-                guard bound.isFinite, count > under else { return low }
-                return low + (bound - low) * (share * all - under) / (count - under)
+                guard bound.isFinite else { return .above(low) }
+                guard low > 0 else { return .below(bound) }
+                let part = (share * all - under) / max(count - under, .leastNonzeroMagnitude)
+                return .about(low + (bound - low) * part)
             }
             (low, under) = (bound, count)
         }
-        return low
+        return .above(low)
+    }
+
+    /// A quantile of how long requests took, tunnels left out: those take as long as they stand.
+    func duration(
+        _ share: Double,
+        where isWanted: ([String: String]) -> Bool = { _ in true }
+    ) -> Quantile? {
+        quantile(share, of: .duration) {
+            $0[ShownMetric.Label.code.rawValue] != ShownMetric.tunnelCode && isWanted($0)
+        }
     }
 }

@@ -33,8 +33,7 @@ struct TopView {
             "requests/s: " + Self.number(period.rate(.requests)),
             "5xx/s: " + Self.number(failed),
             "in flight: \(Int(sum(.inFlight)))",
-            "p50: " + Self.time(period.quantile(0.5, of: .duration)),
-            "p99: " + Self.time(period.quantile(0.99, of: .duration)),
+            "p50: " + Self.time(period.duration(0.5)), "p99: " + Self.time(period.duration(0.99)),
         ]
         if let share = hitShare { parts.append("cache hits: \(Self.number(share)) %") }
         return parts.joined(separator: "   ")
@@ -50,20 +49,25 @@ struct TopView {
 
     private var routes: [String] {
         let rates = period.rates(.requests, by: .route)
-        let rows = (period.now.routes["routes"]?.array ?? []).map { route in
-            let name = word(route["name"])
+        func row(_ name: String, _ steps: String) -> [String] {
             let isThis = { (labels: [String: String]) in
                 labels[ShownMetric.Label.route.rawValue] == name
             }
+            return [
+                name, Self.number(rates[name] ?? 0),
+                Self.time(period.duration(0.5, where: isThis)),
+                Self.time(period.duration(0.99, where: isThis)), steps,
+            ]
+        }
+        var rows = (period.now.routes["routes"]?.array ?? []).map { route in
             let steps =
                 (route["chain"]?.array ?? []).map(word)
                 + [route["upstream"]].compactMap { $0 == .null ? nil : $0 }.map(word)
-            return [
-                name, Self.number(rates[name] ?? 0),
-                Self.time(period.quantile(0.5, of: .duration, where: isThis)),
-                Self.time(period.quantile(0.99, of: .duration, where: isThis)),
-                steps.joined(separator: " > "),
-            ]
+            return row(word(route["name"]), steps.joined(separator: " > "))
+        }
+        // They are in the total, and would be looked for in vain.
+        if rates[ShownMetric.noRoute] ?? 0 > 0 {
+            rows.append(row(ShownMetric.noRoute, "refused, or no route"))
         }
         return ControlText.table("routes", ["ROUTE", "REQ/S", "P50", "P99", "CHAIN"], rows)
     }
@@ -74,7 +78,7 @@ struct TopView {
                 [
                     word(upstream["name"]), word(peer["address"]), word(peer["health"]),
                     word(peer["in_flight"]),
-                    Self.time(peer["latency_microseconds"]?.integer.map { Double($0) / 1e6 }),
+                    Self.time(firstByte(peer)),
                     peer["reason"].map(word) ?? "",
                 ]
             }
@@ -86,6 +90,12 @@ struct TopView {
         )
     }
 
+    /// Seconds until a peer's first byte; nil of one that was never asked.
+    private func firstByte(_ peer: JSON) -> Double? {
+        guard let time = peer["latency_microseconds"]?.integer, time > 0 else { return nil }
+        return Double(time) / 1e6
+    }
+
     private var plugins: [String] {
         let calls = period.rates(.calls, by: .plugin)
         let spent = period.rates(ShownMetric.callSeconds.rawValue + "_sum", by: .plugin)
@@ -95,7 +105,7 @@ struct TopView {
             let name = word(plugin["name"])
             let count = timed[name] ?? 0
             return [
-                name, word(plugin["id"]), Self.number(calls[name] ?? 0),
+                name, word(plugin["id"]), calls[name].map(Self.number) ?? "-",
                 Self.time(count > 0 ? (spent[name] ?? 0) / count : nil),
                 "\(Int(faults[name] ?? 0))", plugin["state"].map(word) ?? "",
             ]
@@ -125,6 +135,16 @@ struct TopView {
         let fraction = String(whole % Int64(scale))
         let zeros = String(repeating: "0", count: digits - fraction.count)
         return "\(whole / Int64(scale)).\(zeros)\(fraction)"
+    }
+
+    /// A quantile in seconds, with a sign where the buckets know no more than a bound.
+    static func time(_ quantile: TopPeriod.Quantile?) -> String {
+        switch quantile {
+        case .about(let seconds): time(seconds)
+        case .below(let seconds): "<" + time(seconds)
+        case .above(let seconds): ">" + time(seconds)
+        case nil: "-"
+        }
     }
 
     /// Seconds in a unit that fits them.

@@ -159,9 +159,10 @@ typedef struct sluice_field {
 /*
  * All fields of one message.
  *
- * A request has the pseudo-fields :method, :scheme, :authority and :path (path and query), a
- * response :status (three digits). Fields that govern the connection (Connection, Keep-Alive,
- * Transfer-Encoding, and those that Connection names) are not in the list.
+ * A request has the pseudo-fields :method, :scheme ("https" when the client's connection is TLS,
+ * else "http"), :authority and :path (path and query), a response :status (three digits). Fields
+ * that govern the connection (Connection, Keep-Alive, Transfer-Encoding, and those that Connection
+ * names) are not in the list.
  */
 typedef struct sluice_headers {
     uint32_t size;

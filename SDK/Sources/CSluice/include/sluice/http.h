@@ -98,6 +98,7 @@ enum {
     SLUICE_ATTEMPT_TIMEOUT = 2,    /* no connection or no response in time */
     SLUICE_ATTEMPT_CLOSED = 3,     /* the connection ended before a response */
     SLUICE_ATTEMPT_MALFORMED = 4,  /* the response breaks HTTP */
+    SLUICE_ATTEMPT_ABANDONED = 5,  /* given up for another one beside it: no fault of the peer */
 };
 
 /* HTTP versions in `sluice_facts.http_version`. */

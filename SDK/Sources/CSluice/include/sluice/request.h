@@ -1,5 +1,5 @@
 /*
- * Services for one request: waiting, attributes, the hash key.
+ * Services for one request: waiting, attributes, the hash key, hooks that took long.
  *
  * Waiting: a hook calls `suspend`, keeps the token, and returns SUSPEND. Whoever has the token
  * calls `resume`, from any thread. The host then calls `resumed` of the instance on the request's
@@ -23,6 +23,26 @@ enum {
     SLUICE_ATTR_U64 = 1,
     SLUICE_ATTR_BYTES = 2,
 };
+
+/* Slow calls of one request that are kept: the first ones. */
+enum {
+    SLUICE_SLOW_HOOKS_MAX = 16,
+};
+
+/*
+ * A call of a hook that took long: from its begin to its last verdict, the waits that it began
+ * included, and in them whatever it waited for, as a callout or offloaded work. Times are
+ * nanoseconds of CLOCK_MONOTONIC. Lifetime: hook.
+ */
+typedef struct sluice_slow_hook {
+    sluice_slice instance; /* its name in the manifest. Lifetime: process */
+    uint32_t phase;        /* that of calls of a cache for a request is cache_lookup */
+    uint32_t waits;        /* that the call began */
+    uint64_t start;
+    uint64_t end;  /* 0 while it waits; in request_end: the request was over before the wait */
+    uint64_t busy; /* of that time, what ran on the worker in the plugin's code */
+    uint64_t reserved[2];
+} sluice_slow_hook;
 
 #define SLUICE_HTTP_ID "sluice.http/1"
 
@@ -57,7 +77,18 @@ typedef struct sluice_http {
      * SLUICE_ENOTSUP after a peer was picked. [worker; request_headers] */
     int32_t (*set_hash_key)(sluice_req *request, sluice_slice key);
 
-    void *reserved[23];
+    /* From now on the host keeps the calls of this request's hooks, of all plugins, that take
+     * `threshold_ns` or more. Of several thresholds the least counts, so leave out what is below
+     * your own. A request that nobody asks this for is not timed. SLUICE_EINVAL for 0. [worker; any
+     * phase] */
+    int32_t (*watch_hooks)(sluice_req *request, uint64_t threshold_ns);
+
+    /* How many were kept by now, up to SLUICE_SLOW_HOOKS_MAX, and where they are, in the order in
+     * which they ended or began to wait. `hooks` is not set when there are none. [worker; any
+     * phase] */
+    uint32_t (*slow_hooks)(sluice_req *request, const sluice_slow_hook **hooks);
+
+    void *reserved[21];
 } sluice_http;
 
 #endif

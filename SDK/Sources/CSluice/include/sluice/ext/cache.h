@@ -142,7 +142,8 @@ typedef struct sluice_cache_response {
 
 /* What `read` gives. */
 enum {
-    SLUICE_CACHE_BYTES = 0,  /* `bytes`: 1 or more, valid until `close` */
+    /* `bytes`: 1 or more, valid until `close` or a `read` whose offset is behind them. */
+    SLUICE_CACHE_BYTES = 0,
     SLUICE_CACHE_FILE = 1,   /* `file`, `file_offset`, `file_length`: 1 or more, until `close` */
     /* Not there yet: `suspend` was called before, and whoever has the token wakes the request. */
     SLUICE_CACHE_AGAIN = 2,
@@ -201,7 +202,9 @@ typedef struct sluice_cache {
         sluice_cache_response *response);
 
     /* Bytes of the body as the upstream_body hooks left them. Not SLUICE_OK: it can't be stored
-     * (too large, no memory); the host calls `abort`, and the client still gets all. [worker] */
+     * (too large, no memory); the host calls `abort`, and the client still gets all. With SLUICE_OK
+     * the bytes are taken in any case; if `suspend` was called in the call, for the request that
+     * was admitted, the host brings no more of a body before that wait is over. [worker] */
     int32_t (*write)(void *instance, void *slot, void *writer, sluice_slice bytes);
 
     /* The whole body was written: its framing was right and nothing is missing. Ends the writer.
