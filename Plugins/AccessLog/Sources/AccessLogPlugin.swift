@@ -36,6 +36,7 @@ package struct AccessLogPlugin: RequestHeadersHook, UpstreamResultHook, Response
     private let spool: Spool
     private let scheduler: Scheduler<AccessLogPlugin>
     private let jobs: Jobs<AccessLogPlugin>
+    private let inPlace = InPlace()
 
     package init(_ configuration: ConfigurationValue, _ host: Host) throws(PluginError) {
         let compiled = try AccessLogConfiguration(configuration, host)

@@ -97,6 +97,7 @@ package struct CacheFilter: ResponseCache, RequestEndHook, UpstreamResponseHook,
     /// Jobs that run tasks of the disk now.
     let jobCount: UnsafeMutablePointer<Atomic<Int>>
     let sets = FieldSets()
+    private let inPlace = InPlace()
 
     /// Fields that most requests don't have, made once: a set of a literal costs some fifty
     /// instructions.

@@ -11,6 +11,7 @@ package struct HeadersFilter: RequestHeadersHook, ResponseHeadersHook, ~Copyable
     package typealias Context = RequestID
 
     private let configuration: HeadersConfiguration
+    private let inPlace = InPlace()
 
     package init(_ configuration: ConfigurationValue, _ host: Host) throws(PluginError) {
         self.configuration = try HeadersConfiguration(configuration, host)

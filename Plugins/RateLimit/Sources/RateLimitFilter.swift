@@ -55,6 +55,7 @@ package struct RateLimitFilter: RequestHeadersHook, ResponseHeadersHook, Request
     private let decisionAttribute: BytesAttribute
     let scheduler: Scheduler<RateLimitFilter>
     let jobs: Jobs<RateLimitFilter>
+    private let inPlace = InPlace()
 
     package init(_ configuration: ConfigurationValue, _ host: Host) throws(PluginError) {
         let compiled = try RateLimitConfiguration(configuration, host)

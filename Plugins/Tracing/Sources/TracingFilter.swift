@@ -45,6 +45,7 @@ package struct TracingFilter: RequestHeadersHook, UpstreamRequestHook, UpstreamR
     private let traceResponse: FieldName
     let exports: UnsafeMutablePointer<WorkerExport>
     let exportCount: Int
+    private let inPlace = InPlace()
 
     package init(_ configuration: ConfigurationValue, _ host: Host) throws(PluginError) {
         let compiled = try TracingConfiguration(configuration, host)
