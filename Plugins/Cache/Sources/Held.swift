@@ -3,6 +3,8 @@ import TinyUFO
 
 /// A stored object that somebody reads, in memory or on the disk: it stays as it is until this goes
 /// out of scope.
+@frozen
+@usableFromInline
 struct Held: ~Copyable {
     /// Of a pin, or of an entry of the disk with `diskTag`.
     private let address: UnsafeMutableRawPointer
@@ -69,7 +71,6 @@ struct Held: ~Copyable {
     }
 
     /// As an address, for C; `init(opaque:)` takes it back.
-    @inline(__always)
     consuming func toOpaque() -> UnsafeMutableRawPointer {
         let address = address
         discard self
