@@ -233,6 +233,10 @@ class Sluice:
         threading.Thread(target=self._read, daemon=True).start()
         try:
             self.wait_log(r"\bready\b", patience)
+            # It opens a moment after the listeners.
+            admin = manifest.get("admin", {}).get("listen", "")
+            if admin.startswith("unix:"):
+                eventually(lambda: os.path.exists(admin[5:]), "the admin socket is there")
         except AssertionError:
             self.process.kill()
             self.process.wait()
@@ -334,6 +338,15 @@ def run(*arguments, timeout=30, cwd=None):
     """Runs the binary to its end."""
     return subprocess.run([BINARY, *arguments], capture_output=True, text=True, timeout=timeout,
                           stdin=subprocess.DEVNULL, cwd=cwd)
+
+
+def has_ended(process):
+    """Whether a process has ended that is no child of ours; whose it became may never ask for it."""
+    try:
+        with open("/proc/%d/stat" % process) as file:
+            return file.read().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def eventually(condition, what):

@@ -537,6 +537,30 @@ def test_bad_configuration(tmp_path, config, text):
     assert done.returncode != 0 and text in done.stderr + done.stdout, done
 
 
+def test_who_comes_as_it_is_stored(cached, origin, client):
+    """A fetch that ends between a search for the object and that for the fetch is no miss."""
+    gates = [threading.Event() for _ in range(300)]
+
+    def script(connection):
+        while request := connection.read_request():
+            assert gates[int(request.target[1:])].wait(DEADLINE)
+            connection.send(reply(b"x", fields=[("Cache-Control", "max-age=60")]))
+
+    app = origin(script)
+    p = cached(app, workers=2, lock={"wait": "30s"})
+    others = [client(p) for _ in range(4)]
+    first = client(p)
+    for number, gate in enumerate(gates):
+        first.send(request(target="/%d" % number))
+        app.wait_requests(number + 1)
+        gate.set()
+        for other in others:
+            other.send(request(target="/%d" % number))
+        for one in [first, *others]:
+            assert one.response().body == b"x"
+        assert len(app.requests) == number + 1
+
+
 # ------------------------------------------------------------------ swaps
 def test_a_swap_keeps_what_is_stored(cached, origin, client):
     pages = Pages(pattern(100_000))

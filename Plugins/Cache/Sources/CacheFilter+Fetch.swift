@@ -7,7 +7,6 @@ import TinyUFO
 // One fetch of a key at a time.
 
 extension CacheFilter {
-
     /// Attempts to find a fill's state or to begin one, while others end all the time.
     private static let attemptsMax = 16
 
@@ -41,6 +40,12 @@ extension CacheFilter {
                     other.release()
                     fill.release()
                     continue
+                }
+                if found.held == nil, !context.pointee.hasLookedTwice, isStored(found.name) {
+                    context.pointee.hasLookedTwice = true
+                    context.pointee.fill = fill
+                    end(context, .over)
+                    return find(lookup, now)
                 }
                 if !isPartial { return miss(lookup, found, fill) }
                 return begin(lookup, fill, now)
@@ -79,6 +84,15 @@ extension CacheFilter {
             fill.release()
         }
         return alone(lookup, found, isPartial: isPartial, now)
+    }
+
+    /// Whether there is something by now: another fetch may have ended, and stored what it got,
+    /// between the search for an object and that for a fetch.
+    private func isStored(_ name: KeyName) -> Bool {
+        if case .some = store.pointee.objects.peek(name.bytes, hash: name.hash) { return true }
+        guard store.pointee.disk != nil else { return false }
+        if case .held = look(name) { return true }
+        return false
     }
 
     private func isOld(_ fill: Fill.Pointer, _ now: UInt64) -> Bool {

@@ -151,7 +151,7 @@ extension CacheFilter {
         }
     }
 
-    private func find(
+    func find(
         _ lookup: borrowing CacheLookup<CacheFilter>,
         _ now: UInt64
     ) -> CacheVerdict {

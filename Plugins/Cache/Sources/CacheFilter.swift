@@ -34,6 +34,8 @@ package struct CacheFilter: ResponseCache, RequestEndHook, UpstreamResponseHook,
         var invalidates: Bool
         /// Whether it waited for a fetch of another request.
         var hasWaited: Bool
+        /// Whether it has searched again, as another fetch ended meanwhile.
+        var hasLookedTwice: Bool
         /// Whether a request in the background was begun for it.
         var hasFetched: Bool
         /// Whether it fetches without the lock.
