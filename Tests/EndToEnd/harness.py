@@ -341,7 +341,7 @@ def run(*arguments, timeout=30, cwd=None):
 
 
 def has_ended(process):
-    """Whether a process has ended that is no child of ours; whose it became may never ask for it."""
+    """Whether a process has ended that is no child of ours; nobody may ever ask for it."""
     try:
         with open("/proc/%d/stat" % process) as file:
             return file.read().rpartition(")")[2].split()[0] == "Z"

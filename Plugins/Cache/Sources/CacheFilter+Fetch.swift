@@ -41,12 +41,7 @@ extension CacheFilter {
                     fill.release()
                     continue
                 }
-                if found.held == nil, !context.pointee.hasLookedTwice, isStored(found.name) {
-                    context.pointee.hasLookedTwice = true
-                    context.pointee.fill = fill
-                    end(context, .over)
-                    return find(lookup, now)
-                }
+                if found.held == nil, isLate(found.name, fill, context) { return find(lookup, now) }
                 if !isPartial { return miss(lookup, found, fill) }
                 return begin(lookup, fill, now)
             }
@@ -84,6 +79,19 @@ extension CacheFilter {
             fill.release()
         }
         return alone(lookup, found, isPartial: isPartial, now)
+    }
+
+    /// Ends a fill that has just begun if there is no need for it any more; once for each request.
+    private func isLate(
+        _ name: KeyName,
+        _ fill: Fill.Pointer,
+        _ context: UnsafeMutablePointer<Context>
+    ) -> Bool {
+        guard !context.pointee.hasLookedTwice, isStored(name) else { return false }
+        context.pointee.hasLookedTwice = true
+        context.pointee.fill = fill
+        end(context, .over)
+        return true
     }
 
     /// Whether there is something by now: another fetch may have ended, and stored what it got,
