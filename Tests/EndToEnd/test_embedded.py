@@ -15,7 +15,7 @@ FOLDER = os.path.join(harness.ROOT, ".build-embedded")
 # Discovery brings a DNS client and a reader of JSON, RateLimit speaks with a store, AccessLog has a
 # table of variables, Tracing writes two encodings.
 KIBIBYTES_MAX = {"Discovery": 280, "RateLimit": 200, "AccessLog": 200, "Tracing": 200,
-                 "Cache": 280}
+                 "Cache": 320}
 
 
 @pytest.fixture(scope="module")
